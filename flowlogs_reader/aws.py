@@ -1,0 +1,129 @@
+"""One AWS session for everything a reader asks: the same profile, role, Region and retries for Logs, S3 and EC2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+FALLBACK_REGION = 'us-east-1'
+# Where the AWS CLI keeps the credentials of assumed roles.
+CLI_CACHE = '~/.aws/cli/cache'
+# A scan of a long window meets FilterLogEvents quotas of 5 to 25 requests a second; botocore's own 3 attempts are few.
+PATIENT_RETRIES = {'mode': 'adaptive', 'total_max_attempts': 10}
+
+
+class AwsSession:
+    """Where clients come from. Nothing is imported, read or asked before the first one is made.
+
+    With `role_arn` the role is assumed with the profile's credentials, and again before the new ones run out.
+    `client_kwargs` go to every client and win over what is set here.
+    """
+
+    def __init__(
+        self,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        role_arn: str | None = None,
+        external_id: str | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._region_name = region_name
+        self._profile_name = profile_name
+        self._role_arn = role_arn
+        self._external_id = external_id
+        self._client_kwargs = dict(client_kwargs or {})
+
+    @property
+    def region(self) -> str:
+        return self.region_and_source[0]
+
+    @cached_property
+    def region_and_source(self) -> tuple[str, str]:
+        """The Region, and in words where it comes from.
+
+        boto3 itself ignores AWS_REGION, which the other AWS SDKs and AWS Lambda use.
+        """
+        if self._region_name:
+            return self._region_name, 'as asked for'
+        for variable in ('AWS_REGION', 'AWS_DEFAULT_REGION'):
+            if os.environ.get(variable):
+                return os.environ[variable], f'from {variable}'
+        configured = self._base.region_name
+        if configured:
+            return configured, f'from the profile {self._base.profile_name}'
+        return FALLBACK_REGION, 'because no Region is configured'
+
+    def client(self, service: str, region_name: str | None = None, **kwargs: Any) -> Any:
+        """A new boto3 client. boto3's sessions are not thread-safe: make clients in one thread, then share them."""
+        from botocore.config import Config
+
+        settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
+        config = Config(max_pool_connections=50, user_agent_extra='flowlogs_reader')
+        if not self._user_set_retries:
+            config = config.merge(Config(retries=PATIENT_RETRIES))
+        if 'config' in settings:
+            config = config.merge(settings['config'])
+        settings['config'] = config
+        return self._session.client(service, **settings)
+
+    def check_profile(self) -> None:
+        """Raises ValueError where there is no such profile. Asks nobody but the configuration files."""
+        from botocore.exceptions import ProfileNotFound
+
+        try:
+            self._base.profile_name
+        except ProfileNotFound as error:
+            raise ValueError(f'{error}; aws configure list-profiles shows what there is') from None
+
+    def regions(self, service: str) -> list[str]:
+        """The Regions of the partition that this session works in."""
+        partition = self._base.get_partition_for_region(self.region)
+        return self._base.get_available_regions(service, partition_name=partition)
+
+    @cached_property
+    def _base(self) -> Session:
+        import boto3
+        from botocore.credentials import JSONFileCache
+        from botocore.session import Session as CoreSession
+
+        core = CoreSession(profile=self._profile_name)
+        # The cache of the AWS CLI, so that a role that asks for an MFA code does not ask again for an hour.
+        providers = core.get_component('credential_provider')
+        providers.get_provider('assume-role').cache = JSONFileCache(os.path.expanduser(CLI_CACHE))
+        return boto3.Session(botocore_session=core)
+
+    @cached_property
+    def _session(self) -> Session:
+        if not self._role_arn:
+            return self._base
+        import boto3
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+        from botocore.exceptions import NoCredentialsError
+        from botocore.session import Session as CoreSession
+
+        source = self._base.get_credentials()
+        if source is None:
+            raise NoCredentialsError()
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=partial(self._base._session.create_client, region_name=self.region),
+            source_credentials=source,
+            role_arn=self._role_arn,
+            extra_args={'ExternalId': self._external_id} if self._external_id else {},
+        )
+        core = CoreSession(profile=self._profile_name)
+        core._credentials = DeferredRefreshableCredentials(
+            refresh_using=fetcher.fetch_credentials, method='assume-role'
+        )
+        return boto3.Session(botocore_session=core)
+
+    @property
+    def _user_set_retries(self) -> bool:
+        if os.environ.get('AWS_MAX_ATTEMPTS') or os.environ.get('AWS_RETRY_MODE'):
+            return True
+        scoped = self._base._session.get_scoped_config()
+        return 'max_attempts' in scoped or 'retry_mode' in scoped

@@ -1,0 +1,210 @@
+"""Flow logs in CloudWatch Logs, through FilterLogEvents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from .errors import IncompleteError
+from .fields import DEFAULT_FIELDS
+from .layout import Block, Layout
+from .log_groups import whereabouts
+from .pages import EVENTS, Held, Page, RecentIds, by_format, page_of, retry_unreadable, take_page
+from .prefetch import in_order
+from .reader import BaseReader
+from .timespec import resume_text
+
+OPERATION = 'filter_log_events'
+# A page holds at most 10,000 events (FilterLogEvents, `limit`).
+PAGE_EVENTS = 10_000
+# Slices are cut so that each takes about this many pages: the last page of a slice is rarely full.
+PAGES_IN_SLICE = 3
+MAX_SLICES = 1_000
+
+
+class FlowLogsReader(BaseReader):
+    """The flow log records of a CloudWatch Logs group whose events lie in [start_time, end_time), oldest first.
+
+    `log_group_name` is a name or an ARN. `filter_pattern` is handed to CloudWatch, which bills nothing for the scan but
+    returns only matching events. `fields` names the columns of the log; None asks EC2 DescribeFlowLogs.
+
+    `thread_count` 0 reads one page ahead, 1 reads nothing ahead, more reads as many slices of the time window at once.
+    A `boto_client` is used as it is, through its paginator. `pushdown` lets conditions be handed to CloudWatch as a
+    filter pattern, where that cannot change the result.
+
+    Raises botocore's errors, IncompleteError where AWS repeats itself, and ValueError with `raise_on_error`.
+    """
+
+    def __init__(
+        self,
+        log_group_name: str,
+        filter_pattern: str | None = None,
+        thread_count: int = 0,
+        fields: Sequence[str] | None = DEFAULT_FIELDS,
+        ec2_client: Any = None,
+        pushdown: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(thread_count=thread_count, fields=fields, **options)
+        self.log_group_name = log_group_name
+        self.paginator_kwargs = {} if filter_pattern is None else {'filterPattern': filter_pattern}
+        pushed = self.where.pattern() if pushdown and not filter_pattern else None
+        if pushed:
+            self.paginator_kwargs['filterPattern'] = pushed
+        self._ec2_client = ec2_client
+        self._seen = RecentIds()
+
+    @property
+    def boto_client(self) -> Any:
+        if self._client is None:
+            self._client = self.session.client('logs')
+            events = self._client.meta.events
+            events.register('before-parse.cloudwatch-logs.FilterLogEvents', take_page)
+            events.register_first('needs-retry.cloudwatch-logs.FilterLogEvents', retry_unreadable)
+        return self._client
+
+    def describe(self) -> str:
+        window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
+        return f'{self.log_group_name} in {self.session.region} from {window}'
+
+    def explain_missing_group(self) -> str:
+        """Why the log group may not be found, and where it is; asks other Regions for up to three seconds."""
+        region, source = self.session.region_and_source
+        name = self._name()
+        message = f'there is no log group {name} in {region} ({source})'
+        regions, similar = whereabouts(self.session, name)
+        if regions:
+            return f'{message}; there is one in {", ".join(regions)}: add --region {regions[0]}'
+        if similar:
+            return f'{message}; there is {", ".join(similar)}'
+        return f'{message}, nor in another Region that answered: check the name, --region and --profile'
+
+    def _read(self, limit: int | None) -> Iterator[Block]:
+        self.complete_until = self.start_ms
+        self.boto_client  # noqa: B018 - sessions are not thread-safe: the client is made before any thread begins
+        formats = self._formats()
+        for messages in self._messages(limit):
+            self.bytes_processed += sum(map(len, messages))
+            yield from by_format(messages, formats(), self.log_group_name)
+
+    # -- pages ------------------------------------------------------------------------------------------------------
+
+    def _messages(self, limit: int | None) -> Iterator[list[bytes]]:
+        """Messages in order, each once. What comes out is complete up to `complete_until` at any moment.
+
+        With a limit nothing is held back for that: it would take more requests than the messages themselves.
+        """
+        held = Held(self.start_ms)
+        for page in map(self._seen.fresh, self._pages(limit)):
+            messages = page.messages if limit else held.through(page)
+            if messages:
+                yield messages
+            self.complete_until = held.since
+
+    def _pages(self, limit: int | None) -> Iterator[Page]:
+        if self.start_ms >= self.end_ms:
+            return
+        whole = partial(self._chain, self.start_ms, self.end_ms, limit)
+        workers = self.thread_count if limit is None else 1
+        if workers <= 1:
+            yield from in_order([whole], workers=1 - workers, waiting=1)
+            return
+        chain = whole()
+        first = next(chain)
+        slices = self._slices(first, workers)
+        if not slices:
+            yield first
+            yield from in_order([lambda: chain], workers=1, waiting=1)
+            return
+        yield first.before_last()
+        tasks = [partial(self._chain, *bounds, None) for bounds in slices]
+        yield from in_order(tasks, workers=workers, waiting=workers * 2)
+
+    def _slices(self, first: Page, workers: int) -> list[tuple[int, int]]:
+        """Where to cut what the first page has left. Its last events may be incomplete, and are read again."""
+        if first.until is not None or not first.in_order:
+            return []
+        begin = self.start_ms if first.last is None else first.last
+        covered = begin - self.start_ms
+        rest = self.end_ms - begin
+        pages = rest / covered if covered else workers * PAGES_IN_SLICE * 4
+        count = min(MAX_SLICES, rest, max(int(pages / PAGES_IN_SLICE), min(workers, int(pages))))
+        if count < 2:
+            return []
+        cuts = [begin + rest * index // count for index in range(count)]
+        return list(zip(cuts, [*cuts[1:], self.end_ms]))
+
+    def _chain(self, start_ms: int, end_ms: int, limit: int | None) -> Iterator[Page]:
+        """The pages of [start_ms, end_ms), one request after the other."""
+        kwargs: dict[str, Any] = {**self._group(), 'startTime': start_ms, 'endTime': end_ms - 1, 'interleaved': True}
+        kwargs.update(self.paginator_kwargs)
+        if limit:
+            kwargs['PaginationConfig'] = {'PageSize': min(limit, PAGE_EVENTS)}
+        tokens: set[int] = set()
+        for response in self._responses(kwargs):
+            token = response.get('nextToken')
+            if EVENTS not in response and 'events' not in response:
+                raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self.log_group_name}')
+            page = response.get(EVENTS) or page_of(response['events'])
+            yield page if token else page._replace(until=end_ms)
+            if hash(token) in tokens:
+                raise IncompleteError(f'CloudWatch Logs gave the same page token twice for {self.log_group_name}')
+            tokens.add(hash(token))
+
+    def _responses(self, kwargs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        from botocore.exceptions import PaginationError
+
+        try:
+            yield from self.boto_client.get_paginator(OPERATION).paginate(**kwargs)
+        except PaginationError as error:
+            raise IncompleteError(
+                f'CloudWatch Logs gave the same page token twice for {self.log_group_name}'
+            ) from error
+
+    def _group(self) -> dict[str, str]:
+        if self.log_group_name.startswith('arn:'):
+            return {'logGroupIdentifier': self.log_group_name.removesuffix(':*')}
+        return {'logGroupName': self.log_group_name}
+
+    def _name(self) -> str:
+        return self.log_group_name.removesuffix(':*').rpartition(':log-group:')[2]
+
+    # -- format -----------------------------------------------------------------------------------------------------
+
+    def _formats(self) -> Callable[[], list[Layout]]:
+        """The Layouts of the group, found out while the first page is on its way."""
+        if self.layout:
+            return partial(list, [self.layout])
+        found: list[Layout] = []
+        asking = Thread(target=self._describe, args=(found, self._ec2()), daemon=True)
+        asking.start()
+
+        def formats() -> list[Layout]:
+            asking.join()
+            return found or [Layout()]
+
+        return formats
+
+    def _ec2(self) -> Any:
+        if self._ec2_client is None:
+            self._ec2_client = self.session.client('ec2')
+        return self._ec2_client
+
+    def _describe(self, found: list[Layout], client: Any) -> None:
+        """Asks DescribeFlowLogs. Not being allowed to, or no flow log, is normal: the group may be another account's."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = client.get_paginator('describe_flow_logs').paginate(
+                Filters=[{'Name': 'log-group-name', 'Values': [self._name()]}]
+            )
+            formats = [flow_log.get('LogFormat', '') for page in pages for flow_log in page['FlowLogs']]
+        except (BotoCoreError, ClientError):
+            return
+        for log_format in dict.fromkeys(formats):
+            try:
+                found.append(Layout.from_format(log_format))
+            except ValueError:
+                continue

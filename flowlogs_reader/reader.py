@@ -1,0 +1,174 @@
+"""What all readers share: the time window, the counters, and three levels on one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from .aws import AwsSession
+from .errors import FlowLogsError
+from .fields import DEFAULT_FIELDS
+from .filters import Filter, Window
+from .layout import Block, Layout
+from .record import FlowRecord
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+DEFAULT_WINDOW = timedelta(hours=1)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware time in UTC. A naive one is taken for UTC, as flowlogs-reader 5.0.1 does."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since the epoch, by integer arithmetic: a float second cannot hold every millisecond."""
+    return (utc(moment) - EPOCH) // MILLISECOND
+
+
+class BaseReader(Iterator[FlowRecord]):
+    """Flow log records of the half-open window [start_time, end_time), on three levels.
+
+    :meth:`blocks` gives runs of canonical lines, :meth:`columns` tuples of chosen columns, and iteration gives a
+    :class:`FlowRecord` for each record. Each level is several times cheaper than the next. All of them draw on one
+    stream, so that a reader is read once.
+
+    With `exact_window` rows are compared with the window, for sources that can only choose whole files by their time.
+    `where` takes conditions as the command line does (``'dstport=443'``): only records that meet all of them come out.
+    With `raise_on_error` a line that is no record of the format is a ValueError; otherwise it is counted in
+    `skipped_records` and left out. What cannot be read at all, such as one object of many, is kept in `unreadable`,
+    handed to `on_unreadable`, and does not end the iteration either.
+
+    `bytes_processed` counts the text read from the source, `compressed_bytes_processed` what was transferred for it
+    where that was compressed. `complete_until` is the time, in milliseconds since the epoch, before which nothing is
+    missing from what came out so far; None where the source cannot tell.
+    """
+
+    def __init__(
+        self,
+        *,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        thread_count: int = 0,
+        fields: Sequence[str] | None = DEFAULT_FIELDS,
+        where: Iterable[str] | Filter = (),
+        exact_window: bool = False,
+        raise_on_error: bool = False,
+        on_unreadable: Callable[[FlowLogsError], None] | None = None,
+        session: AwsSession | None = None,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        boto_client: Any = None,
+        boto_client_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        self.end_time = end_time or now
+        self.start_time = start_time or (self.end_time - DEFAULT_WINDOW)
+        self.start_ms, self.end_ms = milliseconds(self.start_time), milliseconds(self.end_time)
+        if self.start_ms > self.end_ms:
+            raise ValueError(f'the window ends at {self.end_time}, before it begins at {self.start_time}')
+        self.thread_count = thread_count or 0
+        self.layout = Layout(fields) if fields else None
+        self.where = where if isinstance(where, Filter) else Filter.parse(where)
+        self._window = Window(self.start_ms, self.end_ms) if exact_window else None
+        self.raise_on_error = raise_on_error
+        self.unreadable: list[FlowLogsError] = []
+        self._on_unreadable = on_unreadable
+        self.session = session or AwsSession(region_name, profile_name, client_kwargs=boto_client_kwargs)
+        self._client = boto_client
+        self.bytes_processed = 0
+        self.compressed_bytes_processed = 0
+        self.skipped_records = 0
+        self.complete_until: int | None = None
+        self._begun = self._matched = False
+        self._example: tuple[Layout, bytes] | None = None
+        self._records: Iterator[FlowRecord] | None = None
+
+    def _read(self, limit: int | None) -> Iterator[Block]:
+        """Blocks of lines as the source has them, unchecked, in order; where `limit` is given, little more than that."""
+        raise NotImplementedError
+
+    @property
+    def unread(self) -> bool:
+        """Whether nothing has been asked of this reader yet."""
+        return not self._begun
+
+    def blocks(self, limit: int | None = None) -> Iterator[Block]:
+        """Blocks of canonical lines that meet the conditions; with a limit, no more than so many lines."""
+        self._begun = True
+        left = limit
+        for block in self._read(limit):
+            data, skipped = self.where.keep(block.layout, block.data)
+            if skipped:
+                self._skip(skipped, block)
+            if self._window:
+                data = self._window.keep(block.layout, data)
+            if left is not None:
+                data = first_lines(data, left)
+                left -= data.count(b'\n')
+            if data:
+                self._matched = True
+                yield block._replace(data=data)
+            if left == 0:
+                return
+
+    def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
+        """For each record a tuple of these columns as they stand in the log; ``-`` where a value is missing."""
+        for block in self.blocks():
+            yield from block.layout.rows(block.data, names)
+
+    def __iter__(self) -> Iterator[FlowRecord]:
+        if self._records is None:
+            self._records = self._make_records()
+        return self._records
+
+    def __next__(self) -> FlowRecord:
+        return next(iter(self))
+
+    def _make_records(self) -> Iterator[FlowRecord]:
+        for block in self.blocks():
+            yield from map(partial(FlowRecord.from_line, block.layout), block.data.splitlines())
+
+    def describe(self) -> str:
+        """What is being read, in words."""
+        raise NotImplementedError
+
+    @property
+    def mismatch(self) -> str | None:
+        """What to do when no line at all had the format; None while some had."""
+        if self._matched or not self._example:
+            return None
+        layout, line = self._example
+        columns = len(line.split())
+        return (
+            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have {columns} columns, '
+            f'the format has {len(layout.fields)}; give the fields of this log with --fields'
+        )
+
+    def _unreadable(self, error: FlowLogsError) -> None:
+        if self.raise_on_error:
+            raise error
+        self.unreadable.append(error)
+        if self._on_unreadable:
+            self._on_unreadable(error)
+
+    def _skip(self, count: int, block: Block) -> None:
+        self.skipped_records += count
+        self._example = block.layout, first_lines(block.data, 1)[:1000]
+        if self.raise_on_error:
+            for line in block.data.split(b'\n'):
+                if line.strip():
+                    block.layout.parse(line)
+
+
+def first_lines(data: bytes, count: int) -> bytes:
+    """The first `count` lines, or fewer where there are no more."""
+    if data.count(b'\n') <= count:
+        return data
+    return b''.join(islice(data.splitlines(keepends=True), count))

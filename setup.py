@@ -1,0 +1,45 @@
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'flowlogs_reader' / '__init__.py').read_text('utf-8'), re.M)[1]
+
+PARQUET = ['pyarrow>=14']
+PROGRESS = ['tqdm>=4.60']
+
+setup(
+    name='flowlogs_reader',
+    version=VERSION,
+    description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 and files, for the shell and for Python',
+    long_description=(HERE / 'README.md').read_text('utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    keywords='aws vpc flow logs cloudwatch s3 network',
+    classifiers=[
+        'Development Status :: 5 - Production/Stable',
+        'Environment :: Console',
+        'Intended Audience :: Developers',
+        'Intended Audience :: System Administrators',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: System :: Networking :: Monitoring',
+        'Typing :: Typed',
+    ],
+    packages=['flowlogs_reader'],
+    package_data={'flowlogs_reader': ['py.typed']},
+    python_requires='>=3.10',
+    install_requires=['boto3>=1.28', 'python-dateutil>=2.8.2'],
+    extras_require={
+        'parquet': PARQUET,
+        'progress': PROGRESS,
+        'all': [*PARQUET, *PROGRESS],
+        'test': [*PARQUET, *PROGRESS, 'hypothesis>=6.100', 'pytest>=8', 'pytest-cov>=5', 'pytest-xdist>=3.5'],
+    },
+    entry_points={'console_scripts': ['flowlogs_reader=flowlogs_reader.cli:main']},
+)
