@@ -32,7 +32,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=['flowlogs_reader'],
-    package_data={'flowlogs_reader': ['py.typed']},
+    package_data={'flowlogs_reader': ['py.typed', 'models/*/*/*.json']},
     python_requires='>=3.10',
     install_requires=['boto3>=1.28', 'python-dateutil>=2.8.2'],
     extras_require={
@@ -41,5 +41,5 @@ setup(
         'all': [*PARQUET, *PROGRESS],
         'test': [*PARQUET, *PROGRESS, 'hypothesis>=6.100', 'pytest>=8', 'pytest-cov>=5', 'pytest-xdist>=3.5'],
     },
-    entry_points={'console_scripts': ['flowlogs_reader=flowlogs_reader.cli:main']},
+    entry_points={'console_scripts': ['flowlogs_reader=flowlogs_reader.__main__:run']},
 )

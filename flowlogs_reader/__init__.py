@@ -1,11 +1,18 @@
 """Read AWS VPC Flow Logs from CloudWatch Logs, S3, files and standard input."""
 
-from .aggregation import aggregated_records
-from .cloudwatch import FlowLogsReader
-from .errors import FlowLogsError
-from .fields import DEFAULT_FIELDS
-from .files import FileFlowLogsReader
-from .record import FlowRecord
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .aggregation import aggregated_records
+    from .cloudwatch import FlowLogsReader
+    from .errors import FlowLogsError
+    from .fields import DEFAULT_FIELDS
+    from .files import FileFlowLogsReader
+    from .record import FlowRecord
+    from .s3 import S3FlowLogsReader
 
 __all__ = [
     'DEFAULT_FIELDS',
@@ -13,6 +20,25 @@ __all__ = [
     'FlowLogsError',
     'FlowLogsReader',
     'FlowRecord',
+    'S3FlowLogsReader',
     'aggregated_records',
 ]
 __version__ = '6.0.0'
+
+_HOMES = {
+    'DEFAULT_FIELDS': 'fields',
+    'FileFlowLogsReader': 'files',
+    'FlowLogsError': 'errors',
+    'FlowLogsReader': 'cloudwatch',
+    'FlowRecord': 'record',
+    'S3FlowLogsReader': 's3',
+    'aggregated_records': 'aggregation',
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are asked for: Ctrl-C meets the command line before its long imports."""
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = globals()[name] = getattr(import_module(f'.{_HOMES[name]}', __name__), name)
+    return value

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
+from .fields import KNOWN
 from .layout import Block, Layout, normalise
 from .record import FlowRecord, convert
 
@@ -80,6 +81,16 @@ class Table:
                 numbers = self._numbers
                 yield Total(columns, numbers[total[1]], numbers[total[2]], 1, _time(total[3]), _time(total[4]))
 
+    def lines(self) -> Iterator[bytes]:
+        """The totals as canonical lines: the key fields, packets, bytes, start, end, flows."""
+        for key, total in self._totals.items():
+            if type(total) is list:
+                yield b'%b %d %d %b %b %d\n' % (key, *total)
+            elif total[1] != b'-' and total[2] != b'-':
+                yield b'%b %b %b %b %b 1\n' % total
+            elif total[1] != b'-' or total[2] != b'-':
+                yield b'%b %d %d %b %b 1\n' % (key, self._numbers[total[1]], self._numbers[total[2]], *total[3:])
+
 
 class _Numbers(dict[bytes, int]):
     """The value of a canonical number; a missing one counts as 0."""
@@ -107,13 +118,18 @@ def aggregated_records(
     Values are what the attributes of a FlowRecord are. A key value that a record lacks is None and a key like any other;
     records without packets and bytes (NODATA, SKIPDATA) are left out. Rows come in the order of first appearance, after
     all records have been read; memory grows with the number of keys. A reader that has not been read from is summed
-    without building records, several times faster.
+    without building records, several times faster. Raises ValueError for a key field that neither AWS nor any of the
+    records has.
     """
     table = Table(key_fields)
     blocks = records.blocks() if getattr(records, 'unread', False) else _blocks_of(records)  # type: ignore[attr-defined]
+    unknown = {name for name in table.key_fields if name not in KNOWN}
     for block in blocks:
+        unknown -= block.layout.position.keys()
         table.add(block.layout, block.data)
     for total in table.totals():
+        if unknown:
+            raise ValueError(f'no record has a field {min(unknown)}')
         row = {name: convert(name, text.decode()) for name, text in zip(table.key_fields, total.key)}
         times = {name: None if at is None else convert(name, str(at)) for name, at in zip(('start', 'end'), total[4:])}
         yield {**row, 'packets': total.packets, 'bytes': total.bytes, **times}
@@ -121,5 +137,5 @@ def aggregated_records(
 
 def _blocks_of(records: Iterable[FlowRecord]) -> Iterator[Block]:
     for layout, run in groupby(records, key=lambda record: record.layout):
-        while layout and (data := b''.join([record.line + b'\n' for record in islice(run, 1000)])):
-            yield Block(layout, data)
+        while layout and (data := ''.join([record.line + '\n' for record in islice(run, 1000)])):
+            yield Block(layout, data.encode())

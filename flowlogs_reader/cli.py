@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from enum import IntEnum
 from functools import partial
+from shutil import get_terminal_size
+from io import StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from .actions import ACTIONS, Plan
 from .aws import AwsSession
 from .cloudwatch import FlowLogsReader
 from .errors import FlowLogsError, error_code, explain, is_aws_error
 from .files import FileFlowLogsReader
-from .filters import Filter
 from .flow_logs import FlowLog, Search
-from .layout import Layout
+from .follow import Clock, follow
+from .memory import keep_flat
 from .options import PROGRAM, Exit, check_list, check_options, make_parser, source_of
 from .output import Writer
-from .reader import DEFAULT_WINDOW, BaseReader, milliseconds
-from .timespec import parse_time, resume_text
+from .progress import Progress
+from .reader import BaseReader
+from .request import Request, make_request, make_style
+from .s3 import S3FlowLogsReader
+from .timespec import UTC, resume_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,16 +47,18 @@ def main(
     stdout: BinaryIO | None = None,
     stderr: TextIO | None = None,
     now: datetime | None = None,
+    clock: Clock | None = None,
 ) -> int:
-    """Run the command line, and return its exit status. The streams and the clock can be handed in."""
-    stderr = stderr or sys.stderr
+    """Run the command line, and return its exit status. The streams, the time and the clock can be handed in."""
+    stderr = stderr or sys.stderr or StringIO()
     if stdout is None:
         if sys.stdout is None:
             stderr.write(f'{PROGRAM}: standard output is closed\n')
             return Status.NOT_ALL_READ
         # A buffer of its own: with PYTHONUNBUFFERED the one of sys.stdout may write a part and say so.
         stdout = open(sys.stdout.fileno(), 'wb', closefd=False)
-    command = _Command(stdin, stdout, stderr, now or datetime.now(timezone.utc))
+    clock = clock or Clock(stdout, now)
+    command = _Command(stdin, stdout, stderr, now or clock.now(), clock)
     try:
         status = command.run(sys.argv[1:] if argv is None else argv)
         stdout.flush()
@@ -85,12 +90,15 @@ def _abandon(stdout: BinaryIO) -> None:
 class _Command:
     """One run of the command line."""
 
-    def __init__(self, stdin: BinaryIO | None, stdout: BinaryIO, stderr: TextIO, now: datetime) -> None:
+    def __init__(self, stdin: BinaryIO | None, stdout: BinaryIO, stderr: TextIO, now: datetime, clock: Clock) -> None:
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
         self.now = now
-        self.debug = False
+        self.clock = clock
+        self.progress: Progress | None = None
+        self.rounds = 0
+        self.debug = self.quiet = False
         self.failed = False
 
     def run(self, argv: Sequence[str]) -> int:
@@ -98,11 +106,12 @@ class _Command:
         parser.streams = (self.stdout, self.stderr)
         try:
             options = parser.parse_intermixed_args(argv)
-            self.debug = options.debug
+            self.debug, self.quiet = options.debug, options.quiet
             try:
                 if options.list is not None:
                     check_list(options, parser)
-                    work = partial(self._list, self._search(options))
+                    style = make_style(options, _width(self.stdout), UTC)
+                    work = partial(self._list, self._search(options), Writer(self.stdout, style))
                 else:
                     work = partial(self._read, *self._prepare(options, source_of(options)))
             except ValueError as error:
@@ -111,22 +120,31 @@ class _Command:
             return end.status
         return work()
 
-    def _prepare(self, options: Namespace, source: str) -> tuple[Plan, BaseReader]:
+    def _prepare(self, options: Namespace, source: str) -> tuple[Request, BaseReader]:
         """Everything that can be wrong with the arguments is a ValueError here, before AWS is asked anything."""
         check_options(options, source)
-        if options.action not in ACTIONS:
-            raise ValueError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
-        plan = ACTIONS[options.action].plan(options.arguments)
-        settings = {
-            'fields': Layout(re.sub('[,${}]', ' ', options.fields).split()).fields if options.fields else None,
-            'where': Filter(plan.conditions),
+        request = make_request(options, source, self.now, _width(self.stdout))
+        settings: dict[str, Any] = {
+            'fields': request.fields,
+            'where': request.where,
             'on_unreadable': self._complain,
-            **self._window(options, source),
         }
+        if request.window:
+            settings['start_time'], settings['end_time'] = request.window
         if source == 'file':
             location = self._stdin() if options.location == '-' else options.location
-            return plan, FileFlowLogsReader(location, **settings)
-        return plan, FlowLogsReader(
+            return request, FileFlowLogsReader(location, thread_count=options.thread_count, **settings)
+        if source == 's3':
+            return request, S3FlowLogsReader(
+                options.location,
+                include_accounts=options.include_accounts,
+                include_regions=options.include_regions,
+                thread_count=options.thread_count,
+                exact_window=True,
+                session=self._session(options),
+                **settings,
+            )
+        return request, FlowLogsReader(
             options.location,
             filter_pattern=options.filter_pattern,
             thread_count=options.thread_count,
@@ -135,6 +153,7 @@ class _Command:
         )
 
     def _session(self, options: Namespace) -> AwsSession:
+        keep_flat()
         session = AwsSession(options.region, options.profile, options.role_arn, options.external_id)
         if options.profile:
             session.check_profile()
@@ -147,8 +166,7 @@ class _Command:
         search.check()
         return search
 
-    def _list(self, search: Search) -> int:
-        writer = Writer(self.stdout)
+    def _list(self, search: Search, writer: Writer) -> int:
         rows: list[FlowLog] = []
         try:
             rows = search.rows(self._complain)
@@ -157,21 +175,8 @@ class _Command:
         except FlowLogsError as error:
             self._complain(error)
         if not rows and not self.failed:
-            self._tell(search.nothing())
+            self._note(search.nothing())
         return Status.NOT_ALL_READ if self.failed else Status.DONE
-
-    def _window(self, options: Namespace, source: str) -> dict[str, datetime]:
-        if source == 'file' and options.start_time is None and options.end_time is None:
-            return {}
-        start, end = (
-            parse_time(text, now=self.now, time_format=options.time_format) if text is not None else None
-            for text in (options.start_time, options.end_time)
-        )
-        end = end or self.now
-        start = start or end - DEFAULT_WINDOW
-        if start >= end:
-            raise ValueError(f'the start, {_moment(start)}, is not before the end, {_moment(end)}')
-        return {'start_time': start, 'end_time': end}
 
     def _stdin(self) -> BinaryIO:
         if self.stdin is None:
@@ -180,19 +185,43 @@ class _Command:
             return sys.stdin.buffer
         return self.stdin
 
-    def _read(self, plan: Plan, reader: BaseReader) -> int:
-        writer = Writer(self.stdout)
+    def _read(self, request: Request, reader: BaseReader) -> int:
+        writer = Writer(self.stdout, request.style)
+        for note in request.notes():
+            self._note(note)
         try:
-            plan.run(reader, writer)
-            writer.flush()
+            if request.interval is None:
+                self._read_once(request, reader, writer)
+            else:
+                follow(reader, partial(self._round, request, reader, writer), self.clock, request.interval, self._retry)
         except BrokenPipeError:
             raise
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
             self._complain(error, self._what_failed(reader, error))
-        self._tell_what_was_left_out(reader, writer)
+        self._tell_what_was_left_out(request, reader, writer)
         return Status.NOT_ALL_READ if self.failed else Status.DONE
+
+    def _read_once(self, request: Request, reader: BaseReader, writer: Writer) -> None:
+        if self.stderr.isatty() and not self.quiet:
+            self.progress = reader.on_block = Progress(reader, self.stderr)
+            writer.before_write = self.progress.clear if _width(self.stdout) else None
+        try:
+            request.plan.run(reader, writer)
+            writer.flush()
+        finally:
+            if self.progress:
+                self.progress.close()
+
+    def _round(self, request: Request, reader: BaseReader, writer: Writer) -> None:
+        self.rounds += 1
+        request.plan.run(reader, writer)
+        if self.rounds == 1 or reader.skipped_records:
+            self._tell_what_was_left_out(request, reader, writer)
+
+    def _retry(self, error: Exception) -> None:
+        self._tell(f'{explain(error)}; trying again')
 
     def _complain(self, error: Exception, message: str = '') -> None:
         self.failed = True
@@ -201,26 +230,44 @@ class _Command:
             self.stderr.write(''.join(traceback.format_exception(error)))
 
     def _what_failed(self, reader: BaseReader, error: Exception) -> str:
-        if error_code(error) == 'ResourceNotFoundException' and isinstance(reader, FlowLogsReader):
+        begun = reader.complete_until is not None and reader.complete_until > reader.start_ms
+        if error_code(error) == 'ResourceNotFoundException' and isinstance(reader, FlowLogsReader) and not begun:
             return reader.explain_missing_group()
         message = str(error) if isinstance(error, FlowLogsError) else explain(error)
-        if reader.complete_until is not None and reader.complete_until > reader.start_ms:
+        if is_aws_error(error) and isinstance(reader, S3FlowLogsReader):
+            message = f's3://{reader.bucket}: {message}'
+        if begun and reader.complete_until is not None:
             until = resume_text(reader.complete_until)
-            message += f'; the output is complete up to {until}: go on from there with -s {until}'
+            more = ' and holds some of what follows' if isinstance(reader, S3FlowLogsReader) else ''
+            message += f'; the output is complete up to {until}{more}: go on from there with -s {until}'
         return message
 
-    def _tell_what_was_left_out(self, reader: BaseReader, writer: Writer) -> None:
+    def _tell_what_was_left_out(self, request: Request, reader: BaseReader, writer: Writer) -> None:
         if reader.skipped_records:
             count = reader.skipped_records
-            self._tell(f'{count} {"line was" if count == 1 else "lines were"} left out: not records of this log format')
+            self._note(f'{count} {"line was" if count == 1 else "lines were"} left out: not records of this log format')
             if not writer.written and reader.mismatch:
                 self._complain(FlowLogsError(reader.mismatch))
-        elif not writer.written and not self.failed:
-            self._tell(f'no records: {reader.describe()} was read completely')
+        elif lacking := request.lacking_note(reader.layouts):
+            if reader.matched:
+                self._note(lacking)
+            else:
+                self._complain(FlowLogsError(lacking))
+        elif not (writer.written and reader.matched) and not self.failed:
+            self._note(f'no records: {reader.describe()} was read completely')
+        if skipped := reader.skipdata():
+            self._note(request.skipdata_note(skipped))
+
+    def _note(self, message: str) -> None:
+        if not self.quiet:
+            self._tell(message)
 
     def _tell(self, message: str) -> None:
+        if self.progress:
+            self.progress.clear()
         self.stderr.write(f'{PROGRAM}: {message}\n')
 
 
-def _moment(moment: datetime) -> str:
-    return resume_text(milliseconds(moment))
+def _width(stream: BinaryIO) -> int:
+    """Of the terminal that a stream goes to; 0 where it does not."""
+    return get_terminal_size().columns if stream.isatty() else 0

@@ -7,21 +7,21 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from .errors import IncompleteError
+from .errors import IncompleteError, error_code
 from .fields import DEFAULT_FIELDS
 from .layout import Block, Layout
 from .log_groups import whereabouts
 from .pages import EVENTS, Held, Page, RecentIds, by_format, page_of, retry_unreadable, take_page
 from .prefetch import in_order
 from .reader import BaseReader
+from .slices import Slices, slices
 from .timespec import resume_text
 
 OPERATION = 'filter_log_events'
 # A page holds at most 10,000 events (FilterLogEvents, `limit`).
 PAGE_EVENTS = 10_000
-# Slices are cut so that each takes about this many pages: the last page of a slice is rarely full.
-PAGES_IN_SLICE = 3
-MAX_SLICES = 1_000
+# FilterLogEvents takes this many stream names.
+MAX_STREAMS = 100
 
 
 class FlowLogsReader(BaseReader):
@@ -53,8 +53,13 @@ class FlowLogsReader(BaseReader):
         pushed = self.where.pattern() if pushdown and not filter_pattern else None
         if pushed:
             self.paginator_kwargs['filterPattern'] = pushed
+        self._pushdown = pushdown and self._client is None
         self._ec2_client = ec2_client
         self._seen = RecentIds()
+        self._late_ms: int | None = None
+        self._forgot_ms = 0
+        self._asking: Thread | None = None
+        self._found: list[Layout] = []
 
     @property
     def boto_client(self) -> Any:
@@ -68,6 +73,16 @@ class FlowLogsReader(BaseReader):
     def describe(self) -> str:
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
         return f'{self.log_group_name} in {self.session.region} from {window}'
+
+    def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
+        """Ids are forgotten in generations of as many milliseconds as windows overlap."""
+        super().go_on(start_ms, end_ms, late_ms)
+        if self._late_ms is None:
+            self._seen, self._forgot_ms = RecentIds(limit=None), start_ms
+        elif start_ms - self._forgot_ms >= end_ms - late_ms:
+            self._seen.forget()
+            self._forgot_ms = start_ms
+        self._late_ms = late_ms
 
     def explain_missing_group(self) -> str:
         """Why the log group may not be found, and where it is; asks other Regions for up to three seconds."""
@@ -85,22 +100,24 @@ class FlowLogsReader(BaseReader):
         self.complete_until = self.start_ms
         self.boto_client  # noqa: B018 - sessions are not thread-safe: the client is made before any thread begins
         formats = self._formats()
-        for messages in self._messages(limit):
-            self.bytes_processed += sum(map(len, messages))
-            yield from by_format(messages, formats(), self.log_group_name)
+        if self._pushdown:
+            self.paginator_kwargs.pop('logStreamNames', None)
+            self.paginator_kwargs.update(self._streams())
+        for lines in self._lines(limit):
+            self.bytes_processed += len(lines) - lines.count(b'\n')
+            yield from by_format(lines, formats(), self.log_group_name)
 
     # -- pages ------------------------------------------------------------------------------------------------------
 
-    def _messages(self, limit: int | None) -> Iterator[list[bytes]]:
-        """Messages in order, each once. What comes out is complete up to `complete_until` at any moment.
+    def _lines(self, limit: int | None) -> Iterator[bytes]:
+        """Lines in order, each event once. What comes out is complete up to `complete_until` at any moment.
 
         With a limit nothing is held back for that: it would take more requests than the messages themselves.
         """
         held = Held(self.start_ms)
-        for page in map(self._seen.fresh, self._pages(limit)):
-            messages = page.messages if limit else held.through(page)
-            if messages:
-                yield messages
+        for page in self._pages(limit):
+            lines, ids = (page.lines, page.ids) if limit else held.through(page)
+            yield self._seen.fresh(lines, ids, self._late_ms is None or held.since >= self._late_ms)
             self.complete_until = held.since
 
     def _pages(self, limit: int | None) -> Iterator[Page]:
@@ -113,34 +130,55 @@ class FlowLogsReader(BaseReader):
             return
         chain = whole()
         first = next(chain)
-        slices = self._slices(first, workers)
-        if not slices:
+        cut = self._cut(first, workers)
+        if not cut:
             yield first
             yield from in_order([lambda: chain], workers=1, waiting=1)
             return
         yield first.before_last()
-        tasks = [partial(self._chain, *bounds, None) for bounds in slices]
-        yield from in_order(tasks, workers=workers, waiting=workers * 2)
+        tasks = (partial(self._slice, cut, *bounds) for bounds in cut)
+        yield from in_order(tasks, workers=workers, waiting=workers)
 
-    def _slices(self, first: Page, workers: int) -> list[tuple[int, int]]:
-        """Where to cut what the first page has left. Its last events may be incomplete, and are read again."""
+    def _cut(self, first: Page, workers: int) -> Slices | None:
+        """What the first page has left, in slices. Its last events may be incomplete, and are read again."""
         if first.until is not None or not first.in_order:
-            return []
-        begin = self.start_ms if first.last is None else first.last
-        covered = begin - self.start_ms
-        rest = self.end_ms - begin
-        pages = rest / covered if covered else workers * PAGES_IN_SLICE * 4
-        count = min(MAX_SLICES, rest, max(int(pages / PAGES_IN_SLICE), min(workers, int(pages))))
-        if count < 2:
-            return []
-        cuts = [begin + rest * index // count for index in range(count)]
-        return list(zip(cuts, [*cuts[1:], self.end_ms]))
+            return None
+        if first.first is None or first.last is None:
+            return slices(self.start_ms, self.end_ms, 0, workers)
+        return slices(first.last, self.end_ms, first.last - first.first, workers)
+
+    def _slice(self, cut: Slices, start_ms: int, end_ms: int) -> Iterator[Page]:
+        pages = 0
+        for page in self._chain(start_ms, end_ms, None):
+            pages += 1
+            yield page
+        cut.took(pages, end_ms - start_ms)
 
     def _chain(self, start_ms: int, end_ms: int, limit: int | None) -> Iterator[Page]:
-        """The pages of [start_ms, end_ms), one request after the other."""
+        """The pages of [start_ms, end_ms), one request after the other.
+
+        A page token lives for 24 hours (FilterLogEvents). After that the chain begins anew where it was: the events of
+        that moment come again, and are recognised.
+        """
+        from botocore.exceptions import ClientError
+
+        since, begun = start_ms, True
+        while begun:
+            begun = False
+            try:
+                for page in self._requests(since, end_ms, limit):
+                    yield page
+                    if page.last is not None and page.last > since:
+                        since, begun = page.last, True
+                return
+            except ClientError as error:
+                if not begun or error_code(error) != 'InvalidParameterException':
+                    raise
+
+    def _requests(self, start_ms: int, end_ms: int, limit: int | None) -> Iterator[Page]:
         kwargs: dict[str, Any] = {**self._group(), 'startTime': start_ms, 'endTime': end_ms - 1, 'interleaved': True}
         kwargs.update(self.paginator_kwargs)
-        if limit:
+        if limit and not self.where:
             kwargs['PaginationConfig'] = {'PageSize': min(limit, PAGE_EVENTS)}
         tokens: set[int] = set()
         for response in self._responses(kwargs):
@@ -149,7 +187,7 @@ class FlowLogsReader(BaseReader):
                 raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self.log_group_name}')
             page = response.get(EVENTS) or page_of(response['events'])
             yield page if token else page._replace(until=end_ms)
-            if hash(token) in tokens:
+            if token and hash(token) in tokens:
                 raise IncompleteError(f'CloudWatch Logs gave the same page token twice for {self.log_group_name}')
             tokens.add(hash(token))
 
@@ -171,19 +209,42 @@ class FlowLogsReader(BaseReader):
     def _name(self) -> str:
         return self.log_group_name.removesuffix(':*').rpartition(':log-group:')[2]
 
+    def _streams(self) -> dict[str, list[str]]:
+        """The log streams to read when a condition names interfaces: one stream holds all records of an interface
+        (vpc/latest/userguide/flow-logs-cwl), and begins with its id as far as anybody has seen. Where no stream does for
+        one of them, all are read.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        interfaces = self.where.interfaces()
+        if not interfaces:
+            return {}
+        names: list[str] = []
+        try:
+            for interface in interfaces:
+                answer = self.boto_client.describe_log_streams(**self._group(), logStreamNamePrefix=interface)
+                found = [stream['logStreamName'] for stream in answer['logStreams']]
+                if not found or 'nextToken' in answer:
+                    return {}
+                names += found
+        except (BotoCoreError, ClientError):
+            return {}
+        return {'logStreamNames': names} if len(names) <= MAX_STREAMS else {}
+
     # -- format -----------------------------------------------------------------------------------------------------
 
     def _formats(self) -> Callable[[], list[Layout]]:
         """The Layouts of the group, found out while the first page is on its way."""
         if self.layout:
             return partial(list, [self.layout])
-        found: list[Layout] = []
-        asking = Thread(target=self._describe, args=(found, self._ec2()), daemon=True)
-        asking.start()
+        if self._asking is None:
+            self._asking = Thread(target=self._describe, args=(self._found, self._ec2()), daemon=True)
+            self._asking.start()
+        asking = self._asking
 
         def formats() -> list[Layout]:
             asking.join()
-            return found or [Layout()]
+            return self._found or [Layout()]
 
         return formats
 

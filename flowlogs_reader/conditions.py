@@ -40,6 +40,8 @@ WORDS = {
     'flow_direction': ('ingress', 'egress'),
     'type': ('IPv4', 'IPv6', 'EFA'),
 }
+# The largest value of numbers that have one; protocol and flags are octets of the packet's header.
+LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*', re.DOTALL)
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
 
@@ -48,7 +50,8 @@ class Condition(NamedTuple):
     """A test that one of `fields` must pass, or with `negated`, that none may pass.
 
     `literals` are texts of which every line that meets the condition holds at least one, whatever its format; None
-    where there are no such texts. They allow lines to be ruled out before anything is parsed.
+    where there are no such texts. They allow lines to be ruled out before anything is parsed. `note` says how the text
+    was understood, where that may surprise.
     """
 
     text: str
@@ -56,6 +59,7 @@ class Condition(NamedTuple):
     test: Test
     negated: bool = False
     literals: tuple[bytes, ...] | None = None
+    note: str = ''
 
 
 def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
@@ -71,55 +75,67 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     match = _CONDITION.fullmatch(text)
     if not match:
         raise ValueError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
-    name, operator, value = normalise(match[1]), match[2], match[3]
+    name, operator, value = match.groups()
+    name = field_name(name, extra_fields, EITHER)
     fields = EITHER.get(name, (name,))
-    if name not in EITHER and name not in KNOWN and name not in extra_fields:
-        known = [*EITHER, *KNOWN, *extra_fields]
-        close = get_close_matches(name, known, 3) or known
-        raise ValueError(f'there is no field {name}: {"did you mean " if len(close) < 4 else ""}{", ".join(close)}')
     if operator in ('=', '!='):
         test, literals = _any_of(name, fields[0], value)
         negated = operator == '!='
-        return Condition(text, fields, test, negated, None if negated else literals)
+        note = _host_bits(value) if fields[0] in ADDRESSES else ''
+        return Condition(text, fields, test, negated, None if negated else literals, note)
     return Condition(text, fields, _ordering(name, fields[0], operator, value))
 
 
 def find_addresses(texts: Iterable[str]) -> Condition:
     """The condition of ``findip``: one of the addresses or CIDR blocks stands in any address column."""
     given = ','.join(texts)
-    test, literals = _any_of('addr', 'srcaddr', given)
-    return Condition(f'findip {given}', ADDRESSES, test, literals=literals)
+    if '-' in _items('findip', given):
+        raise ValueError("'-' is no IP address or CIDR block for findip")
+    test, literals = _any_of('findip', 'srcaddr', given)
+    return Condition(f'findip {given}', ADDRESSES, test, literals=literals, note=_host_bits(given))
 
 
-def host_bits_note(text: str) -> str | None:
-    """What to tell about a CIDR block that names a host: which block is meant."""
-    notes = [
-        f'{item.strip()} is read as {ip_network(item.strip(), strict=False)}'
-        for item in text.rpartition('=')[2].split(',')
-        if '/' in item and _has_host_bits(item.strip())
-    ]
-    return ', '.join(notes) or None
+def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> str:
+    """The name of a field that AWS documents, one of `extra_fields`, or one of `words`, however it is spelt.
+
+    Raises ValueError that says what there is.
+    """
+    name = normalise(text)
+    names = [*words, *KNOWN, *extra_fields]
+    if name in names:
+        return name
+    close = get_close_matches(name, names, 3)
+    advice = f'did you mean {" or ".join(close)}?' if close else f'choose from {", ".join(names)}'
+    raise ValueError(f'there is no field {text[:60]!r}: {advice}')
 
 
-def _has_host_bits(text: str) -> bool:
-    try:
-        return ip_network(text, strict=False).network_address != ip_address(text.partition('/')[0])
-    except ValueError:
-        return False
+def _host_bits(value: str) -> str:
+    """What to tell about CIDR blocks that name a host: which blocks are meant."""
+    blocks = [(item, ip_network(item, strict=False)) for item in _items('', value) if '/' in item]
+    return ', '.join(
+        f'{item} is read as {network}'
+        for item, network in blocks
+        if network.network_address != ip_address(item.partition('/')[0])
+    )
+
+
+def _items(name: str, value: str) -> list[str]:
+    values = [item.strip() for item in value.split(',')]
+    if not all(values):
+        raise ValueError(f'{name} is given an empty value; "-" stands for a missing one')
+    return values
 
 
 def _any_of(name: str, field: str, value: str) -> tuple[Test, tuple[bytes, ...] | None]:
-    values = [item.strip() for item in value.split(',')]
-    if not all(values):
-        raise ValueError(f'{name} is compared with nothing; "-" stands for a missing value')
+    values = _items(name, value)
     if field in ADDRESSES:
         return _address_test(name, values)
     if field == 'tcp_flags' and any(item.lower() in TCP_FLAGS for item in values):
         return _flags_test(values), None
     if field in KNOWN and KNOWN[field].kind is not Kind.TEXT:
-        return _number_test(name, field, values), None
+        return _number_test(name, field, values)
     texts = tuple(_word(field, item).encode() for item in values)
-    return frozenset(texts).__contains__, texts if field == 'interface_id' and b'-' not in texts else None
+    return frozenset(texts).__contains__, texts if b'-' not in texts else None
 
 
 def _address_test(name: str, values: list[str]) -> tuple[Test, tuple[bytes, ...] | None]:
@@ -127,7 +143,7 @@ def _address_test(name: str, values: list[str]) -> tuple[Test, tuple[bytes, ...]
     for item in values:
         if item != '-':
             try:
-                networks.append(ip_network(item, strict=False))
+                networks.append(ip_network(item.replace('%', ' '), strict=False))  # % begins a zone, which no log has
             except ValueError:
                 raise ValueError(f'{item!r} is no IP address or CIDR block for {name}') from None
     hosts = [network.network_address for network in networks if network.prefixlen == network.max_prefixlen]
@@ -156,7 +172,7 @@ def _flags_test(values: list[str]) -> Test:
     return lambda text: text != b'-' and int(text) & mask == mask
 
 
-def _number_test(name: str, field: str, values: list[str]) -> Test:
+def _number_test(name: str, field: str, values: list[str]) -> tuple[Test, tuple[bytes, ...] | None]:
     missing = '-' in values
     ranges = []
     for item in values:
@@ -165,6 +181,7 @@ def _number_test(name: str, field: str, values: list[str]) -> Test:
             ranges.append((_number(name, field, low), _number(name, field, high)))
             if ranges[-1][0] > ranges[-1][1]:
                 raise ValueError(f'the range {item} of {name} ends before it begins')
+    single = not missing and all(low == high for low, high in ranges)
 
     def test(text: bytes) -> bool:
         if text == b'-':
@@ -172,7 +189,7 @@ def _number_test(name: str, field: str, values: list[str]) -> Test:
         number = int(text)
         return any(low <= number <= high for low, high in ranges)
 
-    return test
+    return test, tuple(b'%d' % number for number, _ in ranges) if single else None
 
 
 def _ordering(name: str, field: str, operator: str, value: str) -> Test:
@@ -193,9 +210,11 @@ def _number(name: str, field: str, text: str) -> int:
     names = NUMBER_NAMES.get(field, {})
     if text.lower() in names:
         return names[text.lower()]
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+    largest = LARGEST.get(field, 10**19 - 1)
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= largest):
+        limit = f' up to {largest}' if field in LARGEST else ''
         known = f', or one of {", ".join(names)}' if names else ''
-        raise ValueError(f'{name} takes a number{known}; not {text[:40]!r}')
+        raise ValueError(f'{name} takes a number{limit}{known}; not {text[:40]!r}')
     return int(text)
 
 

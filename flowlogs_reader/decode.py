@@ -22,6 +22,28 @@ BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 _GZIP_MEMBER = 31  # zlib: the largest window, and a gzip header
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
 _HEADER = re.compile(rb'\n(?=[a-z])(?:%s)[ \t\r\n]' % _names.replace('_', '[-_]').encode())
+_MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
+_EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
+_CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
+# How many lines are looked at to find out what stands around the records.
+SAMPLE = 10
+
+
+def peek(chunks: Iterable[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, at least `size` where there are so many, and all of the data."""
+    chunks = iter(chunks)
+    head = b''
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= size:
+            break
+    return head, _preceded(head, chunks)
+
+
+def _preceded(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from chunks
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -29,24 +51,12 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises DamagedError where the data breaks off or is corrupt, after all that could be decoded.
     """
-    chunks = iter(chunks)
-    head = b''
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= len(ZSTD):
-            break
-    rest = _preceded(head, chunks)
+    head, chunks = peek(chunks, len(ZSTD))
     if head.startswith(GZIP):
-        return _gunzip(rest)
+        return _gunzip(chunks)
     if head.startswith(ZSTD):
-        return _unzstd(rest)
-    return rest
-
-
-def _preceded(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from chunks
+        return _unzstd(chunks)
+    return chunks
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -59,9 +69,11 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 if not chunk:
                     break
                 member = zlib.decompressobj(_GZIP_MEMBER)
+            before = member.copy()
             try:
                 text = member.decompress(chunk, TEXT)
             except zlib.error as error:
+                yield from _salvage(before, chunk)
                 raise DamagedError(f'the gzip data is damaged ({error})') from None
             if text:
                 yield text
@@ -71,9 +83,18 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise DamagedError('the gzip data ends too early')
 
 
+def _salvage(member: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """What a chunk gives up to the byte that is wrong: zlib itself lets go of it all."""
+    try:
+        for at in range(len(chunk)):
+            yield member.decompress(chunk[at : at + 1])
+    except zlib.error:
+        return
+
+
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        from compression.zstd import ZstdDecompressor, ZstdError
+        from compression.zstd import ZstdDecompressor, ZstdError  # type: ignore[import-not-found]
     except ImportError:
         raise FlowLogsError('zstd data needs Python 3.14 or newer; or pipe it in: zstdcat FILE | … -') from None
     frame = ZstdDecompressor()
@@ -91,88 +112,139 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Runs of whole lines. The last one gets its newline; of a line too long for a record only the beginning is kept."""
+    """Runs of whole lines. The last one gets its newline.
+
+    Of a line too long for a record only the beginning is kept, and a NUL that keeps it from looking sound.
+    """
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
         cut = chunk.rfind(b'\n') + 1
         if cut:
-            yield b''.join([*waiting, chunk[:cut]])
+            yield _marked(b''.join([*waiting, chunk[:cut]]))
             waiting, size = [], 0
         if size <= MAX_LINE:
-            waiting.append(chunk[cut : cut + MAX_LINE + 1])
-            size += len(waiting[-1])
+            waiting.append(chunk[cut:])
+            size += len(chunk) - cut
+            if size > MAX_LINE:
+                waiting = [b''.join(waiting)[:MAX_LINE], b'\0']
     if size:
         yield b''.join([*waiting, b'\n'])
 
 
-def text_blocks(chunks: Iterable[bytes], layout: Layout | None, origin: str) -> Iterator[Block]:
+def _marked(data: bytes) -> bytes:
+    at = 0
+    while at + MAX_LINE < len(data):
+        end = data.rfind(b'\n', at, at + MAX_LINE + 1) + 1
+        if not end:
+            data = data[: at + MAX_LINE] + b'\0' + data[data.index(b'\n', at) :]
+            end = at + MAX_LINE + 2
+        at = end
+    return data
+
+
+def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterator[Block]:
     """Blocks of the lines in these pieces of text.
 
     A header row, at the beginning or in the middle (several files through cat), sets the Layout of what follows it.
-    Before the first one it is `layout`, or the default format.
+    Before the first one it is `layout`, or the default format. Raises DamagedError where the text is none.
     """
     current = layout or Layout()
+    head, chunks = peek(chunks, 4)
+    if head.removeprefix(BYTE_ORDER_MARK).startswith((b'{', b'[')):
+        yield from _messages(chunks, current)
+        return
     begins_file = True
     for data in whole_lines(chunks):
-        # The first line may be a header row of any fields; later ones are looked at where they begin with a known field.
-        data = data.removeprefix(BYTE_ORDER_MARK) if begins_file else data
-        at_header = [0] if begins_file else []
-        at_header += [match.start() + 1 for match in _HEADER.finditer(data)]
-        begins_file = False
+        if begins_file:
+            data = data.removeprefix(BYTE_ORDER_MARK)
         begin = 0
-        for at in at_header:
+        for at in _candidates(data, begins_file):
             end = data.index(b'\n', at) + 1
-            header = _header(data[at:end], origin)
+            header = _header(data[at:end])
             if header:
                 if at > begin:
-                    yield _unwrapped(current, data[begin:at], origin)
+                    yield Block(current, _unwrapped(current, data[begin:at]))
                 begin = end
                 current = current if header == current else header
         if begin < len(data):
-            yield _unwrapped(current, data[begin:], origin)
+            if begins_file and not begin and _is_binary(current, data):
+                raise DamagedError('this is neither text nor gzip, zstd or Parquet data')
+            yield Block(current, _unwrapped(current, data[begin:]))
+        begins_file = False
 
 
-def _header(line: bytes, origin: str) -> Layout | None:
+def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
+    """Where header rows may begin: a first line of any fields, later lines that begin with a known field."""
+    if begins_file or data[:1].islower():
+        yield 0
+    for match in _HEADER.finditer(data):
+        yield match.start() + 1
+
+
+def _header(line: bytes) -> Layout | None:
     try:
         return Layout.from_header(line)
     except ValueError as error:
-        raise FlowLogsError(f'{origin}: unusable header row: {error}') from None
+        raise FlowLogsError(f'unusable header row: {error}') from None
 
 
-def _unwrapped(layout: Layout, data: bytes, origin: str) -> Block:
-    line = data[: data.index(b'\n')]
-    if layout.repair(line) is None:
+def _is_binary(layout: Layout, data: bytes) -> bool:
+    """Whether these lines are no text, so that one message serves better than the number of lines."""
+    if len(data.translate(None, _CONTROL)) == len(data):
+        return False
+    return not layout.check(_unwrapped(layout, data))[0]
+
+
+def _unwrapped(layout: Layout, data: bytes) -> bytes:
+    begin = 0
+    for _ in range(SAMPLE):
+        line = data[begin : data.index(b'\n', begin)]
+        if layout.repair(line) is not None:
+            return data
         unwrap = wrapping(layout, line)
         if unwrap:
-            data = unwrap(data)
-    return Block(layout, data, origin)
+            return unwrap(data)
+        begin += len(line) + 1
+        if begin == len(data):
+            break
+    return data
 
 
 def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
     """How to take records out of what other tools put around them, going by one line; None where it looks unwrapped.
 
-    ``aws logs filter-log-events --output text`` writes EVENTS and tab-separated columns, Firehose JSON with a message,
-    a CloudWatch export to S3 an ISO time before each record, and awslogs group and stream.
+    ``aws logs filter-log-events --output text`` writes EVENTS and tab-separated columns, a CloudWatch export to S3 an
+    ISO time before each record, ``aws logs tail`` and awslogs the group or the stream.
     """
     if line.startswith(b'EVENTS\t'):
-        return lambda data: re.sub(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$', rb'\1', data)
-    if line.startswith(b'{'):
-        return _messages
-    surplus = len(line.split()) - len(layout.fields)
-    if surplus > 0 and layout.repair(b' '.join(line.split()[surplus:])) is not None:
+        return lambda data: _EVENT.sub(rb'\1', data)
+    columns = line.split()
+    surplus = len(columns) - len(layout.fields)
+    if surplus > 0 and columns[surplus] != b'-' and layout.repair(b' '.join(columns[surplus:])) is not None:
         leading = re.compile(rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}' % surplus)
         return lambda data: leading.sub(b'', data)
     return None
 
 
-def _messages(data: bytes) -> bytes:
-    """The ``message`` of each line of JSON, or the messages of its ``logEvents``; lines without any stay as they are."""
-    lines: list[str] = []
-    for line in data.decode('utf-8', 'replace').splitlines():
-        try:
-            document = json.loads(line)
-            lines += [event['message'] for event in document.get('logEvents', [document])]
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            lines.append(line)
-    return ''.join(f'{str(line).strip()}\n' for line in lines).encode('utf-8', 'replace')
+def _messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
+    """The records in JSON: the messages of CloudWatch Logs events, as Firehose and ``aws logs`` write them.
+
+    Firehose puts document after document without a newline; a line for each event keeps any length of that bounded.
+    """
+    found = False
+    for data in whole_lines(chunk.replace(b'}', b'}\n') for chunk in chunks):
+        texts = _MESSAGE.findall(data)
+        lines = [_unquoted(text) if b'\\' in text else text[1:-1] for text in texts]
+        if lines:
+            found = True
+            yield Block(layout, b'\n'.join(lines) + b'\n')
+    if not found:
+        raise DamagedError('this is JSON without the "message" of any event')
+
+
+def _unquoted(text: bytes) -> bytes:
+    try:
+        return ' '.join(json.loads(text).split()).encode('utf-8', 'replace')
+    except ValueError:
+        return text

@@ -55,6 +55,7 @@ ADVICE_BY_CODE = {
     'ThrottlingException': _THROTTLED,
     'RequestLimitExceeded': _THROTTLED,
     'SlowDown': _THROTTLED,
+    'ResourceNotFoundException': 'the log group went away while it was being read',
     'NoSuchBucket': 'check the name of the bucket',
     'NoSuchKey': 'the object went away while it was being read',
     'InvalidObjectState': 'the object is archived: restore it first',
@@ -86,6 +87,9 @@ ADVICE_BY_CLASS = {
     'IncompleteReadError': 'the connection broke: try again',
 }
 
+# Classes of botocore's whose errors end by themselves: no connection, or an answer that broke off.
+TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError', 'ResponseParserError'}
+
 
 def is_aws_error(error: BaseException) -> bool:
     """Whether botocore raised it: its ClientError and BotoCoreError have no common base of their own."""
@@ -98,6 +102,19 @@ def error_code(error: BaseException) -> str:
     return str(response.get('Error', {}).get('Code', '')) if isinstance(response, dict) else ''
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may well succeed a little later: throttling, trouble at AWS, a broken connection."""
+    if isinstance(error, IncompleteError):
+        return True
+    if not is_aws_error(error):
+        return False
+    response = getattr(error, 'response', None)
+    if isinstance(response, dict):
+        status = response.get('ResponseMetadata', {}).get('HTTPStatusCode', 0)
+        return status >= 500 or ADVICE_BY_CODE.get(error_code(error)) == _THROTTLED
+    return not TRANSIENT_CLASSES.isdisjoint(base.__name__ for base in type(error).__mro__)
+
+
 def explain(error: BaseException) -> str:
     """One line on what failed and what helps, for an error of botocore's or of the operating system."""
     code = error_code(error)
@@ -105,4 +122,5 @@ def explain(error: BaseException) -> str:
     advice = ADVICE_BY_CODE.get(code)
     for base in type(error).__mro__:
         advice = advice or ADVICE_BY_CLASS.get(base.__name__)
-    return f'{said.rstrip(".")}: {advice}' if advice else said
+    said = said.rstrip('.')
+    return f'{said}: {advice}' if advice else said

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .decode import CHUNK, inflate, text_blocks
+from .contents import Contents, Piece
+from .decode import CHUNK
 from .errors import FlowLogsError
+from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time
 from .layout import Block
-from .reader import BaseReader
+from .prefetch import in_order
+from .reader import EPOCH, BaseReader
 
 STDIN = 'standard input'
-SUFFIXES = ('.log', '.gz', '.txt', '.parquet')
+FOREVER = datetime.max.replace(tzinfo=timezone.utc)
+# Blocks that are decompressed ahead: a few hundred kilobytes each.
+AHEAD = 8
 
 
 class FileFlowLogsReader(BaseReader):
-    """The records of a file, of the files in a directory, or of an open binary stream, plain or compressed.
+    """The records of a file, of the files in a directory, or of an open binary stream, plain or compressed or Parquet.
 
-    Without `start_time` and `end_time` everything is read; with one of them, exactly the records that start in the window.
-    The format comes from the header rows; without one it is `fields`.
+    Without `start_time` and `end_time` everything is read; with one of them, exactly the records that start in the
+    window. The format comes from the header rows; without one it is `fields`.
+
+    In a directory, files whose names end with .log, .gz, .txt or .parquet are read, at any depth: those with a time in
+    their names, as S3 objects have it, in that order after all others. Folders and files of other times are left alone.
+
+    With a `thread_count` of 1 nothing is decompressed ahead. Raises FlowLogsError where the location cannot be read at
+    all; what is wrong with one file of many ends up in `unreadable`.
     """
 
     def __init__(
@@ -31,43 +43,68 @@ class FileFlowLogsReader(BaseReader):
         end_time: datetime | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(start_time=start_time, end_time=end_time, exact_window=bool(start_time or end_time), **options)
+        super().__init__(
+            start_time=start_time or EPOCH,
+            end_time=end_time or FOREVER,
+            exact_window=bool(start_time or end_time),
+            **options,
+        )
         self.location = location
+        self._keys = KeyWindow(self.start_ms, self.end_ms, margin=CAPTURE_WINDOW)
 
     def describe(self) -> str:
-        return str(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
+        return os.fspath(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
 
     def _read(self, limit: int | None) -> Iterator[Block]:
         if not isinstance(self.location, (str, os.PathLike)):
-            yield from self._stream(self.location, STDIN)
+            # Never in a thread: the end of the process would wait for a read that nobody wants any more.
+            yield from self._take(self._contents(STDIN).pieces(_chunks(self.location)))
             return
-        for path in files_in(Path(self.location)):
-            try:
-                with open(path, 'rb', buffering=0) as stream:
-                    yield from self._stream(stream, str(path))
-            except OSError as error:
-                self._unreadable(FlowLogsError(f'{path}: {error.strerror}'))
+        location = os.fspath(self.location)
+        if os.path.isdir(location):
+            tasks = [partial(self._file, os.path.join(location, key.name), key.time) for key in self._files(location)]
+        else:
+            tasks = [partial(self._file, location)]
+        workers = 0 if limit or self.thread_count == 1 else 1
+        yield from self._take(in_order(tasks, workers=workers, waiting=AHEAD))
 
-    def _stream(self, stream: BinaryIO, origin: str) -> Iterator[Block]:
+    def _files(self, directory: str) -> list[Key]:
+        """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""
+        found, any_at_all = [], False
+        for folder, folders, names in os.walk(directory, onerror=self._unreadable_folder):
+            folders[:] = [name for name in folders if self._keys.may_hold(os.path.join(folder, name))]
+            for name in names:
+                if name.endswith(SUFFIXES):
+                    any_at_all = True
+                    if self._keys.holds(time := key_time(name)):
+                        path = Path(folder, name).relative_to(directory)
+                        found.append(Key(time or 0, path.as_posix()))
+        if not any_at_all and not self.unreadable:
+            self._unreadable(FlowLogsError(f'{directory}: there is no file in it that ends with {", ".join(SUFFIXES)}'))
+        return sorted(found)
+
+    def _unreadable_folder(self, error: OSError) -> None:
+        self._unreadable(FlowLogsError(f'{error.filename}: {error.strerror}'))
+
+    def _file(self, path: str, time: int | None = None) -> Iterator[Piece]:
         try:
-            for block in text_blocks(self._counted(inflate(self._chunks(stream))), self.layout, origin):
-                yield block
-        except FlowLogsError as error:
-            self._unreadable(FlowLogsError(f'{origin}: {error}'))
+            with open(path, 'rb', buffering=0) as file:
+                yield from self._contents(path, time).pieces(_chunks(file), file if file.seekable() else None)
+        except OSError as error:
+            problem = FlowLogsError(f'{path}: {error.strerror}')
+            if path == self.describe():
+                raise problem from None
+            yield Piece(error=problem)
 
-    def _chunks(self, stream: BinaryIO) -> Iterator[bytes]:
-        while chunk := stream.read(CHUNK):
-            self.compressed_bytes_processed += len(chunk)
+    def _contents(self, origin: str, time: int | None = None) -> Contents:
+        return Contents(origin, self.layout, time or None, self._columns)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    # What a pipe has is taken as it comes: read() of a buffered stream would wait for a whole chunk.
+    read = getattr(stream, 'read1', stream.read)
+    try:
+        while chunk := read(CHUNK):
             yield chunk
-
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self.bytes_processed += len(chunk)
-            yield chunk
-
-
-def files_in(path: Path) -> list[Path]:
-    """The file itself, or the flow log files below a directory in the order of their names."""
-    if not path.is_dir():
-        return [path]
-    return sorted(Path(root, name) for root, _, names in os.walk(path) for name in names if name.endswith(SUFFIXES))
+    except OSError as error:
+        raise FlowLogsError(f'reading failed: {error.strerror or error}') from None

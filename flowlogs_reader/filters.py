@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import compress
-from operator import and_, not_, or_
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, repeat
+from operator import itemgetter, not_, or_
 
-from .conditions import Condition, Test, parse_condition
+from .conditions import Condition, parse_condition
+from .keys import KeyWindow
 from .layout import Layout
+from .memo import Memo
 
-# The distinct values of a column that a condition remembers: about 10 MB at most.
-REMEMBERED = 65_536
 # Above this number of texts, parsing the lines is cheaper than one search through the bytes for each text.
 MAX_SEARCHES = 16
+# Shorter ones, such as port numbers, are in so many lines that a search does not pay; CloudWatch can do it for 443.
+MIN_SEARCH = 6
+MIN_TERM = 3
 MAX_PATTERN = 1024
+SKIPDATA = b'SKIPDATA'
+_QUOTABLE = re.compile(r'[!#-\[\]-~]+')
+_INTERFACE = re.compile(r'eni-[0-9a-f]{8,17}')
 
 
 class Filter:
@@ -21,21 +29,23 @@ class Filter:
 
     >>> Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40']).keep(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n')
     (b'10.0.0.1 40\\n', 0)
+
+    With `note_skipdata` the SKIPDATA records that may stand for records that meet the conditions are counted in
+    `skipdata`, by their start: what a SKIPDATA record does not know counts as met.
     """
 
-    def __init__(self, conditions: Iterable[Condition] = ()) -> None:
+    def __init__(self, conditions: Iterable[Condition] = (), note_skipdata: bool = False) -> None:
         self.conditions = tuple(conditions)
-        self._verdicts = [_Remembered(condition.test) for condition in self.conditions]
-        self._searches = [
-            condition.literals
-            for condition in self.conditions
-            if condition.literals and len(condition.literals) <= MAX_SEARCHES
-        ]
+        self.note_skipdata = note_skipdata
+        self.skipdata: Counter[bytes] = Counter()
+        self._verdicts = [Memo(condition.test) for condition in self.conditions]
+        searchable = (c.literals for c in self.conditions if c.literals and len(c.literals) <= MAX_SEARCHES)
+        self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
 
     @classmethod
-    def parse(cls, texts: Iterable[str]) -> Filter:
-        """Raises ValueError where a text is no condition."""
-        return cls(map(parse_condition, [texts] if isinstance(texts, str) else texts))
+    def parse(cls, texts: Iterable[str], extra_fields: Sequence[str] = ()) -> Filter:
+        """Raises ValueError where a text is no condition. `extra_fields` are names that AWS does not document."""
+        return cls(parse_condition(text, extra_fields) for text in ([texts] if isinstance(texts, str) else texts))
 
     def __bool__(self) -> bool:
         return bool(self.conditions)
@@ -45,23 +55,42 @@ class Filter:
 
         Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
         """
+        if self.note_skipdata and SKIPDATA in data:
+            self._note_skipdata(layout, data)
         for literals in self._searches:
             data = lines_with(data, literals)
         data, skipped = layout.check(data)
         if not data or not self.conditions:
             return data, skipped
-        names = [name for condition in self.conditions for name in condition.fields]
-        columns = dict(zip(names, zip(*layout.rows(data, names))))
-        flags: Iterable[bool] = ()
+        tested = {name for condition in self.conditions for name in condition.fields if name in layout.position}
+        names = sorted(tested, key=layout.position.__getitem__)
+        rows: Sequence[tuple[bytes, ...]] = layout.rows(data, names)
+        lines: Sequence[bytes] = ()
         for condition, verdict in zip(self.conditions, self._verdicts):
-            met: Iterable[bool] = map(verdict.__getitem__, columns[condition.fields[0]])
-            for name in condition.fields[1:]:
-                if name in layout.position:
-                    met = map(or_, met, map(verdict.__getitem__, columns[name]))
-            if condition.negated:
-                met = map(not_, met)
-            flags = map(and_, flags, met) if flags else met
-        return select(data, list(flags)), skipped
+            columns = [names.index(name) for name in condition.fields if name in tested]
+            met = _met(verdict, rows, columns, lacks_some=len(columns) < len(condition.fields))
+            flags = list(map(not_, met) if condition.negated else met)
+            if not all(flags):
+                lines = list(compress(lines or data.splitlines(keepends=True), flags))
+                if not lines:
+                    return b'', skipped
+                rows = list(compress(rows, flags))
+        return b''.join(lines) if lines else data, skipped
+
+    def _note_skipdata(self, layout: Layout, data: bytes) -> None:
+        lines = layout.check(lines_with(data, [SKIPDATA]))[0]
+        names = [name for condition in self.conditions for name in condition.fields]
+        for status, start, *values in layout.rows(lines, ['log_status', 'start', *names]):
+            if status == SKIPDATA and self._may_hide(iter(values)):
+                self.skipdata[start] += 1
+
+    def _may_hide(self, values: Iterator[bytes]) -> bool:
+        """Whether none of the values that are known speaks against the conditions."""
+        for condition, verdict in zip(self.conditions, self._verdicts):
+            own = [next(values) for _ in condition.fields]
+            if b'-' not in own and any(verdict[value] for value in own) == condition.negated:
+                return False
+        return True
 
     def missing(self, layout: Layout) -> list[str]:
         """The fields that conditions name and no record of this layout can have."""
@@ -77,38 +106,59 @@ class Filter:
         Quoted terms match anywhere in a line; terms with ``?`` are alternatives and cannot be mixed with others
         (AmazonCloudWatch/latest/logs/FilterAndPatternSyntax).
         """
-        choices = [[f'"{text.decode()}"' for text in condition.literals or ()] for condition in self.conditions]
-        patterns = [' '.join(choice[0] for choice in choices if len(choice) == 1)]
-        patterns += [' '.join('?' + term for term in choice) for choice in choices if len(choice) > 1]
+        choices = [self._terms(condition) for condition in self.conditions]
+        patterns = [' '.join(f'"{terms[0]}"' for terms in choices if len(terms) == 1)]
+        patterns += [' '.join(f'?"{term}"' for term in terms) for terms in choices if len(terms) > 1]
         return next((pattern for pattern in patterns if 0 < len(pattern) <= MAX_PATTERN), None)
+
+    def _terms(self, condition: Condition) -> list[str]:
+        """Texts of which each line that is needed holds at least one; none where that cannot be said."""
+        terms = [text.decode() for text in condition.literals or ()]
+        if not all(len(term) >= MIN_TERM and _QUOTABLE.fullmatch(term) for term in terms):
+            return []
+        if terms and self.note_skipdata and condition.fields != ('interface_id',):
+            terms.append(SKIPDATA.decode())
+        return terms
+
+    def interfaces(self) -> list[str]:
+        """The ids of the interfaces of which every matching record is one; none where no condition says so."""
+        for condition in self.conditions:
+            ids = [text.decode() for text in condition.literals or ()]
+            if condition.fields == ('interface_id',) and 0 < len(ids) <= MAX_SEARCHES:
+                return ids if all(map(_INTERFACE.fullmatch, ids)) else []
+        return []
+
+
+def _met(
+    verdict: Memo[bool], rows: Sequence[tuple[bytes, ...]], columns: Sequence[int], lacks_some: bool
+) -> Iterable[bool]:
+    """For each row whether one of the columns passes. A column that the log lacks is missing in every row."""
+    if lacks_some and verdict[b'-'] or not columns:
+        return repeat(verdict[b'-'], len(rows))
+    met: Iterable[bool] = map(verdict.__getitem__, map(itemgetter(columns[0]), rows))
+    for column in columns[1:]:
+        met = map(or_, met, map(verdict.__getitem__, map(itemgetter(column), rows)))
+    return met
 
 
 class Window:
     """The records that start in [start, end), in milliseconds since the epoch. Those without a start count by their end."""
 
     def __init__(self, start_ms: int, end_ms: int) -> None:
-        self._inside = _Remembered(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
+        self._inside = Memo(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
+        self._keys = KeyWindow(start_ms, end_ms)
 
-    def keep(self, layout: Layout, data: bytes) -> bytes:
-        """Of canonical lines those in the window. Lines with neither start nor end are kept: nothing speaks against them."""
-        if not data or not ('start' in layout.position or 'end' in layout.position):
+    def keep(self, layout: Layout, data: bytes, time: int | None = None) -> bytes:
+        """Of canonical lines those in the window.
+
+        Lines with neither start nor end count by the time, in Unix seconds, of the key that they lie under. Where that
+        is None they are kept: nothing speaks against them.
+        """
+        if not data or all(self._inside[start] for (start,) in set(layout.rows(data, ('start',)))):
             return data
         times = [start if start != b'-' else end for start, end in layout.rows(data, ('start', 'end'))]
-        return select(data, list(map(self._inside.__getitem__, times)))
-
-
-class _Remembered(dict[bytes, bool]):
-    """The verdicts of a test, each asked for once: columns repeat their values, and a look-up takes a tenth of a test."""
-
-    def __init__(self, test: Test) -> None:
-        super().__init__()
-        self._test = test
-
-    def __missing__(self, text: bytes) -> bool:
-        if len(self) >= REMEMBERED:
-            self.clear()
-        verdict = self[text] = self._test(text)
-        return verdict
+        timeless = self._keys.holds(time)
+        return select(data, [timeless if text == b'-' else self._inside[text] for text in times])
 
 
 def select(data: bytes, flags: Sequence[bool]) -> bytes:

@@ -7,7 +7,7 @@ is missing, nothing but printable ASCII. Everything downstream of :meth:`Layout.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -193,11 +193,27 @@ class Layout:
 
 
 class Block(NamedTuple):
-    """A run of whole lines of one Layout, each with its newline, and where they come from."""
+    """A run of whole lines of one Layout, each with its newline, and where they come from.
+
+    `time`, in Unix seconds, is what the source knows about the age of records that hold no time. `raw` is how a line
+    that is not canonical was written, where :func:`apart` was asked to keep that.
+    """
 
     layout: Layout
     data: bytes
     origin: str = ''
+    time: int | None = None
+    raw: bytes = b''
+
+
+def apart(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Blocks in which every line is canonical as they are; of other Blocks each line in a Block of its own."""
+    for block in blocks:
+        if block.layout.check(block.data)[0] is block.data:
+            yield block
+        else:
+            for line in block.data[:-1].split(b'\n'):
+                yield block._replace(data=line + b'\n', raw=line + b'\n')
 
 
 def _canonical_value(name: str, kind: Kind, column: bytes) -> bytes:

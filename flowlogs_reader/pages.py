@@ -6,28 +6,32 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from threading import Lock
 from typing import Any, NamedTuple
 
 from .layout import Block, Layout
 
 EVENTS = 'flowlogs_reader.page'
 # Event ids that are remembered, in two generations, to recognise an event that comes again.
-REMEMBERED_IDS = 20_000
-# Events with one and the same timestamp that are held back until a later one shows that they are all there.
-MAX_HELD = 50_000
+REMEMBERED_IDS = 10_000
+# Bytes of events with one and the same timestamp that are held back until a later one shows that they are all there.
+MAX_HELD = 8_000_000
 ATTEMPTS = 5
+# The threads that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes 10 MB for it.
+_DECODING = Lock()
 _TIME = re.compile(rb'"timestamp":([0-9]{1,16})[,}]')
 
 
 class Page(NamedTuple):
-    """The events of a page in the order that AWS gave them: messages, ids, and the time of the last one in milliseconds.
+    """The events of a page in the order that AWS gave them: a line for each message, a line for each id.
 
-    `last_count` events at the end share the time `last`. `until` is the end of what was asked for, in milliseconds, on
-    its last page; None when other pages follow.
+    `first` and `last` are the times of the first and the last event in milliseconds; `last_count` events at the end share
+    the last one. `until` is the end of what was asked for, in milliseconds, on its last page; None when others follow.
     """
 
-    messages: list[bytes]
-    ids: list[bytes]
+    lines: bytes
+    ids: bytes
+    first: int | None = None
     last: int | None = None
     last_count: int = 0
     in_order: bool = True
@@ -35,8 +39,8 @@ class Page(NamedTuple):
 
     def before_last(self) -> Page:
         """The page without the events of its last moment, of which the next page may hold more."""
-        size = len(self.messages) - self.last_count
-        return self._replace(messages=self.messages[:size], ids=self.ids[:size])
+        lines, ids = (_cut(texts, self.last_count)[0] for texts in (self.lines, self.ids))
+        return self._replace(lines=lines, ids=ids, last_count=0)
 
 
 def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
@@ -48,7 +52,8 @@ def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str,
     if response_dict['status_code'] != 200:
         return
     body: bytes = response_dict['body']
-    found = scan_page(body) or load_page(body)
+    with _DECODING:
+        found = scan_page(body) or load_page(body)
     if found:
         customized_response_dict[EVENTS], token = found
         response_dict['body'] = json.dumps({'nextToken': token} if token else {}).encode()
@@ -61,7 +66,7 @@ def retry_unreadable(response: tuple[Any, dict[str, Any]] | None, attempts: int,
     page, so that the read would end early and say nothing.
     """
     if response and response[0].status_code == 200 and EVENTS not in response[1] and attempts < ATTEMPTS:
-        return 0.1 * 2**attempts
+        return 0.1 * attempts
     return None
 
 
@@ -78,12 +83,13 @@ def scan_page(body: bytes) -> tuple[Page, str | None] | None:
         return None
     token = tokens[0].decode('ascii', 'replace') if tokens else None
     if not messages:
-        return (Page([], []), token) if b'"events":[]' in body else None
+        return (Page(b'', b''), token) if b'"events":[]' in body else None
     # The time of the last event, with the character after its digits, is found again where its moment begins.
-    time = _TIME.match(body, body.rfind(b'"timestamp":'))
-    if not time:
+    first, last = _TIME.search(body), _TIME.match(body, body.rfind(b'"timestamp":'))
+    if not first or not last:
         return None
-    return Page(messages, ids, int(time[1]), body.count(b'"timestamp":', body.index(time[0]))), token
+    last_count = body.count(b'"timestamp":', body.index(last[0]))
+    return Page(_lines(messages), _lines(ids), int(first[1]), int(last[1]), last_count), token
 
 
 def _strings(body: bytes, mark: bytes) -> list[bytes]:
@@ -107,8 +113,9 @@ def page_of(events: Sequence[dict[str, Any]]) -> Page:
     times = [event.get('timestamp', 0) for event in events]
     last = max(times, default=None)
     return Page(
-        [event['message'].encode('utf-8', 'replace').replace(b'\n', b' ') for event in events],
-        [event.get('eventId', '').encode() for event in events],
+        _lines([event['message'].encode('utf-8', 'replace').replace(b'\n', b' ') for event in events]),
+        _lines([event.get('eventId', '').encode() for event in events]),
+        min(times, default=None),
         last,
         len(times) - times.index(last) if last is not None else 0,
         all(earlier <= later for earlier, later in zip(times, times[1:])),
@@ -123,75 +130,85 @@ class Held:
     """
 
     def __init__(self, since: int) -> None:
-        self._messages: list[bytes] = []
+        self._lines = self._ids = b''
         self.since = since
 
-    def through(self, page: Page) -> list[bytes]:
-        """The messages that may go out."""
+    def through(self, page: Page) -> tuple[bytes, bytes]:
+        """The lines that may go out, and their ids."""
         if page.until is not None:
-            ready, self._messages, self.since = self._messages + page.messages, [], page.until
+            ready = self._lines + page.lines, self._ids + page.ids
+            self._lines, self._ids, self.since = b'', b'', page.until
             return ready
         if page.last is None:
-            return []
-        size = len(page.messages) - page.last_count
-        if size <= 0 and self.since == page.last and len(self._messages) <= MAX_HELD:
-            self._messages += page.messages
-            return []
-        ready = self._messages + page.messages[:size]
-        self._messages, self.since = page.messages[size:], page.last
+            return b'', b''
+        (lines, last_lines), (ids, last_ids) = (_cut(texts, page.last_count) for texts in (page.lines, page.ids))
+        if not lines and self.since == page.last and len(self._lines) <= MAX_HELD:
+            self._lines += last_lines
+            self._ids += last_ids
+            return b'', b''
+        ready = self._lines + lines, self._ids + ids
+        self._lines, self._ids, self.since = last_lines, last_ids, page.last
         return ready
 
 
 class RecentIds:
-    """Recognises events that come a second time within the last 20,000 or more."""
+    """Recognises events that come a second time within the last `limit` or more; without one, until :meth:`forget`."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = REMEMBERED_IDS) -> None:
+        self._limit = limit
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def fresh(self, page: Page) -> Page:
-        """The page without what has come before. Events without an id are each an event of their own."""
-        ids = set(page.ids)
-        if b'' in ids:
-            return page
-        if len(ids) < len(page.ids) or not self._young.isdisjoint(ids) or not self._old.isdisjoint(ids):
-            page = self._without_seen(page)
-        self._young |= ids
-        if len(self._young) > REMEMBERED_IDS:
-            self._old, self._young = self._young, set()
-        return page
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
 
-    def _without_seen(self, page: Page) -> Page:
-        seen = self._young | self._old
-        first_at: dict[bytes, int] = {}
-        for at, event_id in enumerate(page.ids):
-            if event_id not in seen:
-                first_at.setdefault(event_id, at)
-        body = len(page.ids) - page.last_count
-        return page._replace(
-            messages=[page.messages[at] for at in first_at.values()],
-            ids=list(first_at),
-            last_count=sum(at >= body for at in first_at.values()),
-        )
+    def fresh(self, lines: bytes, ids: bytes, remember: bool = True) -> bytes:
+        """The lines of events that have not come before. Events without an id are each an event of their own."""
+        each = ids.split(b'\n')[:-1]
+        distinct = set(each)
+        if b'' in distinct:
+            return lines
+        if len(distinct) < len(each) or not self._young.isdisjoint(each) or not self._old.isdisjoint(each):
+            first: dict[bytes, bytes] = {}
+            for event_id, line in zip(each, lines.split(b'\n')):
+                if event_id not in self._young and event_id not in self._old:
+                    first.setdefault(event_id, line)
+            lines = _lines(list(first.values()))
+        if remember:
+            self._young |= distinct - self._old
+        if self._limit is not None and len(self._young) > self._limit:
+            self.forget()
+        return lines
+
+    def forget(self) -> None:
+        """Forgets the older of two generations of ids."""
+        self._old, self._young = self._young, set()
 
 
-def by_format(messages: list[bytes], layouts: Sequence[Layout], origin: str) -> Iterator[Block]:
-    """Messages as Blocks, each with the Layout that has as many columns as its lines.
+def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[Block]:
+    """Lines as Blocks, each with the Layout that has as many columns as its lines.
 
     Flow logs of several formats may share a log group, and even a log stream (vpc/latest/userguide/flow-logs-cwl).
     """
-    if len(layouts) == 1:
-        yield Block(layouts[0], _lines(messages), origin)
+    if len(layouts) == 1 or not lines:
+        yield Block(layouts[0], lines, origin)
         return
     by_width: dict[int, list[Layout]] = {}
     for layout in layouts:
         by_width.setdefault(len(layout.fields), []).append(layout)
-    for width, run in groupby(messages, key=lambda message: len(message.split())):
+    for width, run in groupby(lines.split(b'\n')[:-1], key=lambda line: len(line.split())):
         data = _lines(list(run))
         candidates = by_width.get(width, [layouts[0]])
         fits = (layout for layout in candidates if not layout.check(data)[1])
         yield Block(next(fits, candidates[0]), data, origin)
 
 
-def _lines(messages: list[bytes]) -> bytes:
-    return b'\n'.join([*messages, b''])
+def _lines(texts: list[bytes]) -> bytes:
+    return b'\n'.join([*texts, b''])
+
+
+def _cut(lines: bytes, count: int) -> tuple[bytes, bytes]:
+    """The lines before the last `count`, and these."""
+    parts = lines[:-1].rsplit(b'\n', count)
+    begin = len(parts[0]) + 1 if len(parts) > count else 0
+    return lines[:begin], lines[begin:]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from itertools import islice
 from typing import Any
 
 from .aws import AwsSession
+from .contents import Piece
 from .errors import FlowLogsError
 from .fields import DEFAULT_FIELDS
 from .filters import Filter, Window
-from .layout import Block, Layout
-from .record import FlowRecord
+from .layout import Block, Layout, apart
+from .record import FlowRecord, records
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 DEFAULT_WINDOW = timedelta(hours=1)
@@ -45,9 +46,10 @@ class BaseReader(Iterator[FlowRecord]):
     `skipped_records` and left out. What cannot be read at all, such as one object of many, is kept in `unreadable`,
     handed to `on_unreadable`, and does not end the iteration either.
 
-    `bytes_processed` counts the text read from the source, `compressed_bytes_processed` what was transferred for it
-    where that was compressed. `complete_until` is the time, in milliseconds since the epoch, before which nothing is
-    missing from what came out so far; None where the source cannot tell.
+    `bytes_processed` counts the text read from the source, `compressed_bytes_processed` the bytes that files and
+    objects keep it as. `complete_until` is the time, in milliseconds since the epoch, before which nothing is
+    missing from what came out so far; None where the source cannot tell. `layouts` has the formats met so far.
+    `on_block` is called with each Block as the source has it, an empty one where a page brings nothing.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class BaseReader(Iterator[FlowRecord]):
             raise ValueError(f'the window ends at {self.end_time}, before it begins at {self.start_time}')
         self.thread_count = thread_count or 0
         self.layout = Layout(fields) if fields else None
-        self.where = where if isinstance(where, Filter) else Filter.parse(where)
+        self.where = where if isinstance(where, Filter) else Filter.parse(where, self.layout.fields if self.layout else ())
         self._window = Window(self.start_ms, self.end_ms) if exact_window else None
         self.raise_on_error = raise_on_error
         self.unreadable: list[FlowLogsError] = []
@@ -86,7 +88,11 @@ class BaseReader(Iterator[FlowRecord]):
         self.compressed_bytes_processed = 0
         self.skipped_records = 0
         self.complete_until: int | None = None
-        self._begun = self._matched = False
+        self.layouts: dict[Layout, None] = {}
+        self.on_block: Callable[[Block], None] | None = None
+        self._matched = False
+        self._source: Generator[Block, None, None] | None = None
+        self._columns: frozenset[str] | None = None
         self._example: tuple[Layout, bytes] | None = None
         self._records: Iterator[FlowRecord] | None = None
 
@@ -94,24 +100,64 @@ class BaseReader(Iterator[FlowRecord]):
         """Blocks of lines as the source has them, unchecked, in order; where `limit` is given, little more than that."""
         raise NotImplementedError
 
+    def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
+        """Prepares for reading another window, out of which what has come out before is left: see follow.py.
+
+        What lies before `late_ms` will be in no window after that, and need not be remembered. Times are milliseconds
+        since the epoch.
+        """
+        self.close()
+        self._source = None
+        self.start_ms, self.end_ms = start_ms, end_ms
+        self.skipped_records = 0
+
     @property
     def unread(self) -> bool:
         """Whether nothing has been asked of this reader yet."""
-        return not self._begun
+        return self._source is None
 
-    def blocks(self, limit: int | None = None) -> Iterator[Block]:
-        """Blocks of canonical lines that meet the conditions; with a limit, no more than so many lines."""
-        self._begun = True
+    def close(self) -> None:
+        """Ends the reading, and the threads that read ahead. Closing the generator of :meth:`blocks` does the same."""
+        if self._source is not None:
+            self._source.close()
+            self._source = _closed()
+
+    def blocks(
+        self, limit: int | None = None, raw: bool = False, columns: Iterable[str] | None = None
+    ) -> Iterator[Block]:
+        """Blocks of canonical lines that meet the conditions; with a limit, no more than so many lines.
+
+        With `raw` a line that was not canonical comes in a Block of its own, which also holds it as it was written.
+        `columns` names all that the caller will look at: sources that store columns apart may leave others unread.
+        """
+        if columns is not None:
+            tested = (name for condition in self.where.conditions for name in condition.fields)
+            self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
+        if self._source is None:
+            self._source = self._from_source(limit)
+        try:
+            yield from self._sound(apart(self._source) if raw else self._source, limit)
+        except GeneratorExit:
+            self.close()
+            raise
+
+    def _from_source(self, limit: int | None) -> Generator[Block, None, None]:
+        yield from self._read(limit)
+
+    def _sound(self, blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
         left = limit
-        for block in self._read(limit):
+        for block in blocks:
+            self.layouts[block.layout] = None
             data, skipped = self.where.keep(block.layout, block.data)
             if skipped:
                 self._skip(skipped, block)
             if self._window:
-                data = self._window.keep(block.layout, data)
+                data = self._window.keep(block.layout, data, block.time)
             if left is not None:
                 data = first_lines(data, left)
                 left -= data.count(b'\n')
+            if self.on_block:
+                self.on_block(block)
             if data:
                 self._matched = True
                 yield block._replace(data=data)
@@ -120,7 +166,7 @@ class BaseReader(Iterator[FlowRecord]):
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
         """For each record a tuple of these columns as they stand in the log; ``-`` where a value is missing."""
-        for block in self.blocks():
+        for block in self.blocks(columns=names):
             yield from block.layout.rows(block.data, names)
 
     def __iter__(self) -> Iterator[FlowRecord]:
@@ -133,7 +179,19 @@ class BaseReader(Iterator[FlowRecord]):
 
     def _make_records(self) -> Iterator[FlowRecord]:
         for block in self.blocks():
-            yield from map(partial(FlowRecord.from_line, block.layout), block.data.splitlines())
+            yield from records(block.layout, block.data)
+
+    @property
+    def matched(self) -> bool:
+        """Whether a record came out so far."""
+        return self._matched
+
+    def skipdata(self) -> Counter[int]:
+        """How many SKIPDATA records there were so far at each time, where the Filter was told to note them."""
+        starts = {int(start): count for start, count in self.where.skipdata.items() if start != b'-'}
+        if self._window:
+            starts = {start: count for start, count in starts.items() if self.start_ms <= start * 1000 < self.end_ms}
+        return Counter(starts)
 
     def describe(self) -> str:
         """What is being read, in words."""
@@ -151,6 +209,16 @@ class BaseReader(Iterator[FlowRecord]):
             f'the format has {len(layout.fields)}; give the fields of this log with --fields'
         )
 
+    def _take(self, pieces: Iterable[Piece]) -> Iterator[Block]:
+        """The Blocks in what workers read, counted here, where there is one thread."""
+        for piece in pieces:
+            self.bytes_processed += piece.text
+            self.compressed_bytes_processed += piece.stored
+            if piece.error:
+                self._unreadable(piece.error)
+            if piece.block:
+                yield piece.block
+
     def _unreadable(self, error: FlowLogsError) -> None:
         if self.raise_on_error:
             raise error
@@ -165,6 +233,11 @@ class BaseReader(Iterator[FlowRecord]):
             for line in block.data.split(b'\n'):
                 if line.strip():
                     block.layout.parse(line)
+
+
+def _closed() -> Generator[Block, None, None]:
+    raise ValueError('this reader is closed')
+    yield
 
 
 def first_lines(data: bytes, count: int) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from .fields import DEFAULT_FIELDS, FIELDS, KNOWN, Kind
 from .layout import MAX_SECONDS, Layout, normalise
@@ -27,17 +27,19 @@ class FlowRecord:
     milliseconds where they do not fit into 31 bits. Raises ValueError that names the field that does not fit.
     """
 
-    __slots__ = ('layout', 'line', '_texts')
-    layout: Layout | None
-    line: bytes
+    __slots__ = ('_texts', 'line')
+    # Each log format has a subclass of its own, made by record_class: its attributes know their columns.
+    layout: ClassVar[Layout | None] = None
+    line: str
+    _texts: list[str] | None
 
-    def __init__(self, event_data: Mapping[str, Any]) -> None:
+    def __new__(cls, event_data: Mapping[str, Any]) -> FlowRecord:
         given = {normalise(name): value for name, value in event_data.items() if value is not None}
         names = tuple(name for name in KNOWN if name in given) + tuple(name for name in given if name not in KNOWN)
-        self.layout, self.line, self._texts = None, b'', None
-        if names:
-            texts = [str(_seconds(given[name])).encode('utf-8', 'replace') or b'-' for name in names]
-            self._take(_layout(names), b' '.join(texts))
+        if not names:
+            return _record(FlowRecord, '', [])
+        texts = [str(_seconds(given[name])).encode('utf-8', 'replace') or b'-' for name in names]
+        return _checked(record_class(names), b' '.join(texts))
 
     @classmethod
     def from_cwl_event(cls, cwl_event: Mapping[str, Any], fields: Iterable[str] = DEFAULT_FIELDS) -> FlowRecord:
@@ -45,53 +47,30 @@ class FlowRecord:
 
         Raises ValueError for a wrong number of columns, and for letters where a number belongs.
         """
-        record = cls.__new__(cls)
-        record._take(_layout(tuple(fields)), cwl_event['message'].encode('utf-8', 'replace'))
-        return record
-
-    @classmethod
-    def from_line(cls, layout: Layout, line: bytes) -> FlowRecord:
-        """The record in a canonical line (see :meth:`Layout.check`) without its newline; nothing is checked here."""
-        record = cls.__new__(cls)
-        record.layout = layout
-        record.line = line
-        record._texts = None
-        return record
-
-    def _take(self, layout: Layout, line: bytes) -> None:
-        self.layout = layout
-        self.line = b' '.join(layout.parse(line))
-        # Kept as given, for the milliseconds that the line has no room for.
-        self._texts = line.decode().split()
+        return _checked(record_class(tuple(fields)), cwl_event['message'].encode('utf-8', 'replace'))
 
     def __getattr__(self, name: str) -> Any:
-        if name not in FlowRecord.__slots__ and self.layout and name in self.layout.position:
-            return self._value(name)
+        if name != '_texts' and self.layout and name in self.layout.position:
+            return convert(name, self._columns()[self.layout.position[name]])
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
-    def _value(self, name: str) -> Any:
-        position = self.layout.position.get(name) if self.layout else None
-        if position is None:
-            return None
+    def _columns(self) -> list[str]:
         if self._texts is None:
-            self._texts = self.line.decode().split()
-        text = self._texts[position]
-        return convert(name, text)
+            self._texts = self.line.split(' ')
+        return self._texts
 
     def to_dict(self) -> dict[str, Any]:
         """The values that are not missing, by field name."""
-        values = {name: self._value(name) for name in self._names()}
+        names = [name for name in self.layout.output_fields if name in self.layout.position] if self.layout else []
+        values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
     def to_message(self) -> str:
         """The record as the command line prints it: the 14 default columns, then the others that its format has."""
         if not self.layout:
             return ' '.join('-' * len(DEFAULT_FIELDS))
-        columns = dict(zip(self.layout.fields, self.line.split()))
-        return b' '.join([columns.get(name, b'-') for name in self.layout.output_fields]).decode()
-
-    def _names(self) -> list[str]:
-        return [name for name in self.layout.output_fields if name in self.layout.position] if self.layout else []
+        columns = dict(zip(self.layout.fields, self.line.split(' ')))
+        return ' '.join([columns.get(name, '-') for name in self.layout.output_fields])
 
     def __str__(self) -> str:
         return ', '.join(f'{name}: {value}' for name, value in self.to_dict().items())
@@ -108,15 +87,61 @@ class FlowRecord:
         return hash(frozenset(self.to_dict().items()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if not self.layout:
-            return FlowRecord, ({},)
-        return FlowRecord, (dict(zip(self.layout.fields, self._texts or self.line.decode().split())),)
+        return FlowRecord, (dict(zip(self.layout.fields, self._columns())) if self.layout else {},)
+
+
+def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
+    """The records in canonical lines (see :meth:`Layout.check`); nothing is checked here."""
+    cls = record_class(layout.fields)
+    new = object.__new__
+    lines = data.decode().split('\n')
+    lines.pop()
+    for line in lines:
+        record = new(cls)
+        record.line = line
+        record._texts = None
+        yield record
 
 
 @lru_cache(maxsize=64)
-def _layout(fields: tuple[str, ...]) -> Layout:
-    """One Layout for each format, since compiling one costs as much as reading a thousand records."""
-    return Layout(fields)
+def record_class(fields: tuple[str, ...]) -> type[FlowRecord]:
+    """The FlowRecord of a log format: making it takes as long as reading some thousand records."""
+    layout = Layout(fields)
+    members: dict[str, Any] = {'__slots__': (), 'layout': layout, '__doc__': FlowRecord.__doc__}
+    for name, position in layout.position.items():
+        if name in KNOWN:
+            members[name] = property(_getter(position, _CONVERT.get(name)), doc=KNOWN[name].about)
+    return type('FlowRecord', (FlowRecord,), members)
+
+
+def _getter(position: int, converter: Callable[[str], Any] | None) -> Callable[[FlowRecord], Any]:
+    def text(record: FlowRecord) -> str | None:
+        texts = record._texts
+        if texts is None:
+            texts = record._texts = record.line.split(' ')
+        value = texts[position]
+        return None if value == '-' else value
+
+    def value(record: FlowRecord) -> Any:
+        texts = record._texts
+        if texts is None:
+            texts = record._texts = record.line.split(' ')
+        value = texts[position]
+        return None if value == '-' else converter(value)  # type: ignore[misc]
+
+    return value if converter else text
+
+
+def _checked(cls: type[FlowRecord], line: bytes) -> FlowRecord:
+    """The texts are kept as given, for the milliseconds that a canonical line has no room for."""
+    assert cls.layout
+    return _record(cls, b' '.join(cls.layout.parse(line)).decode(), line.decode().split())
+
+
+def _record(cls: type[FlowRecord], line: str, texts: list[str]) -> FlowRecord:
+    record = object.__new__(cls)
+    record.line, record._texts = line, texts
+    return record
 
 
 def _seconds(value: Any) -> Any:
@@ -143,9 +168,6 @@ def convert(name: str, text: str) -> Any:
     return converter(text) if converter else text
 
 
-def _attribute(name: str) -> property:
-    return property(lambda record: record._value(name), doc=KNOWN[name].about)
-
-
 for _field in FIELDS:
-    setattr(FlowRecord, _field.name, _attribute(_field.name))
+    # What a log format does not have is missing from its records.
+    setattr(FlowRecord, _field.name, property(lambda record: None, doc=_field.about))

@@ -1,0 +1,113 @@
+"""What all tests share: an environment without any AWS in it, the fake AWS, and the command line run in process."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+from flowlogs_reader.cli import main
+from tests.fake_aws import FakeAWS
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / 'tests' / 'data'
+HOUR = (DATA / 'seed-hour.log').read_bytes()
+MINUTE = (DATA / 'seed-minute.log').read_bytes()
+SEED_REGION = 'ap-northeast-1'
+# When the hour of the seed records had just passed.
+NOW = datetime(2016, 2, 1, 15, tzinfo=timezone.utc)
+MINUTE_WINDOW = ('-s', '2016-02-01 10:59:00', '-e', '2016-02-01 11:00:00')
+
+
+@pytest.fixture(autouse=True, scope='session')
+def service_models_loaded_once() -> Iterator[None]:
+    """Each new session reads botocore's descriptions of the services again: 0.3 s for EC2, more than a test takes."""
+    load = functools.cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, 'load_file', lambda self, path: load(path))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No AWS settings, no proxies, a home directory without configuration files (returned), and no metadata service."""
+    for name in list(os.environ):
+        if name.startswith('AWS_') or name.lower().endswith('_proxy'):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp('home')
+    monkeypatch.setenv('HOME', str(home))
+    monkeypatch.setenv('AWS_EC2_METADATA_DISABLED', 'true')
+    return home
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAWS]:
+    """An empty AWS on loopback, to which the environment leads every client."""
+    with FakeAWS() as fake:
+        fake.retry_after_ms = 0
+        for name, value in fake.environ().items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+@pytest.fixture
+def seeded(fake: FakeAWS) -> FakeAWS:
+    """The AWS of the seed records: their log group in its Region, and its flow log."""
+    fake.add_log_group('VPCFlowLogGroup', SEED_REGION, (MINUTE + HOUR).splitlines())
+    fake.add_flow_log(log_group='VPCFlowLogGroup', region=SEED_REGION)
+    return fake
+
+
+class Result(NamedTuple):
+    """What a run of the command line left."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stdout.decode().splitlines()
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli() -> Cli:
+    """Runs the command line in process; an exit status other than the expected one fails the test."""
+
+    def run(*argv: str, status: int = 0, stdin: bytes = b'', now: datetime = NOW) -> Result:
+        stdout, stderr = BytesIO(), StringIO()
+        got = main(argv, BytesIO(stdin), stdout, stderr, now)
+        assert got == status, f'exit status {got}, not {status}; stderr: {stderr.getvalue()}'
+        assert 'Traceback' not in stderr.getvalue() or '--debug' in argv
+        return Result(got, stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory at the head of PATH with a `flowlogs_reader` for which it is always NOW."""
+    script = tmp_path / 'bin' / 'flowlogs_reader'
+    script.parent.mkdir()
+    script.write_text(
+        f'#!{sys.executable}\n'
+        'import sys\n'
+        'from datetime import datetime\n'
+        'from flowlogs_reader.cli import main\n'
+        f'sys.exit(main(now=datetime.fromisoformat({NOW.isoformat()!r})))\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{script.parent}{os.pathsep}{os.environ["PATH"]}')
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    return script.parent
