@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .aggregation import aggregated_records
     from .cloudwatch import FlowLogsReader
     from .errors import FlowLogsError
@@ -40,5 +40,6 @@ def __getattr__(name: str) -> Any:
     """Public names are imported when they are asked for: Ctrl-C meets the command line before its long imports."""
     if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    value = globals()[name] = getattr(import_module(f'.{_HOMES[name]}', __name__), name)
-    return value
+    from importlib import import_module
+
+    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)

@@ -1,25 +1,31 @@
-"""What can be done with the records: one small function for each action, in one table."""
+"""What can be done with the records: one small function for each action, in one table.
+
+Imports stand in the functions: --help shows the table, and need not wait for what only a run takes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import tzinfo
 from functools import partial
-from heapq import nsmallest
-from ipaddress import ip_address
 from operator import attrgetter
-from typing import NamedTuple, Protocol
 
-from .aggregation import FIVE_TUPLE, SUMMED, Total
-from .conditions import Condition, find_addresses
-from .errors import FlowLogsError
-from .layout import Layout
-from .output import Writer
-from .reader import BaseReader
-from .tables import Conversations, FlowTable, Key, check_both_ways, parse_keys
-from .timeline import Timeline
-from .timespec import UTC, parse_length
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Protocol
+
+    from .aggregation import Total
+    from .layout import Layout
+    from .output import Writer
+    from .plan import Plan, Settings
+    from .reader import BaseReader
+    from .tables import Key
+    from .timeline import Timeline
+
+    class Summing(Protocol):
+        """What flows can be added to."""
+
+        def add(self, layout: Layout, data: bytes) -> None: ...
+
 
 TOP = 10
 MEASURES = ('bytes', 'packets', 'flows')
@@ -27,47 +33,24 @@ MEASURES = ('bytes', 'packets', 'flows')
 RECORDS = ('columns', 'raw', 'times', 'follow')
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the options say to the actions. `window` is [start, end) in Unix seconds, None where all is read."""
+class Action:
+    """What an action takes and does.
 
-    by: str = 'bytes'
-    flows: bool = False
-    both_ways: bool = False
-    raw: bool = False
-    extra_fields: tuple[str, ...] = ()
-    window: tuple[int, int] | None = None
-    tz: tzinfo = UTC
-
-
-class Plan(NamedTuple):
-    """What an action will do, once its arguments are checked.
-
-    `fields` are those that the log should have for it. With `sums` the result is too low where AWS skipped records.
+    `plan` checks the arguments, and raises ValueError that says what is wrong with them. `options` are its own.
     """
 
-    run: Callable[[BaseReader, Writer], None]
-    conditions: tuple[Condition, ...] = ()
-    fields: tuple[str, ...] = ()
-    sums: bool = False
-
-
-class Action(NamedTuple):
-    """`plan` checks the arguments, and raises ValueError that says what is wrong with them."""
-
-    arguments: str
-    about: str
-    plan: Callable[[Sequence[str], Settings], Plan]
-    options: tuple[str, ...]
-
-
-class Summing(Protocol):
-    """What flows can be added to."""
-
-    def add(self, layout: Layout, data: bytes) -> None: ...
+    def __init__(
+        self, arguments: str, about: str, plan: Callable[[Sequence[str], Settings], Plan], options: tuple[str, ...]
+    ) -> None:
+        self.arguments = arguments
+        self.about = about
+        self.plan = plan
+        self.options = options
 
 
 def plan_print(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .plan import Plan
+
     if len(arguments) > 1:
         raise ValueError(f'print takes one number at most, not {" ".join(arguments)!r}')
     count = arguments[0] if arguments else '0'
@@ -78,33 +61,51 @@ def plan_print(arguments: Sequence[str], settings: Settings) -> Plan:
 
 def print_records(reader: BaseReader, writer: Writer, limit: int | None = None, raw: bool = False) -> None:
     write = writer.raw if raw else writer.records
-    for block in reader.blocks(limit, raw):
+    for block in reader.blocks(limit, raw, writer.columns):
         write(block)
 
 
 def plan_findip(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .conditions import find_addresses
+    from .plan import Plan
+
     if not arguments:
         raise ValueError('findip takes one or more IP addresses or CIDR blocks')
     return Plan(partial(print_records, raw=settings.raw), (find_addresses(arguments),))
 
 
 def plan_ipset(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .plan import Plan
+
     if arguments:
         raise ValueError(f'ipset takes no arguments, not {" ".join(arguments)!r}')
     return Plan(print_addresses)
 
 
+class Addresses:
+    """Each address once."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+
+    def add(self, layout: Layout, data: bytes) -> None:
+        for name in ('srcaddr', 'dstaddr'):
+            self.seen.update(address for (address,) in set(layout.rows(data, [name])))
+
+
 def print_addresses(reader: BaseReader, writer: Writer) -> None:
     """Each address once, in numeric order, IPv4 before IPv6."""
-    seen: set[bytes] = set()
-    for block in reader.blocks(columns=('srcaddr', 'dstaddr')):
-        for name in ('srcaddr', 'dstaddr'):
-            seen.update(address for (address,) in set(block.layout.rows(block.data, [name])))
-    seen.discard(b'-')
-    writer.addresses(sorted(seen, key=_address_order))
+    addresses = Addresses()
+
+    def write() -> None:
+        writer.addresses(sorted(addresses.seen - {b'-'}, key=_address_order))
+
+    sum_up(reader, addresses, write, ('srcaddr', 'dstaddr'))
 
 
 def _address_order(text: bytes) -> tuple[int, int, bytes]:
+    from ipaddress import ip_address
+
     try:
         address = ip_address(text.decode())
     except ValueError:
@@ -113,14 +114,22 @@ def _address_order(text: bytes) -> tuple[int, int, bytes]:
 
 
 def plan_aggregate(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .aggregation import FIVE_TUPLE, SUMMED
+    from .plan import Plan
+    from .tables import check_both_ways, parse_keys
+
     keys = parse_keys(arguments or FIVE_TUPLE, SUMMED, settings.extra_fields)
     if settings.both_ways:
         check_both_ways(keys)
-    return Plan(partial(print_aggregate, keys=keys, settings=settings), fields=_fields(keys), sums=True)
+    # As flowlogs-reader 5.0.1 had no other keys, a log may lack some of them.
+    fields = _fields(keys) if arguments else ()
+    return Plan(partial(print_aggregate, keys=keys, settings=settings), fields=fields, sums=True)
 
 
 def print_aggregate(reader: BaseReader, writer: Writer, keys: Sequence[Key], settings: Settings) -> None:
     """The flows of each key: columns in alphabetical order, as flowlogs-reader 5.0.1 writes them."""
+    from .tables import Conversations, FlowTable
+
     table = Conversations(keys) if settings.both_ways else FlowTable(keys)
     header = sorted(name for name in table.columns if name != 'flows' or settings.flows)
     write = partial(writer.totals, header, table.columns, table.lines, times='date')
@@ -128,6 +137,9 @@ def print_aggregate(reader: BaseReader, writer: Writer, keys: Sequence[Key], set
 
 
 def plan_top(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .plan import Plan
+    from .tables import parse_keys
+
     counted = bool(arguments) and _is_number(arguments[0])
     count = int(arguments[0]) if counted else TOP
     if not count:
@@ -141,6 +153,10 @@ def plan_top(arguments: Sequence[str], settings: Settings) -> Plan:
 
 def print_top(reader: BaseReader, writer: Writer, keys: Sequence[Key], count: int, by: str) -> None:
     """The keys with the most bytes, packets or flows; what is equal comes in the order of its text."""
+    from heapq import nsmallest
+
+    from .tables import FlowTable
+
     table = FlowTable(keys)
     measure: Callable[[Total], int] = attrgetter(by)
 
@@ -153,6 +169,10 @@ def print_top(reader: BaseReader, writer: Writer, keys: Sequence[Key], count: in
 
 
 def plan_timeline(arguments: Sequence[str], settings: Settings) -> Plan:
+    from .plan import Plan
+    from .timeline import Timeline
+    from .timespec import parse_length
+
     if len(arguments) > 1:
         raise ValueError(f'timeline takes one length of time, such as 5m, not {" ".join(arguments)!r}')
     seconds = int(parse_length(arguments[0] if arguments else '1m').total_seconds())
@@ -160,6 +180,8 @@ def plan_timeline(arguments: Sequence[str], settings: Settings) -> Plan:
 
 
 def print_timeline(reader: BaseReader, writer: Writer, timeline: Timeline) -> None:
+    from .errors import FlowLogsError
+
     header = ['start', 'flows', 'bytes', 'packets', 'accepted', 'rejected']
     sum_up(reader, timeline, lambda: writer.table(header, timeline.rows(), times='iso', bars='flows'), ('action',))
     if timeline.undated:
@@ -171,6 +193,8 @@ def sum_up(reader: BaseReader, sums: Summing, write: Callable[[], None], fields:
 
     `fields` are those that are looked at besides the sums.
     """
+    from .aggregation import SUMMED
+
     failure = None
     try:
         for block in reader.blocks(columns=[*fields, *SUMMED]):

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from .fields import KNOWN
 from .layout import Block, Layout, normalise
+from .memo import Memo
 from .record import FlowRecord, convert
 
 FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
 SUMMED = ('packets', 'bytes', 'start', 'end')
-# Distinct texts of numbers whose int is remembered: times and packet counts repeat, and converting costs three look-ups.
-REMEMBERED = 65_536
+# Later than any time of a record.
+NEVER = 2**63
 
 
 class Total(NamedTuple):
@@ -36,20 +37,23 @@ class Table:
 
     def __init__(self, key_fields: Sequence[str]) -> None:
         self.key_fields = tuple(map(normalise, key_fields))
-        # The first record of a key stays a row of text, since most keys have no second one: (key, packets, bytes, start,
-        # end). With a second one it becomes a list: packets and bytes as numbers, start and end as text, flows.
+        self._sums_keys = not set(SUMMED).isdisjoint(self.key_fields)
+        # The first record of a key stays a row of text, since most keys have no second one: (key, packets, bytes,
+        # start, end). With a second one it becomes a list of numbers: packets, bytes, start, end, flows.
         self._totals: dict[bytes, Any] = {}
-        self._numbers = _Numbers()
+        self._numbers = Memo(_number)
+        self._starts = Memo(_start)
+        self._ends = Memo(_end)
 
     def add(self, layout: Layout, data: bytes) -> None:
         """Adds the records in canonical lines."""
-        run = layout.run(self.key_fields) if self.key_fields else None
+        run = layout.run(self.key_fields) if self.key_fields and not self._sums_keys else None
         names = [run] if run else list(self.key_fields)
         rows: Iterable[tuple[bytes, ...]] = layout.rows(data, [*names, *SUMMED])
         if not run:
             width = len(self.key_fields)
             rows = [(b' '.join(row[:width]), *row[width:]) for row in rows]
-        totals, number = self._totals, self._numbers
+        totals, numbers, starts, ends = self._totals, self._numbers, self._starts, self._ends
         for row in rows:
             total = totals.setdefault(row[0], row)
             if total is row:
@@ -62,44 +66,44 @@ class Table:
                     del totals[key]
                     totals[key] = row
                     continue
-                total = totals[key] = [number[total[1]], number[total[2]], total[3], total[4], 1]
-            total[0] += number[packets]
-            total[1] += number[octets]
-            if start != total[2] and (total[2] == b'-' or number[start] < number[total[2]] and start != b'-'):
-                total[2] = start
-            if end != total[3] and (total[3] == b'-' or number[end] > number[total[3]] and end != b'-'):
-                total[3] = end
+                total = totals[key] = [*map(numbers.__getitem__, total[1:3]), starts[total[3]], ends[total[4]], 1]
+            total[0] += numbers[packets]
+            total[1] += numbers[octets]
+            if starts[start] < total[2]:
+                total[2] = starts[start]
+            if ends[end] > total[3]:
+                total[3] = ends[end]
             total[4] += 1
 
     def totals(self) -> Iterator[Total]:
-        for key, total in self._totals.items():
+        for line in self.lines():
+            key, packets, octets, start, end, flows = line[:-1].rsplit(b' ', 5)
             columns = tuple(key.split(b' ')) if self.key_fields else ()
-            if type(total) is list:
-                packets, octets, start, end, flows = total
-                yield Total(columns, packets, octets, flows, _time(start), _time(end))
-            elif total[1] != b'-' or total[2] != b'-':
-                numbers = self._numbers
-                yield Total(columns, numbers[total[1]], numbers[total[2]], 1, _time(total[3]), _time(total[4]))
+            yield Total(columns, int(packets), int(octets), int(flows), _time(start), _time(end))
 
     def lines(self) -> Iterator[bytes]:
         """The totals as canonical lines: the key fields, packets, bytes, start, end, flows."""
         for key, total in self._totals.items():
             if type(total) is list:
-                yield b'%b %d %d %b %b %d\n' % (key, *total)
+                packets, octets, start, end, flows = total
+                times = b'%d' % start if start != NEVER else b'-', b'%d' % end if end >= 0 else b'-'
+                yield b'%b %d %d %b %b %d\n' % (key, packets, octets, *times, flows)
             elif total[1] != b'-' and total[2] != b'-':
                 yield b'%b %b %b %b %b 1\n' % total
             elif total[1] != b'-' or total[2] != b'-':
                 yield b'%b %d %d %b %b 1\n' % (key, self._numbers[total[1]], self._numbers[total[2]], *total[3:])
 
 
-class _Numbers(dict[bytes, int]):
-    """The value of a canonical number; a missing one counts as 0."""
+def _number(text: bytes) -> int:
+    return 0 if text == b'-' else int(text)
 
-    def __missing__(self, text: bytes) -> int:
-        if len(self) >= REMEMBERED:
-            self.clear()
-        number = self[text] = 0 if text == b'-' else int(text)
-        return number
+
+def _start(text: bytes) -> int:
+    return NEVER if text == b'-' else int(text)
+
+
+def _end(text: bytes) -> int:
+    return -1 if text == b'-' else int(text)
 
 
 def _time(text: bytes) -> int | None:
@@ -115,7 +119,7 @@ def aggregated_records(
     >>> [row['bytes'] for row in aggregated_records([FlowRecord(flow), FlowRecord(flow)], ['srcaddr'])]
     [80]
 
-    Values are what the attributes of a FlowRecord are. A key value that a record lacks is None and a key like any other;
+    Values are what the attributes of a FlowRecord are. A key value that a record lacks is None, a key like any other;
     records without packets and bytes (NODATA, SKIPDATA) are left out. Rows come in the order of first appearance, after
     all records have been read; memory grows with the number of keys. A reader that has not been read from is summed
     without building records, several times faster. Raises ValueError for a key field that neither AWS nor any of the

@@ -8,6 +8,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import FlowLogsError
+
 if TYPE_CHECKING:
     from boto3.session import Session
 
@@ -16,7 +18,9 @@ MODELS = str(Path(__file__).parent / 'models')
 # Where the AWS CLI keeps the credentials of assumed roles.
 CLI_CACHE = '~/.aws/cli/cache'
 # A scan of a long window meets FilterLogEvents quotas of 5 to 25 requests a second; botocore's own 3 attempts are few.
-PATIENT_RETRIES = {'mode': 'adaptive', 'total_max_attempts': 10}
+ATTEMPTS = 10
+# As many for an address where nobody has answered yet: it is the Region or the network, not a busy moment.
+FIRST_ATTEMPTS = 3
 
 
 class AwsSession:
@@ -55,10 +59,9 @@ class AwsSession:
         for variable in ('AWS_REGION', 'AWS_DEFAULT_REGION'):
             if os.environ.get(variable):
                 return os.environ[variable], f'from {variable}'
-        core = self._new_core()
-        configured = core.get_config_variable('region')
+        configured = self._core.get_config_variable('region')
         if configured:
-            return configured, f'from the profile {core.profile or "default"}'
+            return configured, f'from the profile {self._core.profile or "default"}'
         return FALLBACK_REGION, 'because no Region is configured'
 
     def client(self, service: str, region_name: str | None = None, **kwargs: Any) -> Any:
@@ -68,30 +71,48 @@ class AwsSession:
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
         config = Config(max_pool_connections=50, user_agent_extra='flowlogs_reader')
         if not self._user_set_retries:
-            config = config.merge(Config(retries=PATIENT_RETRIES))
+            # One SlowDown of S3 makes the adaptive mode crawl for seconds: it suits quotas, not a busy moment.
+            mode = 'standard' if service == 's3' else 'adaptive'
+            config = config.merge(Config(retries={'mode': mode, 'total_max_attempts': ATTEMPTS}))
         if 'config' in settings:
             config = config.merge(settings['config'])
         settings['config'] = config
-        return self._session.client(service, **settings)
+        self._sign_in()
+        client = self._session.client(service, **settings)
+        if not self._user_set_retries:
+            client.meta.events.register_first('needs-retry', _Unreachable())
+        return client
+
+    def _sign_in(self) -> None:
+        """Assumes the role now, if there is one: a question for an MFA code is for the thread that Ctrl-C ends."""
+        credentials = self._session.get_credentials()
+        if credentials:
+            try:
+                credentials.get_frozen_credentials()
+            except EOFError:
+                raise FlowLogsError(
+                    'the role asks for an MFA code, and there is no terminal to type it on: run this in a terminal '
+                    'once, and for an hour it will not be asked for'
+                ) from None
 
     def check_profile(self) -> None:
         """Raises ValueError where there is no such profile. Asks nobody but the configuration files."""
         from botocore.exceptions import ProfileNotFound
 
         try:
-            self._base.profile_name
+            bool(self._base.region_name)
         except ProfileNotFound as error:
             raise ValueError(f'{error}; aws configure list-profiles shows what there is') from None
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""
         partition = self._base.get_partition_for_region(self.region)
-        return self._base.get_available_regions(service, partition_name=partition)
+        return list(self._base.get_available_regions(service, partition_name=partition))
 
     @cached_property
     def _base(self) -> Session:
         """The session with the profile's own credentials."""
-        return self._new_session()
+        return self._prepared(self._core)
 
     @cached_property
     def _session(self) -> Session:
@@ -110,26 +131,29 @@ class AwsSession:
             role_arn=self._role_arn,
             extra_args={'ExternalId': self._external_id} if self._external_id else {},
         )
-        session = self._new_session()
+        session = self._prepared(self._new_core())
         # botocore offers no public way to give a session credentials that refresh themselves.
         session._session._credentials = DeferredRefreshableCredentials(
             refresh_using=fetcher.fetch_credentials, method='assume-role'
         )
         return session
 
-    def _new_session(self) -> Session:
+    def _prepared(self, core: Any) -> Session:
         import boto3
         from botocore.credentials import JSONFileCache
 
-        core = self._new_core()
         # For the STS client that botocore makes by itself where a profile names a role.
         core.set_config_variable('region', self.region)
-        # EC2 as far as this package uses it comes before botocore's own model, which takes 30 MB and a quarter of a second.
+        # EC2 as far as this package uses it comes before botocore's own model, which takes 30 MB and 0.2 seconds.
         core.get_component('data_loader').search_paths.insert(0, MODELS)
         # The cache of the AWS CLI, so that a role that asks for an MFA code does not ask again for an hour.
         providers = core.get_component('credential_provider')
         providers.get_provider('assume-role').cache = JSONFileCache(os.path.expanduser(CLI_CACHE))
         return boto3.Session(botocore_session=core)
+
+    @cached_property
+    def _core(self) -> Any:
+        return self._new_core()
 
     def _new_core(self) -> Any:
         from botocore.session import Session as CoreSession
@@ -142,3 +166,18 @@ class AwsSession:
             return True
         scoped = self._base._session.get_scoped_config()
         return 'max_attempts' in scoped or 'retry_mode' in scoped
+
+
+class _Unreachable:
+    """Ends the retries early where AWS cannot be reached at all. A handler of botocore's needs-retry event."""
+
+    def __init__(self) -> None:
+        self._answered = False
+
+    def __call__(self, response: object, attempts: int, caught_exception: Exception | None = None, **_: object) -> None:
+        from botocore.exceptions import EndpointConnectionError, SSLError
+
+        self._answered = self._answered or response is not None
+        hopeless = isinstance(caught_exception, (EndpointConnectionError, SSLError))
+        if caught_exception and hopeless and not self._answered and attempts >= FIRST_ATTEMPTS:
+            raise caught_exception

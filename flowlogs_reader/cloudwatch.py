@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 from typing import Any
 
-from .errors import IncompleteError, error_code
+from .errors import IncompleteError, error_code, is_aws_error
 from .fields import DEFAULT_FIELDS
 from .layout import Block, Layout
 from .log_groups import whereabouts
@@ -49,15 +49,15 @@ class FlowLogsReader(BaseReader):
     ) -> None:
         super().__init__(thread_count=thread_count, fields=fields, **options)
         self.log_group_name = log_group_name
-        self.paginator_kwargs = {} if filter_pattern is None else {'filterPattern': filter_pattern}
+        self.paginator_kwargs: dict[str, Any] = {} if filter_pattern is None else {'filterPattern': filter_pattern}
         pushed = self.where.pattern() if pushdown and not filter_pattern else None
         if pushed:
             self.paginator_kwargs['filterPattern'] = pushed
         self._pushdown = pushdown and self._client is None
         self._ec2_client = ec2_client
         self._seen = RecentIds()
-        self._late_ms: int | None = None
-        self._forgot_ms = 0
+        self._came: RecentIds | None = None
+        self._late_ms = self._forgot_ms = 0
         self._asking: Thread | None = None
         self._found: list[Layout] = []
 
@@ -77,10 +77,10 @@ class FlowLogsReader(BaseReader):
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
         """Ids are forgotten in generations of as many milliseconds as windows overlap."""
         super().go_on(start_ms, end_ms, late_ms)
-        if self._late_ms is None:
-            self._seen, self._forgot_ms = RecentIds(limit=None), start_ms
+        if self._came is None:
+            self._came, self._forgot_ms = RecentIds(limit=None), start_ms
         elif start_ms - self._forgot_ms >= end_ms - late_ms:
-            self._seen.forget()
+            self._came.forget()
             self._forgot_ms = start_ms
         self._late_ms = late_ms
 
@@ -98,7 +98,8 @@ class FlowLogsReader(BaseReader):
 
     def _read(self, limit: int | None) -> Iterator[Block]:
         self.complete_until = self.start_ms
-        self.boto_client  # noqa: B018 - sessions are not thread-safe: the client is made before any thread begins
+        # Sessions are not thread-safe: the client is made before any thread begins.
+        self._client = self.boto_client
         formats = self._formats()
         if self._pushdown:
             self.paginator_kwargs.pop('logStreamNames', None)
@@ -117,7 +118,10 @@ class FlowLogsReader(BaseReader):
         held = Held(self.start_ms)
         for page in self._pages(limit):
             lines, ids = (page.lines, page.ids) if limit else held.through(page)
-            yield self._seen.fresh(lines, ids, self._late_ms is None or held.since >= self._late_ms)
+            lines, ids = self._seen.fresh(lines, ids)
+            if self._came is not None:
+                lines, ids = self._came.fresh(lines, ids, remember=held.since >= self._late_ms)
+            yield lines
             self.complete_until = held.since
 
     def _pages(self, limit: int | None) -> Iterator[Page]:
@@ -211,11 +215,9 @@ class FlowLogsReader(BaseReader):
 
     def _streams(self) -> dict[str, list[str]]:
         """The log streams to read when a condition names interfaces: one stream holds all records of an interface
-        (vpc/latest/userguide/flow-logs-cwl), and begins with its id as far as anybody has seen. Where no stream does for
-        one of them, all are read.
+        (vpc/latest/userguide/flow-logs-cwl), and begins with its id as far as anybody has seen. Where no stream does
+        for one of them, all are read.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         interfaces = self.where.interfaces()
         if not interfaces:
             return {}
@@ -227,7 +229,9 @@ class FlowLogsReader(BaseReader):
                 if not found or 'nextToken' in answer:
                     return {}
                 names += found
-        except (BotoCoreError, ClientError):
+        except Exception as error:
+            if not is_aws_error(error):
+                raise
             return {}
         return {'logStreamNames': names} if len(names) <= MAX_STREAMS else {}
 
@@ -254,15 +258,15 @@ class FlowLogsReader(BaseReader):
         return self._ec2_client
 
     def _describe(self, found: list[Layout], client: Any) -> None:
-        """Asks DescribeFlowLogs. Not being allowed to, or no flow log, is normal: the group may be another account's."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
+        """Asks DescribeFlowLogs. No permission, or no flow log, is normal: the group may be another account's."""
         try:
             pages = client.get_paginator('describe_flow_logs').paginate(
                 Filters=[{'Name': 'log-group-name', 'Values': [self._name()]}]
             )
             formats = [flow_log.get('LogFormat', '') for page in pages for flow_log in page['FlowLogs']]
-        except (BotoCoreError, ClientError):
+        except Exception as error:
+            if not is_aws_error(error):
+                raise
             return
         for log_format in dict.fromkeys(formats):
             try:

@@ -42,7 +42,7 @@ WORDS = {
 }
 # The largest value of numbers that have one; protocol and flags are octets of the packet's header.
 LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
-_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*', re.DOTALL)
+_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
 
 

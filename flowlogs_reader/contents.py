@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from .decode import PARQUET, inflate, peek, text_blocks
 from .errors import DamagedError, FlowLogsError, MissingExtraError
+from .keys import KeyWindow, key_time
 from .layout import Block, Layout
 from .parquet import parquet_blocks
 
@@ -17,13 +18,14 @@ from .parquet import parquet_blocks
 class Piece(NamedTuple):
     """A Block on its way to the reader, or why there is none; and what was read for it since the last Piece.
 
-    `text` counts bytes of text, `stored` the bytes that it was kept as.
+    `text` counts bytes of text, `stored` the bytes that it was kept as. `end` is the name of what ends with this Piece.
     """
 
     block: Block | None = None
     text: int = 0
     stored: int = 0
     error: FlowLogsError | None = None
+    end: str = ''
 
 
 class Counted(Iterator[bytes]):
@@ -80,7 +82,7 @@ class Contents(NamedTuple):
             raise
         except FlowLogsError as error:
             problem = type(error)(f'{self.origin}: {error}')
-        yield Piece(None, text.take() if text else 0, stored.take(), problem)
+        yield Piece(None, text.take() if text else 0, stored.take(), problem, self.origin)
 
     def _parquet(self, data: Iterator[bytes], file: BinaryIO | None, stored: Counted) -> Iterator[Block]:
         """Parquet is read from its end: what comes as a stream goes through a temporary file."""
@@ -90,3 +92,39 @@ class Contents(NamedTuple):
             else:
                 stored.size = whole.seek(0, os.SEEK_END)
             yield from parquet_blocks(whole, self.columns, self.origin)
+
+
+class Once:
+    """Lets each object through once, over many readings, some of which break off. Objects are known by their origin."""
+
+    def __init__(self) -> None:
+        self._read: set[str] = set()
+        self._bytes: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def __contains__(self, origin: str) -> bool:
+        """Whether the whole object has come out."""
+        return origin in self._read
+
+    def forget(self, keys: KeyWindow) -> None:
+        """Forgets all objects but those with these keys."""
+        self._read = {origin for origin in self._read if keys.holds(key_time(origin))}
+
+    def fresh(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The pieces of objects, less what came out of these before. They may be cut elsewhere, yet hold the same."""
+        at = 0
+        for piece in pieces:
+            if piece.block:
+                origin, data = piece.block.origin, piece.block.data
+                out = self._bytes.get(origin, 0)
+                yield piece._replace(block=piece.block._replace(data=data[max(0, out - at) :]))
+                at += len(data)
+                self._bytes[origin] = max(out, at)
+            else:
+                yield piece
+            if piece.end:
+                at = 0
+                self._bytes.pop(piece.end, None)
+                self._read.add(piece.end)

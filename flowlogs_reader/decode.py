@@ -25,6 +25,7 @@ _HEADER = re.compile(rb'\n(?=[a-z])(?:%s)[ \t\r\n]' % _names.replace('_', '[-_]'
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
+_TOO_LONG = b'\xff'
 # How many lines are looked at to find out what stands around the records.
 SAMPLE = 10
 
@@ -112,22 +113,23 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Runs of whole lines. The last one gets its newline.
+    """Runs of whole lines. The last one gets its newline; a line that an error breaks off in is left out.
 
-    Of a line too long for a record only the beginning is kept, and a NUL that keeps it from looking sound.
+    Of a line too long for a record only the beginning is kept, and a byte that keeps it from looking sound.
     """
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
         cut = chunk.rfind(b'\n') + 1
         if cut:
-            yield _marked(b''.join([*waiting, chunk[:cut]]))
+            # A view, so that the text is copied once.
+            yield _marked(b''.join([*waiting, memoryview(chunk)[:cut]]))
             waiting, size = [], 0
         if size <= MAX_LINE:
             waiting.append(chunk[cut:])
             size += len(chunk) - cut
             if size > MAX_LINE:
-                waiting = [b''.join(waiting)[:MAX_LINE], b'\0']
+                waiting = [b''.join(waiting)[:MAX_LINE], _TOO_LONG]
     if size:
         yield b''.join([*waiting, b'\n'])
 
@@ -137,7 +139,7 @@ def _marked(data: bytes) -> bytes:
     while at + MAX_LINE < len(data):
         end = data.rfind(b'\n', at, at + MAX_LINE + 1) + 1
         if not end:
-            data = data[: at + MAX_LINE] + b'\0' + data[data.index(b'\n', at) :]
+            data = data[: at + MAX_LINE] + _TOO_LONG + data[data.index(b'\n', at) :]
             end = at + MAX_LINE + 2
         at = end
     return data

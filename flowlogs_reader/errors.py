@@ -19,6 +19,10 @@ class IncompleteError(FlowLogsError):
     """The source ended early, and what came out is not everything."""
 
 
+class OutputError(FlowLogsError):
+    """What was read cannot be written."""
+
+
 class DamagedError(FlowLogsError):
     """Compressed data is broken. What stood before the break has been handed on."""
 

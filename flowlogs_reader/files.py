@@ -70,17 +70,21 @@ class FileFlowLogsReader(BaseReader):
 
     def _files(self, directory: str) -> list[Key]:
         """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""
-        found, any_at_all = [], False
+        found: list[Key] = []
+        left_alone = 0
         for folder, folders, names in os.walk(directory, onerror=self._unreadable_folder):
-            folders[:] = [name for name in folders if self._keys.may_hold(os.path.join(folder, name))]
+            within = [name for name in folders if self._keys.may_hold(os.path.join(folder, name))]
+            left_alone += len(folders) - len(within)
+            folders[:] = within
             for name in names:
-                if name.endswith(SUFFIXES):
-                    any_at_all = True
-                    if self._keys.holds(time := key_time(name)):
-                        path = Path(folder, name).relative_to(directory)
-                        found.append(Key(time or 0, path.as_posix()))
-        if not any_at_all and not self.unreadable:
-            self._unreadable(FlowLogsError(f'{directory}: there is no file in it that ends with {", ".join(SUFFIXES)}'))
+                if name.endswith(SUFFIXES) and not _is_special(os.path.join(folder, name)):
+                    time = key_time(name)
+                    if self._keys.holds(time):
+                        found.append(Key(time or 0, Path(folder, name).relative_to(directory).as_posix()))
+                    else:
+                        left_alone += 1
+        if not found and not left_alone and not self.unreadable:
+            self._unreadable(FlowLogsError(f'{directory}: no file in it ends with {", ".join(SUFFIXES)}'))
         return sorted(found)
 
     def _unreadable_folder(self, error: OSError) -> None:
@@ -98,6 +102,11 @@ class FileFlowLogsReader(BaseReader):
 
     def _contents(self, origin: str, time: int | None = None) -> Contents:
         return Contents(origin, self.layout, time or None, self._columns)
+
+
+def _is_special(path: str) -> bool:
+    """Whether it is a pipe or a device, which may be waited for without end."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:

@@ -27,7 +27,8 @@ _INTERFACE = re.compile(r'eni-[0-9a-f]{8,17}')
 class Filter:
     """Conditions of which every record must meet all.
 
-    >>> Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40']).keep(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n')
+    >>> both = Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40'])
+    >>> both.keep(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n')
     (b'10.0.0.1 40\\n', 0)
 
     With `note_skipdata` the SKIPDATA records that may stand for records that meet the conditions are counted in
@@ -142,7 +143,7 @@ def _met(
 
 
 class Window:
-    """The records that start in [start, end), in milliseconds since the epoch. Those without a start count by their end."""
+    """The records that start in [start, end), in milliseconds since the epoch; those without a start by their end."""
 
     def __init__(self, start_ms: int, end_ms: int) -> None:
         self._inside = Memo(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
@@ -169,7 +170,7 @@ def select(data: bytes, flags: Sequence[bool]) -> bytes:
 
 
 def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:
-    """The lines that hold one of the texts, by searching the bytes; all lines, where hits are too many for that to pay."""
+    """The lines that hold one of the texts, by searching the bytes; all lines where hits are too many to pay."""
     enough = len(data) // 400
     begins: dict[int, int] = {}
     for text in texts:

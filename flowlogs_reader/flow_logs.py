@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .aws import AwsSession
-from .errors import FlowLogsError, explain
+from .errors import FlowLogsError, explain, is_aws_error
 from .fields import DEFAULT_FIELDS
 from .layout import Layout
 from .prefetch import in_order
@@ -102,9 +102,7 @@ class Search(NamedTuple):
 
 def _failure(region: str, error: Exception) -> FlowLogsError:
     """Only what AWS or the network causes: anything else is raised."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    if not isinstance(error, (BotoCoreError, ClientError)):
+    if not is_aws_error(error):
         raise error
     failure = FlowLogsError(f'cannot list the flow logs in {region}: {explain(error)}')
     failure.__cause__ = error

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from .errors import is_transient
 from .reader import BaseReader, milliseconds
 
-# Seconds between two rounds. Listing a bucket costs a request for each account, Region and day; files come every 5 minutes.
+# Seconds between two rounds. Listing a bucket takes a request for each account, Region and day; files come every 5 min.
 INTERVALS = {'cwl': 10, 's3': 60}
 # A round rests at least so many times as long as it took, so that AWS is asked a quarter of the time at most.
 REST = 3

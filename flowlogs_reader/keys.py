@@ -26,9 +26,7 @@ _PLACE = re.compile(
     re.VERBOSE,
 )
 # Below a Region only: people have dated folders of their own.
-_DATED = re.compile(
-    r'\bvpcflowlogs/[^/]+/(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)(?:/(?:hour=)?(\d\d))?/?$'
-)
+_DATED = re.compile(r'\bvpcflowlogs/[^/]+/(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)(?:/(?:hour=)?(\d\d))?/?$')
 _PARTITION = re.compile(r'([^/=]+)=([^/]*)/')
 
 
@@ -57,7 +55,7 @@ class KeyWindow:
 
     def __init__(self, start_ms: int, end_ms: int, margin: int = 0) -> None:
         self.first = start_ms // 1000 // BUCKET * BUCKET
-        self.stop = -(-end_ms // 1000) + (margin + 1 if margin else 0)
+        self.stop = -(-end_ms // 1000) + (margin + 1 if margin else 0) if start_ms < end_ms else self.first
 
     def holds(self, time: int | None) -> bool:
         """Whether a key with this time may. One without a time always may."""
@@ -70,8 +68,8 @@ class KeyWindow:
 
     def days(self) -> list[datetime]:
         """The days, in UTC, under which such keys are filed."""
-        first, last = self.first // DAY, (self.stop - 1) // DAY
-        return [datetime.fromtimestamp(day * DAY, timezone.utc) for day in range(first, last + 1)]
+        days = range(self.first // DAY, -(-self.stop // DAY)) if self.first < self.stop else ()
+        return [datetime.fromtimestamp(day * DAY, timezone.utc) for day in days]
 
     def skip(self, name: str) -> str | None:
         """What to list after instead of `name`, to pass over keys of the same flow log outside the window.

@@ -22,7 +22,7 @@ MAX_SECONDS = 2**31 - 1
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _NAME = re.compile(r'[a-z][a-z0-9_]*')
-_FORMAT_FIELD = re.compile(r'\$\{([^}]*)\}')
+_FORMAT_FIELD = re.compile(r'\$\{([^${}]*)\}')
 
 # Most columns are numbers without surprises: that line is tried first, and is twice as fast as the full definition.
 _PLAIN = {Kind.TEXT: rb'[^ ]+', Kind.INTEGER: rb'[1-9][0-9]{0,18}', Kind.TIME: rb'1[0-9]{9}'}
@@ -97,7 +97,7 @@ class Layout:
 
     @cached_property
     def output_fields(self) -> tuple[str, ...]:
-        """The columns of text output: the 14 default ones, then known ones in the order of the field table, then others."""
+        """The columns of text output: the 14 default ones, known ones in the order of the field table, then others."""
         extra = [name for name in self.fields if name not in DEFAULT_FIELDS]
         known = [name for name in KNOWN if name in extra]
         return (*DEFAULT_FIELDS, *known, *(name for name in extra if name not in KNOWN))
@@ -105,12 +105,12 @@ class Layout:
     def check(self, data: bytes) -> tuple[bytes, int]:
         """The canonical lines of a run of whole lines, and how many lines were no record of this format.
 
-        A run in which every line is canonical comes back as it is. Other lines are read tolerantly: runs of white space,
+        A run in which every line is canonical comes back as it is. Others are read tolerantly: runs of white space,
         carriage returns, leading zeros and times in milliseconds are put right; empty lines do not count.
         """
         odd = data.translate(None, _PRINTABLE)
         lines = odd.count(b'\n')
-        # Every match holds at least one newline and begins a line, so that as many matches as newlines means: all lines.
+        # Every match begins a line and holds at least one newline: as many matches as newlines means all lines.
         if len(odd) == lines and self._canonical.subn(b'', data)[1] == lines:
             return data, 0
         checked = [self.repair(line) for line in data.split(b'\n') if line and not line.isspace()]

@@ -16,7 +16,7 @@ SECONDS = 3.0
 def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
     """The Regions that have a log group of this name, and similar names in the session's own Region.
 
-    Asks DescribeLogGroups everywhere at once and takes the answers that come within `seconds`; errors count as no answer.
+    Asks DescribeLogGroups everywhere at once and takes what answers within `seconds`; errors count as no answer.
     """
     from botocore.config import Config
 

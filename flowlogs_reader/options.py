@@ -1,23 +1,28 @@
-"""The options of the command line: what they are, what they mean, and which of them go together."""
+"""The options of the command line: what they are, what they mean, which of them go together; exit statuses."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
-import sys
-from typing import Any, BinaryIO, NoReturn, TextIO
+from enum import IntEnum
 
 from . import __version__
 from .actions import ACTIONS, MEASURES
-from .formats import ENCODINGS
-from .timespec import DEFAULT_TIME_FORMAT
+from .messages import PROGRAM, tell, write
 
-PROGRAM = 'flowlogs_reader'
+# --help and typing errors are answered from here: nothing above takes longer to import than argparse does itself.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn, TextIO
+
+OUTPUTS = ('text', 'tsv', 'csv', 'jsonl')
+TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 SOURCES = {'cwl': 'a log group', 's3': 'a bucket', 'file': 'a file'}
 # Options that make sense for some sources only: the name in the Namespace, and the sources.
 BELONGS_TO = {
     'filter_pattern': ('cwl',),
+    'pushdown': ('cwl',),
     'include_accounts': ('s3',),
     'include_regions': ('s3',),
     'region': ('cwl', 's3'),
@@ -27,16 +32,25 @@ BELONGS_TO = {
     'follow': ('cwl', 's3'),
 }
 LOCATION = 'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input'
-WHEN = '''TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
-the start is included, the end is not; without -s, -e and --for a file is read whole'''
-WHICH = '''CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >= for the =; several -w must all hold
+WHEN = """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
+the start is included, the end is not; without -s, -e and --for a file is read whole"""
+WHICH = """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >= for the =; several -w must all hold
   addresses: 10.0.0.1 or 10.0.0.0/8; numbers: 22 or 8000-8100; ports and protocols: ssh, tcp; tcp_flags=syn,ack
-  addr, port and pkt_addr are both sides; - is a missing value'''
+  addr, port and pkt_addr are both sides; - is a missing value"""
 # Options that belong to some actions only: each action says to which.
 OF_ACTIONS = ('columns', 'raw', 'times', 'follow', 'by', 'flows', 'both_ways')
 LIST_TAKES = {
     'list', 'all_regions', 'region', 'profile', 'role_arn', 'external_id', 'output', 'header', 'quiet', 'debug',
 }  # fmt: skip
+
+
+class Status(IntEnum):
+    """Exit statuses."""
+
+    DONE = 0
+    NOT_ALL_READ = 1
+    USAGE = 2
+    INTERRUPTED = 130
 
 
 class Exit(Exception):
@@ -52,19 +66,18 @@ class Parser(argparse.ArgumentParser):
     streams: tuple[BinaryIO, TextIO]
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        stdout, stderr = self.streams
-        if file is sys.stderr:
-            stderr.write(message)
-        else:
-            stdout.write(message.encode())
+        self.streams[0].write(message.encode())
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            self.streams[1].write(message)
         raise Exit(status)
 
+    def error(self, message: str) -> NoReturn:
+        write(self.streams[1], self.format_usage())
+        tell(self.streams[1], f'error: {message}')
+        raise Exit(Status.USAGE)
 
-def make_parser() -> Parser:
+
+def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
     parser = Parser(
         prog=PROGRAM,
         usage=f'{PROGRAM} LOCATION [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]',
@@ -74,6 +87,7 @@ def make_parser() -> Parser:
     )
     for add in (_add_what, _add_when, _add_which, _add_output, _add_aws, _add_other):
         add(parser)
+    parser.streams = streams
     return parser
 
 
@@ -96,8 +110,8 @@ def _add_when(parser: Parser) -> None:
     when.add_argument('-s', '--start-time', metavar='TIME', help='default: one hour before the end')
     when.add_argument('-e', '--end-time', metavar='TIME', help='default: now')
     when.add_argument(
-        '--time-format', metavar='FORMAT', default=DEFAULT_TIME_FORMAT,
-        help=f'of TIME, as in strptime (default: {DEFAULT_TIME_FORMAT.replace("%", "%%")})',
+        '--time-format', metavar='FORMAT', default=TIME_FORMAT,
+        help=f'of TIME, as in strptime (default: {TIME_FORMAT.replace("%", "%%")})',
     )  # fmt: skip
     when.add_argument('--for', metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m (default: none)')
     when.add_argument(
@@ -121,6 +135,10 @@ def _add_aws(parser: Parser) -> None:
         about = f'of a bucket, separated by commas (default: all {kind})'
         aws.add_argument(f'--include-{kind}', metavar=kind.upper(), type=_names, help=about)
     aws.add_argument('--filter-pattern', metavar='PATTERN', help='for CloudWatch Logs to filter by (default: none)')
+    aws.add_argument(
+        '--no-pushdown', dest='pushdown', action='store_false', default=None,
+        help='have CloudWatch Logs send everything, and filter here (default: off)',
+    )  # fmt: skip
     aws.add_argument('--thread-count', metavar='N', type=int, default=4, help='requests at a time (default: 4)')
 
 
@@ -139,7 +157,7 @@ def _add_which(parser: Parser) -> None:
 def _add_output(parser: Parser) -> None:
     how = parser.add_argument_group('output')
     how.add_argument('-c', '--columns', metavar='NAMES', help='of print, findip (default: all, the usual 14 first)')
-    how.add_argument('-o', '--output', choices=ENCODINGS, help='default: text')
+    how.add_argument('-o', '--output', choices=OUTPUTS, help='default: text')
     how.add_argument('--header', action=argparse.BooleanOptionalAction, help='default: for tables only')
     how.add_argument('--times', choices=('epoch', 'iso'), help='default: epoch; a date for aggregate, iso for timeline')
     how.add_argument('--raw', action='store_true', default=None, help='the lines as they are in the log (default: off)')
@@ -188,6 +206,18 @@ def check_options(options: argparse.Namespace, source: str) -> None:
         raise ValueError('--external-id goes with --role-arn')
     if options.thread_count < 0:
         raise ValueError('--thread-count is 0 or more')
+    for name, value in vars(options).items():
+        # Bytes that were no text on the command line: file names may hold any, requests to AWS may not.
+        if isinstance(value, str) and (name, source) != ('location', 'file') and not _is_text(value):
+            raise ValueError(f'{value[:60]!r} is not text in UTF-8')
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_follow(options: argparse.Namespace) -> None:

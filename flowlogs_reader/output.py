@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from .errors import FlowLogsError
+from .errors import OutputError
 from .fields import Kind
 from .formats import ENCODINGS, Encoding, kind_of
 from .layout import Block, Layout
@@ -52,6 +52,11 @@ class Writer:
         self._times = {form: Memo(partial(self._time, form)) for form in ('iso', 'date')}
         self.written = 0
         self.before_write: Callable[[], None] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns of records that the user asks for."""
+        return self._style.columns
 
     def records(self, block: Block) -> None:
         """The records of a Block: the columns asked for, or the 14 default ones and then the others of its format."""
@@ -167,4 +172,4 @@ def _told() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise FlowLogsError(f'cannot write the output: {error.strerror}') from error
+        raise OutputError(f'cannot write the output: {error.strerror}') from error

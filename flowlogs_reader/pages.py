@@ -1,10 +1,10 @@
-"""The pages of FilterLogEvents: out of a response, each event once, and never past a point where the order may break."""
+"""The pages of FilterLogEvents: out of a response, each event once, and never past a point that may be incomplete."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from threading import Lock
 from typing import Any, NamedTuple
@@ -17,16 +17,21 @@ REMEMBERED_IDS = 10_000
 # Bytes of events with one and the same timestamp that are held back until a later one shows that they are all there.
 MAX_HELD = 8_000_000
 ATTEMPTS = 5
+TOKEN = b'"nextToken":"'
+ID = b'"eventId":"'
+# CloudWatch's ids are 56 digits; the closing quote is looked at with them.
+ID_SIZE = 57
 # The threads that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes 10 MB for it.
 _DECODING = Lock()
+_END = re.compile(rb'[}[]\](?:,"(?:nextToken":"[^"]*"|searchedLogStreams":\[[^]]*\]|events":\[\]))*\}')
 _TIME = re.compile(rb'"timestamp":([0-9]{1,16})[,}]')
 
 
 class Page(NamedTuple):
     """The events of a page in the order that AWS gave them: a line for each message, a line for each id.
 
-    `first` and `last` are the times of the first and the last event in milliseconds; `last_count` events at the end share
-    the last one. `until` is the end of what was asked for, in milliseconds, on its last page; None when others follow.
+    `first` and `last` are the times of the first and the last event in milliseconds; `last_count` events at the end
+    share the last one. `until` is the end of what was asked for, in milliseconds, on its last page; None on others.
     """
 
     lines: bytes
@@ -52,6 +57,9 @@ def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str,
     if response_dict['status_code'] != 200:
         return
     body: bytes = response_dict['body']
+    headers = response_dict['headers']
+    if 'content-encoding' not in headers and int(headers.get('content-length', len(body))) != len(body):
+        return
     with _DECODING:
         found = scan_page(body) or load_page(body)
     if found:
@@ -62,8 +70,8 @@ def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str,
 def retry_unreadable(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
     """Has a page asked for again that has no events member, after this many seconds; None leaves it to botocore.
 
-    A handler of botocore's needs-retry event. botocore itself takes a body that was cut off for an empty answer: the last
-    page, so that the read would end early and say nothing.
+    A handler of botocore's needs-retry event. botocore itself takes a body that was cut off for an empty answer: the
+    last page, so that the read would end early and say nothing.
     """
     if response and response[0].status_code == 200 and EVENTS not in response[1] and attempts < ATTEMPTS:
         return 0.1 * attempts
@@ -73,30 +81,51 @@ def retry_unreadable(response: tuple[Any, dict[str, Any]] | None, attempts: int,
 def scan_page(body: bytes) -> tuple[Page, str | None] | None:
     """The events and the token in a response, found by the texts around them: in half the time of a JSON parser.
 
-    None where the body may not be what it looks like: with a backslash anywhere, quotes may be part of a message; with
-    an open bracket, it may have been cut off.
+    None where the body may not be what it looks like: with a backslash anywhere, quotes may be part of a message;
+    without the end of a list of events, it was cut off.
     """
-    if b'\\' in body or body.count(b'[') != body.count(b']') or not body.endswith(b'}'):
+    end = max(body.rfind(b'}]'), body.rfind(b'[]'))
+    if b'\\' in body or not _END.fullmatch(body, max(end, 0)):
         return None
-    messages, ids, tokens = (_strings(body, mark) for mark in (b'"message":"', b'"eventId":"', b'"nextToken":"'))
-    if len(messages) != len(ids) or len(tokens) > 1:
-        return None
-    token = tokens[0].decode('ascii', 'replace') if tokens else None
-    if not messages:
+    token = None
+    if (at := body.rfind(TOKEN)) >= 0:
+        token = body[at + len(TOKEN) : body.index(b'"', at + len(TOKEN))].decode('utf-8', 'replace')
+    head, *parts = body.split(b'"message":"')
+    if not parts:
         return (Page(b'', b''), token) if b'"events":[]' in body else None
+    found = _scan_even(head, parts) or _scan_any(body, parts)
     # The time of the last event, with the character after its digits, is found again where its moment begins.
     first, last = _TIME.search(body), _TIME.match(body, body.rfind(b'"timestamp":'))
-    if not first or not last:
+    if not found or not first or not last:
         return None
     last_count = body.count(b'"timestamp":', body.index(last[0]))
-    return Page(_lines(messages), _lines(ids), int(first[1]), int(last[1]), last_count), token
+    return Page(*found, int(first[1]), int(last[1]), last_count), token
 
 
-def _strings(body: bytes, mark: bytes) -> list[bytes]:
-    """The strings that begin right after each mark."""
-    parts = body.split(mark)
-    del parts[0]
-    return [part[: part.find(b'"')] for part in parts]
+def _scan_even(head: bytes, parts: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Lines and ids, where each id has 56 digits and is as far from a message as the first one.
+
+    `parts` begin with the messages. An id stands in the part of its own message, or in the one before.
+    """
+    at = parts[0].find(ID) + len(ID) - parts[0].find(b'"') if ID in parts[0] else 0
+    ends = [part.find(b'"') for part in parts]
+    quoted_ids = [part[end + at : end + at + ID_SIZE] for part, end in zip(parts, ends)]
+    if ID in head:
+        quoted_ids = [head.partition(ID)[2][:ID_SIZE], *quoted_ids[:-1]]
+    ids = b''.join(quoted_ids)
+    size = len(parts)
+    digits = ids.translate(None, b'"')
+    if len(digits) != size * (ID_SIZE - 1) or not digits.isdigit() or ids[ID_SIZE - 1 :: ID_SIZE] != b'"' * size:
+        return None
+    return _lines([part[:end] for part, end in zip(parts, ends)]), ids.replace(b'"', b'\n')
+
+
+def _scan_any(body: bytes, parts: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Lines and ids, wherever they are."""
+    ids = [part[: part.find(b'"')] for part in body.split(ID)[1:]]
+    if len(ids) != len(parts):
+        return None
+    return _lines([part[: part.find(b'"')] for part in parts]), _lines(ids)
 
 
 def load_page(body: bytes) -> tuple[Page, str | None] | None:
@@ -112,9 +141,12 @@ def page_of(events: Sequence[dict[str, Any]]) -> Page:
     """Events as boto3 gives them. A line end inside a message must not make two records of it."""
     times = [event.get('timestamp', 0) for event in events]
     last = max(times, default=None)
+    messages = [event['message'] for event in events]
+    if '\n' in ''.join(messages):
+        messages = [message.replace('\n', ' ') for message in messages]
     return Page(
-        _lines([event['message'].encode('utf-8', 'replace').replace(b'\n', b' ') for event in events]),
-        _lines([event.get('eventId', '').encode() for event in events]),
+        '\n'.join([*messages, '']).encode('utf-8', 'replace'),
+        '\n'.join([*(event.get('eventId', '') for event in events), '']).encode('utf-8', 'replace'),
         min(times, default=None),
         last,
         len(times) - times.index(last) if last is not None else 0,
@@ -162,23 +194,23 @@ class RecentIds:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def fresh(self, lines: bytes, ids: bytes, remember: bool = True) -> bytes:
-        """The lines of events that have not come before. Events without an id are each an event of their own."""
+    def fresh(self, lines: bytes, ids: bytes, remember: bool = True) -> tuple[bytes, bytes]:
+        """The events that have not come before. Those without an id are each an event of its own."""
         each = ids.split(b'\n')[:-1]
         distinct = set(each)
         if b'' in distinct:
-            return lines
+            return lines, ids
         if len(distinct) < len(each) or not self._young.isdisjoint(each) or not self._old.isdisjoint(each):
             first: dict[bytes, bytes] = {}
             for event_id, line in zip(each, lines.split(b'\n')):
                 if event_id not in self._young and event_id not in self._old:
                     first.setdefault(event_id, line)
-            lines = _lines(list(first.values()))
+            lines, ids = _lines(first.values()), _lines(first)
         if remember:
             self._young |= distinct - self._old
         if self._limit is not None and len(self._young) > self._limit:
             self.forget()
-        return lines
+        return lines, ids
 
     def forget(self) -> None:
         """Forgets the older of two generations of ids."""
@@ -203,7 +235,7 @@ def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[
         yield Block(next(fits, candidates[0]), data, origin)
 
 
-def _lines(texts: list[bytes]) -> bytes:
+def _lines(texts: Iterable[bytes]) -> bytes:
     return b'\n'.join([*texts, b''])
 
 

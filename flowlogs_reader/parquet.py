@@ -39,6 +39,8 @@ def _blocks(file: BinaryIO, columns: Collection[str] | None, path: str) -> Itera
     # Read as it goes: with pre_buffer all that is compressed of a row group would be held in memory.
     parquet = ParquetFile(file, pre_buffer=False, buffer_size=BUFFER)
     names = {normalise(name): name for name in parquet.schema_arrow.names}
+    if len(names) < len(parquet.schema_arrow.names):
+        raise ValueError(f'two of its columns are one field ({", ".join(parquet.schema_arrow.names)})')
     if KNOWN.keys().isdisjoint(names):
         raise ValueError(f'no field of a flow log is among its columns ({", ".join(names)})')
     extra = {normalise(name): value for name, value in partitions(path).items()}
@@ -47,8 +49,9 @@ def _blocks(file: BinaryIO, columns: Collection[str] | None, path: str) -> Itera
         names = {name: names[name] for name in names if name in columns} or dict(list(names.items())[:1])
         extra = {name: value for name, value in extra.items() if name in columns}
     layout = Layout([*names, *extra])
-    for batch in parquet.iter_batches(ROWS, columns=list(names.values()), use_threads=False):
-        if batch.num_rows:
+    for group in range(parquet.num_row_groups):
+        # One by one, since a batch may otherwise reach into a row group that is damaged.
+        for batch in parquet.iter_batches(ROWS, [group], list(names.values()), use_threads=False):
             values = [_texts(name, batch.column(stored)) for name, stored in names.items()]
             yield Block(layout, _lines([*values, *extra.values()]))
 
@@ -77,6 +80,9 @@ def _lines(columns: list[Any]) -> bytes:
     from pyarrow import compute
 
     joined = compute.binary_join_element_wise(*columns, ' ')
+    if compute.any(compute.match_substring(joined, '\n')).as_py():
+        # Of a row with a line end in it no part may look like a record.
+        joined = compute.replace_substring(joined, '\n', '\0')
     lines = compute.binary_join_element_wise(joined, '\n', '')
     _, offsets, data = lines.buffers()
     end = memoryview(offsets).cast('i')[len(lines)]

@@ -77,7 +77,8 @@ class BaseReader(Iterator[FlowRecord]):
             raise ValueError(f'the window ends at {self.end_time}, before it begins at {self.start_time}')
         self.thread_count = thread_count or 0
         self.layout = Layout(fields) if fields else None
-        self.where = where if isinstance(where, Filter) else Filter.parse(where, self.layout.fields if self.layout else ())
+        known = self.layout.fields if self.layout else ()
+        self.where = where if isinstance(where, Filter) else Filter.parse(where, known)
         self._window = Window(self.start_ms, self.end_ms) if exact_window else None
         self.raise_on_error = raise_on_error
         self.unreadable: list[FlowLogsError] = []
@@ -97,7 +98,7 @@ class BaseReader(Iterator[FlowRecord]):
         self._records: Iterator[FlowRecord] | None = None
 
     def _read(self, limit: int | None) -> Iterator[Block]:
-        """Blocks of lines as the source has them, unchecked, in order; where `limit` is given, little more than that."""
+        """Blocks of lines as the source has them, unchecked, in order; with a `limit`, little more than that."""
         raise NotImplementedError
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
@@ -147,7 +148,8 @@ class BaseReader(Iterator[FlowRecord]):
     def _sound(self, blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
         left = limit
         for block in blocks:
-            self.layouts[block.layout] = None
+            if block.data:
+                self.layouts[block.layout] = None
             data, skipped = self.where.keep(block.layout, block.data)
             if skipped:
                 self._skip(skipped, block)
@@ -205,8 +207,8 @@ class BaseReader(Iterator[FlowRecord]):
         layout, line = self._example
         columns = len(line.split())
         return (
-            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have {columns} columns, '
-            f'the format has {len(layout.fields)}; give the fields of this log with --fields'
+            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have {columns} '
+            f'columns, the format has {len(layout.fields)}; give the fields of this log with --fields'
         )
 
     def _take(self, pieces: Iterable[Piece]) -> Iterator[Block]:
@@ -222,6 +224,8 @@ class BaseReader(Iterator[FlowRecord]):
     def _unreadable(self, error: FlowLogsError) -> None:
         if self.raise_on_error:
             raise error
+        if str(error) in map(str, self.unreadable):
+            return
         self.unreadable.append(error)
         if self._on_unreadable:
             self._on_unreadable(error)

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
-from .actions import ACTIONS, Plan, Settings
+from .actions import ACTIONS
 from .conditions import field_name, parse_condition
 from .filters import Filter
 from .follow import INTERVALS
 from .layout import Layout
 from .output import Style
+from .plan import Plan, Settings
 from .reader import DEFAULT_WINDOW, milliseconds
 from .terminal import wants_colour
 from .timespec import EPOCH, iso, parse_length, parse_time, parse_zone, resume_text
@@ -64,7 +65,7 @@ class Request(NamedTuple):
 def make_request(options: Namespace, source: str, now: datetime, terminal: int) -> Request:
     """Raises ValueError where something that does not depend on the source is wrong."""
     tz = parse_zone(options.tz)
-    fields = Layout(re.sub(r'\$\{(.*?)\}|,', r' \1 ', options.fields).split()).fields if options.fields else None
+    fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields if options.fields else None
     window = _window(options, source, now, tz)
     seconds = (milliseconds(window[0]) // 1000, -(-milliseconds(window[1]) // 1000)) if window else None
     if options.action not in ACTIONS:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from .contents import Contents, Piece
+from .contents import Contents, Once, Piece
 from .decode import CHUNK
 from .errors import DamagedError, FlowLogsError, IncompleteError, error_code, explain
+from .filters import Window
 from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, day_folder, key_time, place
 from .layout import Block
 from .prefetch import in_order
@@ -31,6 +33,8 @@ MAX_DAYS_UNASKED = 3
 # Blocks of a few hundred kilobytes that each thread may have ready.
 AHEAD = 2
 PAGE = 1000
+# Later than any record, in milliseconds.
+FAR = 2**63
 SERVICE = 'vpcflowlogs'
 
 
@@ -73,7 +77,9 @@ class S3FlowLogsReader(BaseReader):
         self.bucket, self.prefix = parse_location(location)
         self.include_accounts = None if include_accounts is None else set(include_accounts)
         self.include_regions = None if include_regions is None else set(include_regions)
-        self._keys = KeyWindow(self.start_ms, self.end_ms, CAPTURE_WINDOW if exact_window else 0)
+        self._margin = CAPTURE_WINDOW if exact_window else 0
+        self._keys = KeyWindow(self.start_ms, self.end_ms, self._margin)
+        self._once: Once | None = None
 
     @property
     def boto_client(self) -> Any:
@@ -85,13 +91,24 @@ class S3FlowLogsReader(BaseReader):
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
         return f's3://{self.bucket}/{self.prefix} from {window}'
 
+    def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
+        """The keys are those of this window; the records are all that start in the first one or later."""
+        super().go_on(start_ms, end_ms, late_ms)
+        self._keys = KeyWindow(start_ms, end_ms, self._margin)
+        if self._once is None:
+            self._once = Once()
+            self._window = Window(start_ms, FAR) if self._window else None
+        self._once.forget(self._keys)
+
     def _read(self, limit: int | None) -> Iterator[Block]:
-        self.boto_client  # noqa: B018 - sessions are not thread-safe: the client is made before any thread begins
+        # Sessions are not thread-safe: the client is made before any thread begins.
+        self._client = self.boto_client
         keys = self._one_key() or self._found_keys(self._region_folders())
-        tasks = (partial(self._object, key) for key in keys)
+        once = Once() if self._once is None else self._once
+        tasks = (partial(self._object, key) for key in keys if self._origin(key) not in once)
         # With a limit the first object is mostly enough.
         workers = 0 if limit else self._workers
-        for block in self._take(in_order(tasks, workers=workers, waiting=workers * AHEAD)):
+        for block in self._take(once.fresh(in_order(tasks, workers=workers, waiting=workers * AHEAD))):
             if block.time is not None:
                 # What is still to come ends after this key's time, and so begins at most a capture window before it.
                 self.complete_until = (block.time - CAPTURE_WINDOW) * 1000
@@ -107,8 +124,11 @@ class S3FlowLogsReader(BaseReader):
     # -- objects ----------------------------------------------------------------------------------------------------
 
     def _object(self, key: Key) -> Iterator[Piece]:
-        contents = Contents(f's3://{self.bucket}/{key.name}', self.layout, key.time, self._columns)
+        contents = Contents(self._origin(key), self.layout, key.time, self._columns)
         return contents.pieces(self._body(key.name))
+
+    def _origin(self, key: Key) -> str:
+        return f's3://{self.bucket}/{key.name}'
 
     def _body(self, key: str) -> Iterator[bytes]:
         """The bytes of an object. Raises DamagedError for what is wrong with it alone."""
@@ -124,7 +144,8 @@ class S3FlowLogsReader(BaseReader):
                     raise DamagedError(explain(error)) from None
                 raise
             try:
-                with response['Body'] as body:
+                # Not `with response['Body']`: that gives the bare stream, which takes a broken connection for the end.
+                with closing(response['Body']) as body:
                     while chunk := body.read(CHUNK):
                         at, breaks = at + len(chunk), 0
                         yield chunk

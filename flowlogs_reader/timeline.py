@@ -50,7 +50,7 @@ class Timeline:
             self._check(*window, ValueError)
 
     def add(self, layout: Layout, data: bytes) -> None:
-        """Raises FlowLogsError where the log has no times, or they are too far apart for a row for each interval."""
+        """Raises FlowLogsError where the log has no times, or too many."""
         name = next((name for name in ('start', 'end') if name in layout.position), None)
         if not name:
             raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
@@ -65,13 +65,14 @@ class Timeline:
             sums = self._sums[self._begin(int(time))]
             for at, number in enumerate((total.flows, total.bytes, total.packets, *counts)):
                 sums[at] += number
-        if self._sums and not self._window:
+        if len(self._sums) > MAX_ROWS:
             self._check(min(self._sums), max(self._sums) + 1, FlowLogsError)
 
     def rows(self) -> Iterator[Interval]:
-        """In the order of time."""
+        """In the order of time. Raises FlowLogsError where the flows are too far apart."""
         starts = set(self._sums)
         first, last = self._window or (min(starts, default=0), max(starts, default=-1) + 1)
+        self._check(first, last, FlowLogsError)
         starts.update(range(self._begin(first), last, self._seconds))
         for start in sorted(starts):
             yield Interval(start, *self._sums.get(start, (0,) * 5))

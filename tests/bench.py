@@ -2,7 +2,7 @@
 
 `tox -e bench`, or `python tests/bench.py --records 100000 --rounds 1 --job cloudwatch-print` for a quick look. Every
 job also compares what both sides put out. Figures are medians over the rounds. Memory is the peak of the largest of a
-command's processes; Linux never tells less than the peak of this process, under 20 MiB.
+command's processes; Linux never tells less than the peak of this process, about 25 MiB.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if not __package__:  # run as a script
     sys.path.insert(0, str(ROOT))
 
-from tests.bench_jobs import GROWTH_JOBS, JOBS, PEER, Answer, Command, Goal, Job, Row  # noqa: E402
+from tests.bench_jobs import GROWTH_JOBS, JOBS, PEER, PER_SECOND, Answer, Command, Goal, Job, Row  # noqa: E402
 
 HEADER = ('job', 'beside', 'wall s', 'CPU s', 'peak MiB', 'ratio', 'must reach', 'answers')
 CREDENTIALS = {
@@ -85,7 +85,7 @@ def _agreement(ours: Sequence[Measurement], check: Sequence[Measurement]) -> str
     if first is None:
         return ''
     if all(answer and first.agrees(answer) for answer in answers):
-        return f'same, {first.records:,}'
+        return f'{"" if check is ours else "same, "}{first.records:,}'
     counts = sorted({answer.records if answer else 0 for answer in answers})
     return '**differ**' + (f': {" and ".join(f"{count:,}" for count in counts)}' if counts[1:] else ' in content')
 
@@ -185,10 +185,8 @@ class Place:
     def versions(self) -> dict[str, str]:
         script = 'from importlib.metadata import version; print(version({!r}), "with boto3", version("boto3"))'
         names = {'ours': 'flowlogs-reader', PEER: 'flowlogs-reader', 'awslogs': 'awslogs'}
-        found = {}
-        for who, name in names.items():
-            found[who] = subprocess.check_output([self.program(who, 'python'), '-c', script.format(name)], text=True)
-        return {who: text.strip() for who, text in found.items()}
+        lines = {who: [self.program(who, 'python'), '-I', '-c', script.format(name)] for who, name in names.items()}
+        return {who: subprocess.check_output(line, text=True).strip() for who, line in lines.items()}
 
     def fake(self, *options: str) -> dict[str, str]:
         if options not in self._fakes:
@@ -208,8 +206,8 @@ class Place:
         path = self.directory / 'records.log.gz'
         tell(f'writing {path}')
         # In a process of its own: what the generator needs would count as memory of every command that is measured.
-        script = 'import sys; from tests.traffic import write_log; write_log(sys.argv[1], int(sys.argv[2]), gz=True)'
-        subprocess.run([sys.executable, '-c', script, path, str(self.records)], cwd=ROOT, check=True)
+        call = f'write_log({str(path)!r}, {self.records}, gz=True, per_second={PER_SECOND})'
+        subprocess.run([sys.executable, '-c', f'from tests.traffic import write_log; {call}'], cwd=ROOT, check=True)
         return path
 
 

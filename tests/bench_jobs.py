@@ -13,7 +13,7 @@ from tests.traffic import PROBE_HOST
 NAME = 'flowlogs'  # of the log group and of the bucket
 PEER = '5.0.1'
 FIRST_START = datetime.fromtimestamp(1454324362, timezone.utc)  # where traffic.lines begins
-PER_SECOND = 300  # records with one start time, in every run: a shorter one is the head of a longer one
+PER_SECOND = 250  # records with one start time: windows then hold a round number of records
 
 
 class Place(Protocol):
@@ -175,8 +175,12 @@ def _mawk(place: Place, program: str) -> str:
     return f'zcat {quote(str(place.log()))} | mawk {quote(program)}'
 
 
+def _traffic(records: int) -> tuple[str, ...]:
+    return '--records', str(records), '--per-second', str(PER_SECOND)
+
+
 def _logs(place: Place, records: int, latency: float = 0) -> dict[str, str]:
-    return place.fake('--records', str(records), '--latency', f'{latency:g}', '--group', NAME)
+    return place.fake(*_traffic(records), '--latency', f'{latency:g}', '--group', NAME)
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -249,7 +253,7 @@ def library(place: Place) -> Job:
 
 
 def s3(place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Goal, ...], threads: int = 0) -> Job:
-    environ = place.fake('--records', str(place.records), '--group', '', '--bucket', NAME)
+    environ = place.fake(*_traffic(place.records), '--group', '', '--bucket', NAME)
     options = '--location-type s3' + (f' --thread-count {threads}' if threads else '')
     # Wide, because 5.0.1 takes or leaves whole files by the time in their names, and ours records by their start.
     times = window(place.records, around=1)

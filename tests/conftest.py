@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
 from flowlogs_reader.cli import main
 from tests.fake_aws import FakeAWS
@@ -29,10 +29,20 @@ MINUTE_WINDOW = ('-s', '2016-02-01 10:59:00', '-e', '2016-02-01 11:00:00')
 
 @pytest.fixture(autouse=True, scope='session')
 def service_models_loaded_once() -> Iterator[None]:
-    """Each new session reads botocore's descriptions of the services again: 0.3 s for EC2, more than a test takes."""
+    """Each new session looks for botocore's descriptions of the services and reads them: longer than a test takes."""
     load = functools.cache(JSONFileLoader().load_file)
+    listed: dict[tuple[str, ...], list[str]] = {}
+    look = Loader.list_available_services
+
+    def services(self: Loader, kind: str) -> list[str]:
+        key = (kind, *self.search_paths)
+        if key not in listed:
+            listed[key] = look(self, kind)
+        return listed[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, 'load_file', lambda self, path: load(path))
+        patch.setattr(Loader, 'list_available_services', services)
         yield
 
 

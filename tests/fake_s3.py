@@ -97,7 +97,8 @@ class S3Service:
         """Put another body in the place of the object that the call asks for."""
         bucket = self.buckets[call.params['Bucket']]
         old = bucket.objects[call.params['Key']]
-        bucket.put(call.params['Key'], StoredObject(old.body + b' ', old.storage_class, old.denied, old.modified))
+        more = gzip.compress(b'') if call.params['Key'].endswith('.gz') else b' '
+        bucket.put(call.params['Key'], StoredObject(old.body + more, old.storage_class, old.denied, old.modified))
 
     def _location(self, call: Call, bucket: Bucket) -> Reply:
         return xml_reply('LocationConstraint', '' if bucket.region == REGION else bucket.region, namespace=_NAMESPACE)

@@ -69,7 +69,10 @@ class TestRegion:
     @pytest.mark.parametrize(('given', 'region'), [('eu-west-1', 'eu-west-1'), (None, 'us-east-1')])
     def test_the_library_does_the_same(self, given: str | None, region: str, fake: FakeAWS) -> None:
         fake.add_log_group('flowlogs', region, LINES)
-        assert len(list(FlowLogsReader('flowlogs', fields=None, region_name=given, start_time=datetime(2016, 2, 1)))) == 300
+        assert (
+            len(list(FlowLogsReader('flowlogs', fields=None, region_name=given, start_time=datetime(2016, 2, 1))))
+            == 300
+        )
         assert regions_asked(fake) == {'logs': {region}, 'ec2': {region}}
 
 
@@ -168,7 +171,9 @@ class TestRetries:
         config = Config(retries={'mode': 'standard', 'total_max_attempts': 2})
         assert self.retries(boto_client_kwargs={'config': config}) == {'mode': 'standard', 'total_max_attempts': 2}
 
-    def test_the_number_of_tries_is_what_is_sent(self, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_number_of_tries_is_what_is_sent(
+        self, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv('AWS_MAX_ATTEMPTS', '2')
         fake.add_log_group('flowlogs')
         fake.fault('FilterLogEvents', 'throttle')

@@ -26,7 +26,7 @@ PROGRAM = (sys.executable, '-m', 'flowlogs_reader')
 MINUTE_LINES = MINUTE.decode().splitlines()
 
 
-# -- usage ---------------------------------------------------------------------------------------------------------------
+# -- usage -------------------------------------------------------------------------------------------------------------
 
 WRONG = [
     ([], 'LOCATION'),
@@ -77,7 +77,9 @@ def test_a_usage_error_is_told_before_anything_is_asked(argv: list[str], says: s
     assert seeded.calls() == []
 
 
-def test_a_profile_from_the_environment_that_is_not_there(seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_from_the_environment_that_is_not_there(
+    seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv('AWS_PROFILE', 'nobody')
     result = cli('g', status=1)
     assert 'nobody' in result.stderr
@@ -150,7 +152,7 @@ def test_version(cli: Cli) -> None:
     assert cli('--version').stdout.decode() == f'flowlogs_reader {flowlogs_reader.__version__}\n'
 
 
-# -- the window ----------------------------------------------------------------------------------------------------------
+# -- the window --------------------------------------------------------------------------------------------------------
 
 
 def window_asked(fake: FakeAWS) -> tuple[datetime, datetime]:
@@ -185,7 +187,7 @@ def test_a_millisecond_of_now_is_not_lost(seeded: FakeAWS, cli: Cli) -> None:
     assert window_asked(seeded) == (moment('14:00:00.123'), moment('15:00:00.122'))
 
 
-# -- actions -------------------------------------------------------------------------------------------------------------
+# -- actions -----------------------------------------------------------------------------------------------------------
 
 SMALL = b"""\
 2 1 eni-1 10.0.0.2 10.0.0.10 44000 443 6 10 1000 1454324362 1454324422 ACCEPT OK
@@ -263,14 +265,14 @@ def test_aggregate_of_nodata_alone_is_nothing(cli: Cli) -> None:
     assert cli('-', 'ipset', stdin=nodata).stdout == b''
 
 
-# -- text output ---------------------------------------------------------------------------------------------------------
+# -- text output -------------------------------------------------------------------------------------------------------
 
 
 def test_the_default_columns_come_first_whatever_the_format_is(cli: Cli) -> None:
-    log = b'vpc-id bytes x-new tcp-flags start end srcaddr dstaddr action\nvpc-1 0 new 19 1454324362 1454324422 - 10.0.0.1 -\n'
-    assert cli('-', stdin=log).stdout == (
-        b'- - - - 10.0.0.1 - - - - 0 1454324362 1454324422 - - vpc-1 19 new\n'
-    )
+    header = b'vpc-id bytes x-new tcp-flags start end srcaddr dstaddr action\n'
+    line = b'vpc-1 0 new 19 1454324362 1454324422 - 10.0.0.1 -\n'
+    written = b'- - - - 10.0.0.1 - - - - 0 1454324362 1454324422 - - vpc-1 19 new\n'
+    assert cli('-', stdin=header + line).stdout == written
 
 
 def test_fields_may_be_given_in_several_spellings(cli: Cli) -> None:
@@ -279,7 +281,7 @@ def test_fields_may_be_given_in_several_spellings(cli: Cli) -> None:
         assert cli('-', '--fields', names, stdin=line).stdout == b'- - - 10.0.0.1 - - - 17 - - - - - - vpc-1\n'
 
 
-# -- what goes to stderr -------------------------------------------------------------------------------------------------
+# -- what goes to stderr -----------------------------------------------------------------------------------------------
 
 
 def test_malformed_lines_are_left_out_and_counted(cli: Cli) -> None:
@@ -310,7 +312,9 @@ def test_the_wrong_format_is_said_with_what_to_give(fake: FakeAWS, cli: Cli) -> 
     assert result.stdout == b''
     assert '1 line was left out' in result.stderr
     assert 'the lines have 3 columns, the format has 14; give the fields of this log with --fields' in result.stderr
-    assert cli('custom', '--fields', 'vpc-id srcaddr dstaddr').lines == ['- - - 10.0.0.1 10.0.0.2 - - - - - - - - - vpc-1']
+    assert cli('custom', '--fields', 'vpc-id srcaddr dstaddr').lines == [
+        '- - - 10.0.0.1 10.0.0.2 - - - - - - - - - vpc-1'
+    ]
 
 
 def test_debug_shows_where_an_error_arose(fake: FakeAWS, cli: Cli) -> None:
@@ -320,7 +324,7 @@ def test_debug_shows_where_an_error_arose(fake: FakeAWS, cli: Cli) -> None:
     assert 'Traceback' not in cli('g', status=1).stderr
 
 
-# -- files ---------------------------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_is_read_whole_and_a_window_cuts_on_start(cli: Cli, tmp_path: Path) -> None:
@@ -337,7 +341,7 @@ def test_a_file_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
     assert result.stderr == f'flowlogs_reader: {tmp_path}/absent.log: No such file or directory\n'
 
 
-# -- streams, pipes, signals ---------------------------------------------------------------------------------------------
+# -- streams, pipes, signals -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope='module')
@@ -412,7 +416,9 @@ def test_a_closed_stdout_is_an_error_of_one_line(argv: list[str]) -> None:
 
 def test_a_closed_stderr_does_not_spoil_the_output() -> None:
     done = subprocess.run(
-        ['bash', '-c', 'exec "$@" 2>&-', 'bash', *PROGRAM, str(DATA / 'seed-hour.log')], cwd=ROOT, stdout=subprocess.PIPE
+        ['bash', '-c', 'exec "$@" 2>&-', 'bash', *PROGRAM, str(DATA / 'seed-hour.log')],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
     )
     assert (done.returncode, done.stdout) == (0, HOUR)
 

@@ -43,7 +43,7 @@ def reader(threads: int = 0, **options: Any) -> FlowLogsReader:
     return FlowLogsReader('flowlogs', thread_count=threads, **{**DAY, **options})
 
 
-# -- pages ---------------------------------------------------------------------------------------------------------------
+# -- pages -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('threads', ROADS)
@@ -87,7 +87,9 @@ class TestPages:
         assert found == LINES[: len(found)]
         assert len(found) < len(LINES)
 
-    def test_what_came_out_before_an_error_is_complete_up_to_the_time_given(self, flowlogs: FakeAWS, threads: int) -> None:
+    def test_what_came_out_before_an_error_is_complete_up_to_the_time_given(
+        self, flowlogs: FakeAWS, threads: int
+    ) -> None:
         flowlogs.fault('FilterLogEvents', 'deny', at=6, times=1_000)
         failing = reader(threads)
         found: list[bytes] = []
@@ -116,10 +118,10 @@ def test_messages_with_line_ends_quotes_and_other_text_are_one_line_each(fake: F
         list(reader(raise_on_error=True))
 
 
-@pytest.mark.parametrize('keys', [('eventId', 'message', 'timestamp'), ('timestamp', 'eventId', 'ingestionTime', 'message')])
-def test_the_order_of_the_members_does_not_matter(
-    keys: Sequence[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    'keys', [('eventId', 'message', 'timestamp'), ('timestamp', 'eventId', 'ingestionTime', 'message')]
+)
+def test_the_order_of_the_members_does_not_matter(keys: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeAWS(event_keys=keys) as fake:
         for name, value in fake.environ().items():
             monkeypatch.setenv(name, value)
@@ -128,11 +130,13 @@ def test_the_order_of_the_members_does_not_matter(
         assert lines_of(reader()) == LINES
 
 
-# -- the window ----------------------------------------------------------------------------------------------------------
+# -- the window --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('threads', ROADS)
-@pytest.mark.parametrize(('first_ms', 'end_ms'), [(0, 1), (1, 2), (999, 1000), (0, 2000), (1500, 19_001), (19_001, 60_000)])
+@pytest.mark.parametrize(
+    ('first_ms', 'end_ms'), [(0, 1), (1, 2), (999, 1000), (0, 2000), (1500, 19_001), (19_001, 60_000)]
+)
 def test_the_window_is_half_open_to_the_millisecond(fake: FakeAWS, threads: int, first_ms: int, end_ms: int) -> None:
     times = {line: 1454324362000 + at * 500 for at, line in enumerate(dict.fromkeys(LINES[:40]))}
     fake.add_log_group('flowlogs', lines=times, timestamp=times.__getitem__)
@@ -159,7 +163,7 @@ def test_an_empty_window_asks_for_nothing(fake: FakeAWS) -> None:
     assert fake.calls() == []
 
 
-# -- the log group -------------------------------------------------------------------------------------------------------
+# -- the log group -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('suffix', ['', ':*'])
@@ -180,7 +184,9 @@ def test_a_name_is_asked_for_as_a_name(flowlogs: FakeAWS) -> None:
 
 def test_the_format_is_asked_for_by_the_name_in_an_arn(fake: FakeAWS) -> None:
     names = ['srcaddr', 'dstaddr', 'start']
-    fake.add_log_group('flowlogs', lines=[to_format(line, names) for line in LINES[:9]], timestamp=lambda _: 1454324362000)
+    fake.add_log_group(
+        'flowlogs', lines=[to_format(line, names) for line in LINES[:9]], timestamp=lambda _: 1454324362000
+    )
     fake.add_flow_log(log_group='flowlogs', log_format='${srcaddr} ${dstaddr} ${start}')
     arn = f'arn:aws:logs:{REGION}:{ACCOUNT}:log-group:flowlogs'
     assert len(list(FlowLogsReader(arn, fields=None, **DAY))) == 9
@@ -250,7 +256,7 @@ class TestMissingGroup:
             list(reader())
 
 
-# -- formats -------------------------------------------------------------------------------------------------------------
+# -- formats -----------------------------------------------------------------------------------------------------------
 
 CUSTOM = ['version', 'vpc-id', 'srcaddr', 'dstaddr', 'bytes', 'start', 'end', 'tcp-flags']
 
@@ -300,7 +306,7 @@ class TestFormats:
     def test_no_flow_log_means_the_default_format(self, flowlogs: FakeAWS) -> None:
         assert lines_of(reader(fields=None)) == LINES
 
-    @pytest.mark.parametrize('trouble', ['deny', '500', 'throttle', 'drop'])
+    @pytest.mark.parametrize('trouble', ['deny', '500', 'throttle', 'drop', 'cut', 'half_json'])
     def test_no_answer_from_ec2_means_the_default_format(self, flowlogs: FakeAWS, trouble: str) -> None:
         flowlogs.fault('DescribeFlowLogs', trouble)
         assert lines_of(reader(fields=None, boto_client_kwargs={'config': TWO_TRIES})) == LINES
@@ -354,7 +360,7 @@ class TestFormats:
         assert [record.to_dict()['vpc_id'] for record in found] == ['vpc-0a1b2c3d4e5f60718'] * 9
 
 
-# -- trouble -------------------------------------------------------------------------------------------------------------
+# -- trouble -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('threads', ROADS)
@@ -366,7 +372,11 @@ def test_passing_trouble_is_tried_again(flowlogs: FakeAWS, trouble: str, threads
 
 @pytest.mark.parametrize(
     ('trouble', 'code'),
-    [('deny', 'AccessDeniedException'), ('expire_credentials', 'ExpiredToken'), ('expire_token', 'nextToken is invalid')],
+    [
+        ('deny', 'AccessDeniedException'),
+        ('expire_credentials', 'ExpiredToken'),
+        ('expire_token', 'nextToken is invalid'),
+    ],
 )
 def test_lasting_trouble_is_one_line_that_says_how_far_the_output_goes(
     flowlogs: FakeAWS, trouble: str, code: str, cli: Cli
@@ -390,7 +400,7 @@ def test_a_repeated_token_is_told_on_the_command_line(flowlogs: FakeAWS, cli: Cl
     assert 'the output is complete up to' in result.stderr
 
 
-# -- a client that is handed in --------------------------------------------------------------------------------------------
+# -- a client that is handed in ----------------------------------------------------------------------------------------
 
 
 class TestHandedIn:

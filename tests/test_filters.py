@@ -60,7 +60,9 @@ def test_one_condition_may_be_given_as_it_is() -> None:
 
 def test_findip_looks_at_the_addresses_of_the_packet_too() -> None:
     layout = Layout(['pkt-srcaddr', 'srcaddr', 'dstaddr', 'pkt-dstaddr', 'bytes'])
-    lines = [b'%b %b %b %b 1' % tuple(b'10.0.0.%d' % (9 if at == place else 1) for at in range(4)) for place in range(5)]
+    lines = [
+        b'%b %b %b %b 1' % tuple(b'10.0.0.%d' % (9 if at == place else 1) for at in range(4)) for place in range(5)
+    ]
     data, _ = Filter([find_addresses(['10.0.0.9'])]).keep(layout, b'\n'.join(lines) + b'\n')
     assert data.splitlines() == lines[:4]
 

@@ -14,10 +14,10 @@ DEFAULT_FORMAT = (
 )
 TRANSIT_GATEWAY = """
     version resource-type account-id tgw-id tgw-attachment-id tgw-src-vpc-account-id tgw-dst-vpc-account-id
-    tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id tgw-dst-az-id
-    tgw-pair-attachment-id srcaddr dstaddr srcport dstport protocol packets bytes start end log-status type
-    packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired tcp-flags region
-    flow-direction pkt-src-aws-service pkt-dst-aws-service""".split()
+    tgw-src-vpc-id tgw-dst-vpc-id tgw-src-subnet-id tgw-dst-subnet-id tgw-src-eni tgw-dst-eni tgw-src-az-id
+    tgw-dst-az-id tgw-pair-attachment-id srcaddr dstaddr srcport dstport protocol packets bytes start end log-status
+    type packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired tcp-flags
+    region flow-direction pkt-src-aws-service pkt-dst-aws-service""".split()
 
 
 class TestFields:
@@ -41,8 +41,8 @@ class TestFields:
         by_kind = {kind: {field.name for field in FIELDS if field.kind is kind} for kind in Kind}
         assert by_kind[Kind.TIME] == {'start', 'end'}
         assert by_kind[Kind.INTEGER] == set(
-            'version srcport dstport protocol packets bytes tcp_flags traffic_path encryption_status packets_lost_no_route '
-            'packets_lost_blackhole packets_lost_mtu_exceeded packets_lost_ttl_expired'.split()
+            'version srcport dstport protocol packets bytes tcp_flags traffic_path encryption_status '
+            'packets_lost_no_route packets_lost_blackhole packets_lost_mtu_exceeded packets_lost_ttl_expired'.split()
         )
 
     def test_one_row_each_with_a_few_words(self) -> None:
@@ -78,7 +78,16 @@ class TestMaking:
         assert layout.kinds[2:] == (Kind.TEXT, Kind.TEXT)
 
     @pytest.mark.parametrize(
-        'line', [MINUTE.splitlines()[0], b'', b'hello world', b'srcaddr one two', b'srcaddr 10.0.0.1', b'\xff\xfe start', b'- -']
+        'line',
+        [
+            MINUTE.splitlines()[0],
+            b'',
+            b'hello world',
+            b'srcaddr one two',
+            b'srcaddr 10.0.0.1',
+            b'\xff\xfe start',
+            b'- -',
+        ],
     )
     def test_a_record_and_other_text_are_no_header_row(self, line: bytes) -> None:
         assert Layout.from_header(line) is None

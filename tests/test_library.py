@@ -33,7 +33,7 @@ def reader(seeded: FakeAWS) -> FlowLogsReader:
     return FlowLogsReader('VPCFlowLogGroup', region_name=SEED_REGION, **DAY)
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_public_names() -> None:
@@ -55,7 +55,7 @@ def test_the_type_hints_are_shipped() -> None:
     assert (Path(flowlogs_reader.__file__).parent / 'py.typed').exists()
 
 
-# -- constructors --------------------------------------------------------------------------------------------------------
+# -- constructors ------------------------------------------------------------------------------------------------------
 
 
 def test_the_keywords_of_5_0_1() -> None:
@@ -93,7 +93,7 @@ def test_the_constructor_asks_nobody(seeded: FakeAWS) -> None:
     assert seeded.calls() == []
 
 
-# -- the window ----------------------------------------------------------------------------------------------------------
+# -- the window --------------------------------------------------------------------------------------------------------
 
 
 def test_the_default_window_is_the_last_hour() -> None:
@@ -124,7 +124,10 @@ def test_naive_times_are_utc_wherever_the_script_runs(zone: str, monkeypatch: py
 
 
 def test_aware_times_are_converted(seeded: FakeAWS) -> None:
-    window = {'start_time': datetime(2016, 2, 1, 19, 59, tzinfo=TOKYO), 'end_time': datetime(2016, 2, 1, 20, 0, tzinfo=TOKYO)}
+    window = {
+        'start_time': datetime(2016, 2, 1, 19, 59, tzinfo=TOKYO),
+        'end_time': datetime(2016, 2, 1, 20, 0, tzinfo=TOKYO),
+    }
     found = FlowLogsReader('VPCFlowLogGroup', region_name=SEED_REGION, **window)
     assert [record.to_message().encode() for record in found] == MINUTE.splitlines()
 
@@ -139,7 +142,7 @@ def test_an_empty_window_holds_nothing(seeded: FakeAWS) -> None:
     assert list(FlowLogsReader('VPCFlowLogGroup', start_time=moment, end_time=moment)) == []
 
 
-# -- iteration -----------------------------------------------------------------------------------------------------------
+# -- iteration ---------------------------------------------------------------------------------------------------------
 
 
 def test_iteration_gives_records(reader: FlowLogsReader) -> None:
@@ -186,7 +189,7 @@ def test_aggregated_records_of_a_reader(reader: FlowLogsReader) -> None:
     assert rows[0]['bytes'] == 1501 + 1501 + 313 + 2232 + 1501 + 3 * 1501
 
 
-# -- counters and errors -------------------------------------------------------------------------------------------------
+# -- counters and errors -----------------------------------------------------------------------------------------------
 
 
 def test_counters(fake: FakeAWS) -> None:

@@ -14,6 +14,12 @@ FIREHOSE = 'arn:aws:firehose:us-east-1:123456789010:deliverystream/flows'
 VPC, SUBNET, ENI, INSTANCE = 'vpc-0a', 'subnet-0a', 'eni-0a', 'i-0a'
 
 
+@pytest.fixture(autouse=True)
+def few_regions(fake: FakeAWS) -> None:
+    """A client for each Region takes its time."""
+    fake.ec2.regions = ['ap-northeast-1', 'eu-west-1', 'us-east-1', 'us-west-2']
+
+
 def rows(stdout: bytes) -> list[dict[str, str]]:
     header, *lines = stdout.decode().splitlines()
     assert header == HEADER
@@ -24,7 +30,7 @@ def ids(stdout: bytes) -> list[str]:
     return [row['resource_id'] for row in rows(stdout)]
 
 
-# -- the rows ------------------------------------------------------------------------------------------------------------
+# -- the rows ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_flow_log_is_a_row_that_ends_with_the_command_that_reads_it(fake: FakeAWS, cli: Cli) -> None:
@@ -128,7 +134,7 @@ def test_the_command_names_the_profile(
     assert row['command'] == 'flowlogs_reader flows --region eu-west-2 --profile audit'
 
 
-# -- Regions -------------------------------------------------------------------------------------------------------------
+# -- Regions -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_region_is_asked_with_one_request(fake: FakeAWS, cli: Cli) -> None:
@@ -162,7 +168,7 @@ def test_a_region_that_fails_does_not_silence_the_others(fake: FakeAWS, cli: Cli
     assert len(result.stderr.splitlines()) == 1
 
 
-# -- a resource ----------------------------------------------------------------------------------------------------------
+# -- a resource --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -197,7 +203,7 @@ def test_a_resource_is_found_in_the_region_that_has_it(network: FakeAWS, cli: Cl
     assert [call.region for call in network.calls('DescribeFlowLogs')] == ['eu-west-1']
 
 
-# -- nothing, and errors -------------------------------------------------------------------------------------------------
+# -- nothing, and errors -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

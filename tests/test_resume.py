@@ -1,4 +1,4 @@
-"""A read of [a, b) and one of [b, c) give exactly the records of [a, c), and a read that ended early gives a beginning."""
+"""Reads of [a, b) and of [b, c) give exactly the records of [a, c); a read that ended early gives the first of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flowlogs_reader import FileFlowLogsReader, FlowLogsReader
+from flowlogs_reader import FileFlowLogsReader, FlowLogsReader, S3FlowLogsReader
 from flowlogs_reader.errors import FlowLogsError
 from flowlogs_reader.reader import BaseReader
 from tests import traffic
-from tests.fake_aws import FakeAWS
+from tests.fake_aws import FakeAWS, s3_objects
 
 FIRST = 1454324362  # the start of the first line
 SECONDS = 8
 LINES = list(traffic.lines(40 * SECONDS, per_second=40))
-SOURCES = ('cloudwatch', 'file')
+SOURCES = ('cloudwatch', 's3', 'file')
 THREADS = (0, 1, 8)
 ONE_TRY = {'config': Config(retries={'total_max_attempts': 1})}
 
@@ -33,15 +33,13 @@ def at(ms: int) -> datetime:
     return datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=FIRST, milliseconds=ms)
 
 
-def in_start_order(lines: list[bytes]) -> list[bytes]:
-    return sorted(lines, key=lambda line: int(line.split()[10]))
-
-
 @pytest.fixture(scope='module')
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeAWS]:
+def aws() -> Iterator[FakeAWS]:
     with FakeAWS() as fake:
         fake.add_log_group('flowlogs', lines=LINES)
         fake.logs.page_events = 30
+        fake.add_bucket('flowlogs', objects=s3_objects(LINES, max_lines=20))
+        fake.s3.page_keys = 4
         yield fake
 
 
@@ -71,6 +69,8 @@ def open_reader(source: str, threads: int, file: Path, clients: dict[str, Any], 
     window = {'start_time': at(start), 'end_time': at(end), 'thread_count': threads}
     if source == 'file':
         return FileFlowLogsReader(file, **window)
+    if source == 's3':
+        return S3FlowLogsReader('flowlogs', boto_client=clients['s3'], exact_window=True, **window)
     return FlowLogsReader('flowlogs', boto_client=clients['logs'], **window)
 
 

@@ -1,4 +1,4 @@
-"""The shell sessions that the tool was made for, to the byte: real pipes, a real AWS API on loopback, 2016-02-01 15:00 UTC."""
+"""The shell sessions that the tool was made for, to the byte: real pipes, a real AWS API on loopback, 15:00 UTC."""
 
 from __future__ import annotations
 
