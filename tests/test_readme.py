@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import HOUR, ROOT
+from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake_aws import FakeAWS
+from tests.fake_s3 import s3_objects
 
 README = (ROOT / 'README.md').read_text('utf-8')
 # Of each fenced block its language and what is in it.
@@ -40,7 +41,24 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
     assert {name for name, _ in FENCED} == {'sh', 'console', 'pycon', 'json', 'text'}
 
 
-@pytest.mark.usefixtures('seeded', 'command')
+@pytest.fixture
+def shown_aws(seeded: FakeAWS) -> FakeAWS:
+    """The seed records in a bucket too, and flow logs of other Regions."""
+    seeded.add_bucket('flow-logs', SEED_REGION, s3_objects((MINUTE + HOUR).splitlines(), prefix='net'))
+    seeded.add_flow_log(
+        'subnet-0d5c8a1e2f3b4a697',
+        destination='arn:aws:s3:::audit-logs/net',
+        region='eu-west-1',
+        file_format='parquet',
+        log_format='${version} ${vpc-id} ${srcaddr} ${dstaddr} ${bytes} ${start} ${end} ${action}',
+    )
+    seeded.add_flow_log(
+        'vpc-0b7d2c4e6f8091a3b', log_group='edge', deliverLogsStatus='FAILED', deliverLogsErrorMessage='Access error'
+    )
+    return seeded
+
+
+@pytest.mark.usefixtures('shown_aws', 'command')
 @pytest.mark.parametrize(('line', 'shown'), sessions(), ids=[line[:60] for line, _ in sessions()])
 def test_commands_give_what_is_shown(line: str, shown: str) -> None:
     done = subprocess.run(
