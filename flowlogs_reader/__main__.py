@@ -1,11 +1,19 @@
 """``python -m flowlogs_reader``, and the command of that name."""
 
+from __future__ import annotations
+
 import signal
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def run() -> int:
     """The whole command line, its imports included, within reach of Ctrl-C. Returns the exit status."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         from .cli import main
 
@@ -13,8 +21,13 @@ def run() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        # A second Ctrl-C, while Python tidies up, ends the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A second Ctrl-C, while Python tidies up, ends the process at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

@@ -34,19 +34,9 @@ def main(
             return Status.NOT_ALL_READ
         # A buffer of its own: with PYTHONUNBUFFERED the one of sys.stdout may write a part and say so.
         stdout = open(sys.stdout.fileno(), 'wb', closefd=False)
-    parser = make_parser((stdout, stderr))
     try:
-        options = parser.parse_intermixed_args(argv)
-        # A hundredth of a second that --help and typing errors need not wait for.
-        from .command import Command
-        from .follow import Clock
-
-        clock = clock or Clock(stdout, now)
-        status = Command(stdin, stdout, stderr, now or clock.now(), clock).run(options, parser)
+        status = _run(sys.argv[1:] if argv is None else argv, stdin, stdout, stderr, now, clock)
         stdout.flush()
-    except Exit as end:
-        stdout.flush()
-        return end.status
     except BrokenPipeError:
         abandon(stdout)
         return Status.DONE
@@ -58,3 +48,24 @@ def main(
         abandon(stdout)
         return Status.INTERRUPTED
     return status
+
+
+def _run(
+    argv: Sequence[str],
+    stdin: BinaryIO | None,
+    stdout: BinaryIO,
+    stderr: TextIO,
+    now: datetime | None,
+    clock: Clock | None,
+) -> int:
+    parser = make_parser((stdout, stderr))
+    try:
+        options = parser.parse_intermixed_args(argv)
+        # A tenth of a second that --help and typing errors need not wait for.
+        from .command import Command
+        from .follow import Clock
+
+        clock = clock or Clock(stdout, now)
+        return Command(stdin, stdout, stderr, now or clock.now(), clock).run(options, parser)
+    except Exit as end:
+        return end.status

@@ -21,7 +21,7 @@ PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 _GZIP_MEMBER = 31  # zlib: the largest window, and a gzip header
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
-_HEADER = re.compile(rb'\n(?=[a-z])(?:%s)[ \t\r\n]' % _names.replace('_', '[-_]').encode())
+_HEADER = re.compile(rb'\n(?=[a-z])(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
@@ -178,7 +178,7 @@ def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterat
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
     """Where header rows may begin: a first line of any fields, later lines that begin with a known field."""
-    if begins_file or data[:1].islower():
+    if begins_file or _HEADER.match(b'\n' + data[:64]):
         yield 0
     for match in _HEADER.finditer(data):
         yield match.start() + 1

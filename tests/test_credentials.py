@@ -29,7 +29,9 @@ WINDOW = ('-s', '2016-02-01 10:00:00')
 ROLE = 'arn:aws:iam::210987654321:role/reader'
 SECRET, TOKEN = 'wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY', 'FwoGZXIvYXdzEXAMPLESESSIONTOKEN'
 # What signs a request, or lets its reader sign one.
-TELLTALE = re.compile(f'{SECRET}|{TOKEN}|token-of-|Signature|AWS4-HMAC|X-Amz-Security-Token|Authorization', re.IGNORECASE)
+TELLTALE = re.compile(
+    f'{SECRET}|{TOKEN}|token-of-|Signature|AWS4-HMAC|X-Amz-Security-Token|Authorization', re.IGNORECASE
+)
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def flowlogs(fake: FakeAWS) -> FakeAWS:
     return fake
 
 
-# -- what is never told ----------------------------------------------------------------------------------------------------
+# -- what is never told -----------------------------------------------------------------------------------------------
 
 TROUBLES = ['deny', 'throttle', '500', 'drop', 'cut', 'half_json', 'expire_credentials', 'vanish', 'repeat_token']
 
@@ -85,7 +87,7 @@ def test_no_secret_is_told_when_a_role_cannot_be_assumed(
     assert cli('flowlogs', *WINDOW, '--role-arn', ROLE, status=1).stderr.count('\n') == 1
 
 
-# -- who it is asked as ------------------------------------------------------------------------------------------------------
+# -- who it is asked as -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('threads', ['0', '1', '4', '8'])
@@ -186,7 +188,7 @@ def test_an_mfa_code_cannot_be_asked_for_without_a_terminal(mfa: FakeAWS) -> Non
     assert 'Traceback' not in done.stderr
 
 
-# -- transport ---------------------------------------------------------------------------------------------------------------
+# -- transport --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -246,7 +248,7 @@ def test_tls_verification_is_never_touched(path: Path) -> None:
     assert {'verify', 'use_ssl', 'disable_warnings', 'CERT_NONE', 'check_hostname', 'UNSIGNED'}.isdisjoint(names)
 
 
-# -- what is asked of AWS ------------------------------------------------------------------------------------------------------
+# -- what is asked of AWS ---------------------------------------------------------------------------------------------
 
 # Operations that read. AssumeRole is botocore's: no module here names it.
 MAY_CALL = {

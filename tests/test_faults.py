@@ -29,7 +29,7 @@ COMPLETE, RESUMED, LACKING = 'complete', 'resumed', 'lacking'
 
 
 class Case(NamedTuple):
-    """A fault, which calls it strikes, and how the read ends: complete, told where to go on, or without some objects."""
+    """A fault, which calls it strikes, and how the read ends: complete, told where to go on, or lacking objects."""
 
     kind: str
     at: Any

@@ -223,7 +223,18 @@ def test_a_header_row_that_cannot_be_used(header: str, says: str | None, cli: Cl
 
 @pytest.mark.parametrize(
     'log_format',
-    ['', '${', '${}', '${version} ${version}', '${' * 10_000, '${version}' * 10_000, '$(id)', '{0}', '${\x1b[2J}', 'x' * 10**6],
+    [
+        '',
+        '${',
+        '${}',
+        '${version} ${version}',
+        '${' * 10_000,
+        '${version}' * 10_000,
+        '$(id)',
+        '{0}',
+        '${\x1b[2J}',
+        'x' * 10**6,
+    ],
 )
 def test_a_log_format_that_cannot_be_used_leaves_the_default_one(log_format: str, fake: FakeAWS, cli: Cli) -> None:
     fake.add_log_group('g', lines=LINES)
@@ -483,7 +494,16 @@ def test_arguments_are_understood_in_proportion(argv: list[str], cli: Cli, hang:
 def test_pages_are_understood_in_proportion(hang: None) -> None:
     from flowlogs_reader.pages import load_page, scan_page
 
-    for piece in (b'"message":"', b'"timestamp":', b'"timestamp":1,', b'[', b'{"events":[]', b'"nextToken":"', b'}],"', b'}]'):
+    for piece in (
+        b'"message":"',
+        b'"timestamp":',
+        b'"timestamp":1,',
+        b'[',
+        b'{"events":[]',
+        b'"nextToken":"',
+        b'}],"',
+        b'}]',
+    ):
         for body in (b'{"events":[' + piece * (N // 10), piece * (N // 10) + b']}', piece * (N // 10) + b'}'):
             assert scan_page(body) is None or load_page(body) is None
 
@@ -500,7 +520,9 @@ def test_nothing_is_evaluated_formatted_or_handed_to_a_shell(path: Path) -> None
     for call in calls_in(path):
         name = ast.unparse(call.func)
         assert name not in {'eval', 'exec', 'compile', '__import__', 'input', 'globals', 'locals', 'vars()'}, name
-        assert not name.startswith(('os.system', 'os.popen', 'os.exec', 'os.spawn', 'subprocess.', 'pickle.', 'marshal.'))
+        assert not name.startswith(
+            ('os.system', 'os.popen', 'os.exec', 'os.spawn', 'subprocess.', 'pickle.', 'marshal.')
+        )
         assert not name.endswith(('.format_map', '.safe_substitute')), name
         if name.endswith('.format'):
             assert isinstance(call.func, ast.Attribute)
@@ -509,7 +531,9 @@ def test_nothing_is_evaluated_formatted_or_handed_to_a_shell(path: Path) -> None
     assert {'subprocess', 'pickle', 'marshal', 'ctypes.util', 'code', 'yaml'}.isdisjoint(imported)
 
 
-@pytest.mark.parametrize('value', [CODE, '{0.__class__}', '%(x)s', '$(touch hacked)', '`touch hacked`', '; touch hacked'])
+@pytest.mark.parametrize(
+    'value', [CODE, '{0.__class__}', '%(x)s', '$(touch hacked)', '`touch hacked`', '; touch hacked']
+)
 def test_texts_are_compared_and_nothing_else(
     value: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

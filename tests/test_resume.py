@@ -121,5 +121,3 @@ def test_an_interrupted_read_never_goes_beyond_a_gap_and_can_be_resumed(
     until = reader.complete_until - FIRST * 1000
     assert bool(fault.hits) == (until < whole)
     assert found + lines_of(open_reader('cloudwatch', threads, file, clients, until, whole)) == LINES
-
-

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -46,7 +47,12 @@ def start(
 ) -> subprocess.Popen[bytes]:
     env = {**os.environ, **(fake.environ('us-east-1') if fake else {}), 'PYTHONPATH': str(path or ROOT)}
     return subprocess.Popen(
-        [*PROGRAM, *argv], cwd=ROOT, env=env, stderr=subprocess.PIPE, bufsize=0, **streams  # type: ignore[call-overload]
+        [*PROGRAM, *argv],
+        cwd=ROOT,
+        env=env,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        **streams,  # type: ignore[call-overload]
     )
 
 
@@ -198,17 +204,26 @@ def test_a_signal_while_the_reader_of_the_pipe_is_slow(
 def test_a_signal_between_two_pages_leaves_whole_lines(
     number: signal.Signals, status: int, aws: FakeAWS, large: Path
 ) -> None:
+    asked = aws.count('FilterLogEvents')
     aws.fault('FilterLogEvents', 'stall', at=lambda params: 'nextToken' in params, seconds=600)
     try:
         with start(['large', *WINDOW, '--thread-count', '1'], aws, stdout=subprocess.PIPE) as process:
             assert process.stdout
-            begun = process.stdout.readline()
+            assert process.stderr
+            page = bytearray()
+            reading = threading.Thread(target=lambda: page.extend(process.stdout.read()))
+            reading.start()
+            # The second page is asked for when the first has been written.
+            while not any('nextToken' in call.params for call in aws.calls('FilterLogEvents')[asked:]):
+                assert process.poll() is None
+                time.sleep(0.01)
             process.send_signal(number)
-            rest, told = process.communicate(timeout=60)
+            reading.join()
+            told = process.stderr.read()
     finally:
         aws.clear_faults()
     assert (process.returncode, told) == (status, b'')
-    assert whole_lines(begun + rest, large)
+    assert whole_lines(bytes(page), large)
 
 
 INTERRUPTING = """
@@ -226,7 +241,15 @@ sys.meta_path.insert(0, Finder())
 @pytest.mark.parametrize('road', ['module', 'script'])
 @pytest.mark.parametrize(
     'module',
-    ['flowlogs_reader.cli', 'argparse', 'flowlogs_reader.reader', 'boto3', 'botocore.session', 'botocore.auth', 'dateutil.tz'],
+    [
+        'flowlogs_reader.cli',
+        'argparse',
+        'flowlogs_reader.reader',
+        'boto3',
+        'botocore.session',
+        'botocore.auth',
+        'dateutil.tz',
+    ],
 )
 def test_ctrl_c_while_the_program_is_starting(module: str, road: str, aws: FakeAWS, tmp_path: Path) -> None:
     (tmp_path / 'sitecustomize.py').write_text(INTERRUPTING)
