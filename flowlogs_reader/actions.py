@@ -6,6 +6,7 @@ Imports stand in the functions: --help shows the table, and need not wait for wh
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 
 TYPE_CHECKING = False
@@ -89,8 +90,7 @@ class Addresses:
         self.seen: set[bytes] = set()
 
     def add(self, layout: Layout, data: bytes) -> None:
-        for name in ('srcaddr', 'dstaddr'):
-            self.seen.update(address for (address,) in set(layout.rows(data, [name])))
+        self.seen.update(chain.from_iterable(layout.rows(data, ('srcaddr', 'dstaddr'))))
 
 
 def print_addresses(reader: BaseReader, writer: Writer) -> None:
