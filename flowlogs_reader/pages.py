@@ -73,8 +73,8 @@ def retry_unreadable(response: tuple[Any, dict[str, Any]] | None, attempts: int,
     A handler of botocore's needs-retry event. botocore itself takes a body that was cut off for an empty answer: the
     last page, so that the read would end early and say nothing.
     """
-    if response and response[0].status_code == 200 and EVENTS not in response[1] and attempts < ATTEMPTS:
-        return 0.1 * attempts
+    if response and response[0].status_code == 200 and response[1].keys().isdisjoint((EVENTS, 'events')):
+        return 0.1 * attempts if attempts < ATTEMPTS else None
     return None
 
 

@@ -201,7 +201,8 @@ def test_s3(case: Case, threads: int, flowlogs: FakeAWS, cli: Cli) -> None:
         return
     assert IN_KEY_ORDER[: len(result.lines)] == result.lines
     until = where_to_go_on(result)
-    assert until or case.operation != 'GetObject'
+    # With threads it may be one of the first objects that the fault meets: then there is no time to go on from.
+    assert until or threads > 1 or case.operation != 'GetObject'
     before = [line for line in result.lines if until and int(line.split()[10]) < unix(until)]
     assert Counter(before + run('-s', until or START).lines) == Counter(IN_KEY_ORDER)
 
