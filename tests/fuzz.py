@@ -242,6 +242,9 @@ SEEDS = {
 
 
 def main(argv: list[str]) -> int:
+    if '--help' in argv:
+        print(__doc__)
+        return 0
     if len(argv) > 1 and argv[1] in TARGETS:
         corpus = Path(argv[3])
         corpus.mkdir(parents=True, exist_ok=True)

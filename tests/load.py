@@ -129,6 +129,9 @@ def check_run(action: str, run: Run, path: Path, totals: Totals) -> bool:
 
 
 def main(argv: list[str]) -> int:
+    if '--help' in argv:
+        print(__doc__)
+        return 0
     records = int(argv[1]) if len(argv) > 1 else RECORDS
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'load.log'

@@ -11,7 +11,7 @@ from botocore.config import Config
 from flowlogs_reader import FlowLogsReader
 from tests import traffic
 from tests.conftest import Cli
-from tests.fake_aws import FakeAWS
+from tests.fake_aws import FakeAWS, s3_objects
 
 ROLE = 'arn:aws:iam::210987654321:role/audit'
 LINES = list(traffic.lines(300, per_second=10))
@@ -139,6 +139,24 @@ class TestRole:
         for _ in range(2):
             assert len(cli('flowlogs', *EVERYTHING, '--profile', 'audit', *options).lines) == len(LINES)
         assert [call.region for call in fake.calls('AssumeRole')] == [region]
+
+
+@pytest.mark.parametrize('location', ['flowlogs', 's3://flowlogs'])
+def test_profile_role_and_region_are_the_same_for_every_source(
+    location: str, fake: FakeAWS, home: Path, cli: Cli
+) -> None:
+    configure(home, f'[profile audit]\n{KEYS}')
+    fake.add_role(ROLE, external_id='e-1')
+    fake.add_log_group('flowlogs', 'eu-west-1', LINES, account='210987654321')
+    fake.add_bucket('flowlogs', 'eu-west-1', s3_objects(LINES))
+    role = ('--profile', 'audit', '--role-arn', ROLE, '--external-id', 'e-1', '--region', 'eu-west-1')
+    assert len(cli(location, *EVERYTHING, *role).lines) == len(LINES)
+    assert [call.access_key for call in fake.calls('AssumeRole')] == ['AKIAAUDIT']
+    others = [call for call in fake.calls() if call.service != 'sts']
+    assert {call.region for call in fake.calls()} == {'eu-west-1'}
+    assert {call.account for call in others} == {'210987654321'}
+    services = {'logs', 'ec2'} if location == 'flowlogs' else {'s3'}
+    assert {call.service for call in others} == services
 
 
 class TestRetries:

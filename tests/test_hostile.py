@@ -23,7 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader import FileFlowLogsReader
+from flowlogs_reader.decode import text_blocks
+from flowlogs_reader.layout import Layout
 from flowlogs_reader.messages import printable
+from flowlogs_reader.pages import load_page, scan_page
 from tests import traffic
 from tests.conftest import NOW, ROOT, Cli
 from tests.fake_aws import FakeAWS, s3_objects
@@ -492,8 +495,6 @@ def test_arguments_are_understood_in_proportion(argv: list[str], cli: Cli, hang:
 
 
 def test_pages_are_understood_in_proportion(hang: None) -> None:
-    from flowlogs_reader.pages import load_page, scan_page
-
     for piece in (
         b'"message":"',
         b'"timestamp":',
@@ -543,3 +544,19 @@ def test_texts_are_compared_and_nothing_else(
     tagged = json.dumps({'message': GOOD.decode()}) + '\n'
     assert cli('-', '-w', f'account-id!={value}', stdin=tagged.encode()).stdout == GOOD + b'\n'
     assert list(tmp_path.iterdir()) == []
+
+
+# -- what fuzzing found ------------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_begins_a_piece_is_a_header_row_where_it_would_be_one_in_the_middle() -> None:
+    pieces = [b'x\nsr1 version b version\n', b'bytes\nsrcaddr bytes\n10.0.0.1 5\n', b'sr1 version b version\n']
+    blocks = [list(text_blocks(cut)) for cut in ([b''.join(pieces)], pieces)]
+    whole, parts = ([(block.layout, block.data) for block in found] for found in blocks)
+    assert b''.join(data for _, data in whole) == b''.join(data for _, data in parts)
+    assert whole[-1][0] == parts[-1][0] == Layout(['srcaddr', 'bytes'])
+
+
+def test_a_page_token_is_handed_back_as_it_came() -> None:
+    body = '{"events":[],"nextToken":"Ѓx"}'.encode()
+    assert scan_page(body) == load_page(body)

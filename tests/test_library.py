@@ -37,9 +37,13 @@ def reader(seeded: FakeAWS) -> FlowLogsReader:
 
 
 def test_the_public_names() -> None:
-    for name in ('FlowRecord', 'FlowLogsReader', 'aggregated_records', 'FileFlowLogsReader', 'FlowLogsError'):
+    for name in ('FlowRecord', 'FlowLogsReader', 'S3FlowLogsReader', 'aggregated_records'):
         assert name in flowlogs_reader.__all__
-    assert all(hasattr(flowlogs_reader, name) for name in flowlogs_reader.__all__)
+    names: dict[str, object] = {}
+    exec('from flowlogs_reader import *', names)
+    assert names.keys() >= set(flowlogs_reader.__all__)
+    with pytest.raises(ImportError, match='FlowLogReader'):
+        from flowlogs_reader import FlowLogReader  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_importing_it_is_light() -> None:
