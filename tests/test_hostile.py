@@ -558,5 +558,6 @@ def test_a_line_that_begins_a_piece_is_a_header_row_where_it_would_be_one_in_the
 
 
 def test_a_page_token_is_handed_back_as_it_came() -> None:
-    body = '{"events":[],"nextToken":"Ѓx"}'.encode()
+    body = '{"events":[{"message":"m","timestamp":5,"eventId":"1"}],"nextToken":"Ѓx"}'.encode()
     assert scan_page(body) == load_page(body)
+    assert load_page(body) is not None
