@@ -6,7 +6,6 @@ Imports stand in the functions: --help shows the table, and need not wait for wh
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from operator import attrgetter
 
 TYPE_CHECKING = False
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from .aggregation import Total
-    from .layout import Layout
+    from .layout import Column, Layout
     from .output import Writer
     from .plan import Plan, Settings
     from .reader import BaseReader
@@ -25,7 +24,10 @@ if TYPE_CHECKING:
     class Summing(Protocol):
         """What flows can be added to."""
 
-        def add(self, layout: Layout, data: bytes) -> None: ...
+        def names(self, layout: Layout) -> Sequence[str]:
+            """The columns that it needs (see Layout.columns)."""
+
+        def add(self, layout: Layout, columns: Sequence[Column]) -> None: ...
 
 
 TOP = 10
@@ -89,8 +91,11 @@ class Addresses:
     def __init__(self) -> None:
         self.seen: set[bytes] = set()
 
-    def add(self, layout: Layout, data: bytes) -> None:
-        self.seen.update(chain.from_iterable(layout.rows(data, ('srcaddr', 'dstaddr'))))
+    def names(self, layout: Layout) -> Sequence[str]:
+        return 'srcaddr', 'dstaddr'
+
+    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
+        self.seen.update(*columns)
 
 
 def print_addresses(reader: BaseReader, writer: Writer) -> None:
@@ -197,8 +202,8 @@ def sum_up(reader: BaseReader, sums: Summing, write: Callable[[], None], fields:
 
     failure = None
     try:
-        for block in reader.blocks(columns=[*fields, *SUMMED]):
-            sums.add(block.layout, block.data)
+        for layout, columns in reader.tables(sums.names, [*fields, *SUMMED]):
+            sums.add(layout, columns)
     except Exception as error:
         failure = error
     write()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import compress, groupby, islice
+from operator import is_not
 from typing import Any, NamedTuple
 
 from .fields import KNOWN
-from .layout import Block, Layout, normalise
+from .layout import Column, Layout, normalise
 from .memo import Memo
 from .record import FlowRecord, convert
 
 FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
 SUMMED = ('packets', 'bytes', 'start', 'end')
+# How the sums of a record begin that is no flow.
+UNCOUNTED = b'- - '
 # Later than any time of a record.
 NEVER = 2**63
 
@@ -31,42 +34,34 @@ class Total(NamedTuple):
 class Table:
     """Sums of packets, bytes and flows for each key, in the order in which the keys first appear.
 
-    Records without packets and bytes (NODATA, SKIPDATA) are no flows and are left out. Memory grows with the number of
-    keys: about 300 bytes each.
+    Memory grows with the number of keys: about 300 bytes each.
     """
 
-    def __init__(self, key_fields: Sequence[str]) -> None:
-        self.key_fields = tuple(map(normalise, key_fields))
-        self._sums_keys = not set(SUMMED).isdisjoint(self.key_fields)
-        # The first record of a key stays a row of text, since most keys have no second one: (key, packets, bytes,
-        # start, end). With a second one it becomes a list of numbers: packets, bytes, start, end, flows.
+    def __init__(self) -> None:
+        # The sums of the first record of a key stay text, since most keys have no second one: packets, bytes, start,
+        # end. With a second one they become a list of numbers, and the number of flows.
         self._totals: dict[bytes, Any] = {}
         self._numbers = Memo(_number)
         self._starts = Memo(_start)
         self._ends = Memo(_end)
 
-    def add(self, layout: Layout, data: bytes) -> None:
-        """Adds the records in canonical lines."""
-        run = layout.run(self.key_fields) if self.key_fields and not self._sums_keys else None
-        names = [run] if run else list(self.key_fields)
-        rows: Iterable[tuple[bytes, ...]] = layout.rows(data, [*names, *SUMMED])
-        if not run:
-            width = len(self.key_fields)
-            rows = [(b' '.join(row[:width]), *row[width:]) for row in rows]
+    def add(self, keys: Column, sums: Column) -> None:
+        """Adds a flow for each key: SUMMED with a space between two, ``-`` where a value is missing.
+
+        Records without packets and bytes (NODATA, SKIPDATA) are no flows and are left out.
+        """
+        # A minus sign comes before all digits.
+        if min(sums, default=b'').startswith(b'-'):
+            flags = [not row.startswith(UNCOUNTED) for row in sums]
+            keys, sums = [*compress(keys, flags)], [*compress(sums, flags)]
         totals, numbers, starts, ends = self._totals, self._numbers, self._starts, self._ends
-        for row in rows:
-            total = totals.setdefault(row[0], row)
-            if total is row:
-                continue
-            key, packets, octets, start, end = row
-            if packets == b'-' and octets == b'-':
-                continue
-            if type(total) is tuple:
-                if total[1] == b'-' and total[2] == b'-':
-                    del totals[key]
-                    totals[key] = row
-                    continue
-                total = totals[key] = [*map(numbers.__getitem__, total[1:3]), starts[total[3]], ends[total[4]], 1]
+        firsts = map(totals.setdefault, keys, sums)
+        # What is said of a key that was there is not the object that was handed in.
+        for key, row in compress(zip(keys, sums), list(map(is_not, firsts, sums))):
+            total = totals[key]
+            if type(total) is bytes:
+                total = totals[key] = self._parsed(total)
+            packets, octets, start, end = row.split(b' ')
             total[0] += numbers[packets]
             total[1] += numbers[octets]
             if starts[start] < total[2]:
@@ -75,23 +70,27 @@ class Table:
                 total[3] = ends[end]
             total[4] += 1
 
+    def _parsed(self, row: bytes) -> list[int]:
+        packets, octets, start, end = row.split(b' ')
+        return [self._numbers[packets], self._numbers[octets], self._starts[start], self._ends[end], 1]
+
     def totals(self) -> Iterator[Total]:
         for line in self.lines():
             key, packets, octets, start, end, flows = line[:-1].rsplit(b' ', 5)
-            columns = tuple(key.split(b' ')) if self.key_fields else ()
+            columns = tuple(key.split(b' ')) if key else ()
             yield Total(columns, int(packets), int(octets), int(flows), _time(start), _time(end))
 
     def lines(self) -> Iterator[bytes]:
         """The totals as canonical lines: the key fields, packets, bytes, start, end, flows."""
         for key, total in self._totals.items():
-            if type(total) is list:
-                packets, octets, start, end, flows = total
-                times = b'%d' % start if start != NEVER else b'-', b'%d' % end if end >= 0 else b'-'
-                yield b'%b %d %d %b %b %d\n' % (key, packets, octets, *times, flows)
-            elif total[1] != b'-' and total[2] != b'-':
-                yield b'%b %b %b %b %b 1\n' % total
-            elif total[1] != b'-' or total[2] != b'-':
-                yield b'%b %d %d %b %b 1\n' % (key, self._numbers[total[1]], self._numbers[total[2]], *total[3:])
+            if type(total) is bytes:
+                if b'-' not in total:
+                    yield b'%b %b 1\n' % (key, total)
+                    continue
+                total = self._parsed(total)
+            packets, octets, start, end, flows = total
+            times = b'%d' % start if start != NEVER else b'-', b'%d' % end if end >= 0 else b'-'
+            yield b'%b %d %d %b %b %d\n' % (key, packets, octets, *times, flows)
 
 
 def _number(text: bytes) -> int:
@@ -125,21 +124,25 @@ def aggregated_records(
     without building records, several times faster. Raises ValueError for a key field that neither AWS nor any of the
     records has.
     """
-    table = Table(key_fields)
-    blocks = records.blocks() if getattr(records, 'unread', False) else _blocks_of(records)  # type: ignore[attr-defined]
-    unknown = {name for name in table.key_fields if name not in KNOWN}
-    for block in blocks:
-        unknown -= block.layout.position.keys()
-        table.add(block.layout, block.data)
+    fields = tuple(map(normalise, key_fields))
+    names = ' '.join(fields), ' '.join(SUMMED)
+    table = Table()
+    unknown = {name for name in fields if name not in KNOWN}
+    for layout, columns in _tables(records, names):
+        unknown -= layout.position.keys()
+        table.add(*columns)
     for total in table.totals():
         if unknown:
             raise ValueError(f'no record has a field {min(unknown)}')
-        row = {name: convert(name, text.decode()) for name, text in zip(table.key_fields, total.key)}
+        row = {name: convert(name, text.decode()) for name, text in zip(fields, total.key)}
         times = {name: None if at is None else convert(name, str(at)) for name, at in zip(('start', 'end'), total[4:])}
         yield {**row, 'packets': total.packets, 'bytes': total.bytes, **times}
 
 
-def _blocks_of(records: Iterable[FlowRecord]) -> Iterator[Block]:
+def _tables(records: Iterable[FlowRecord], names: Sequence[str]) -> Iterator[tuple[Layout, list[Column]]]:
+    if getattr(records, 'unread', False):
+        yield from records.tables(lambda layout: names)  # type: ignore[attr-defined]
+        return
     for layout, run in groupby(records, key=lambda record: record.layout):
         while layout and (data := ''.join([record.line + '\n' for record in islice(run, 1000)])):
-            yield Block(layout, data.encode())
+            yield layout, layout.columns(data.encode(), names)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, repeat
-from operator import itemgetter, not_, or_
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
+from itertools import compress
+from operator import and_, not_, or_
 
 from .conditions import Condition, parse_condition
 from .keys import KeyWindow
-from .layout import Layout
+from .layout import Column, Layout
 from .memo import Memo
 
 # Above this number of texts, parsing the lines is cheaper than one search through the bytes for each text.
@@ -51,37 +52,53 @@ class Filter:
     def __bool__(self) -> bool:
         return bool(self.conditions)
 
-    def keep(self, layout: Layout, data: bytes) -> tuple[bytes, int]:
+    def keep(
+        self, layout: Layout, data: bytes, window: Window | None = None, time: int | None = None
+    ) -> tuple[bytes, int]:
         """The canonical lines that meet the conditions, and how many of the lines looked at were malformed.
 
-        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
+        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually. With a
+        `window`, only lines in it are kept; `time` is what it takes for lines without one.
         """
+        data, _, flags, skipped = self._sift(layout, data, (), window, time)
+        return (data if flags is None else b''.join(compress(data.splitlines(keepends=True), flags))), skipped
+
+    def columns(
+        self, layout: Layout, data: bytes, names: Sequence[str], window: Window | None = None, time: int | None = None
+    ) -> tuple[list[Column], int]:
+        """The same lines as columns (see :meth:`Layout.columns`), and how many were malformed."""
+        _, columns, flags, skipped = self._sift(layout, data, names, window, time)
+        return ([*columns] if flags is None else [[*compress(column, flags)] for column in columns]), skipped
+
+    def _sift(
+        self, layout: Layout, data: bytes, names: Sequence[str], window: Window | None, time: int | None
+    ) -> tuple[bytes, Sequence[Column], list[bool] | None, int]:
+        """Canonical lines, columns of them, which of them are to be kept (None: all), and how many are malformed."""
         if self.note_skipdata and SKIPDATA in data:
             self._note_skipdata(layout, data)
         for literals in self._searches:
             data = lines_with(data, literals)
-        data, skipped = layout.check(data)
-        if not data or not self.conditions:
-            return data, skipped
-        tested = {name for condition in self.conditions for name in condition.fields if name in layout.position}
-        names = sorted(tested, key=layout.position.__getitem__)
-        rows: Sequence[tuple[bytes, ...]] = layout.rows(data, names)
-        lines: Sequence[bytes] = ()
+        tested = [name for condition in self.conditions for name in condition.fields]
+        if not (names or tested or window):
+            data, skipped = layout.check(data)
+            return data, (), None, skipped
+        data, columns, skipped = layout.read(data, [*names, *tested, *(('start',) if window else ())])
+        verdicts: list[Iterable[bool]] = []
+        at = len(names)
         for condition, verdict in zip(self.conditions, self._verdicts):
-            columns = [names.index(name) for name in condition.fields if name in tested]
-            met = _met(verdict, rows, columns, lacks_some=len(columns) < len(condition.fields))
-            flags = list(map(not_, met) if condition.negated else met)
-            if not all(flags):
-                lines = list(compress(lines or data.splitlines(keepends=True), flags))
-                if not lines:
-                    return b'', skipped
-                rows = list(compress(rows, flags))
-        return b''.join(lines) if lines else data, skipped
+            own = columns[at : at + len(condition.fields)]
+            met = _combined(or_, [map(verdict.__getitem__, column) for column in own])
+            verdicts.append(map(not_, met) if condition.negated else met)
+            at += len(own)
+        if window and (inside := window.inside(layout, data, columns[-1], time)) is not None:
+            verdicts.append(inside)
+        flags = list(_combined(and_, verdicts)) if verdicts else None
+        return data, columns[: len(names)], None if flags and all(flags) else flags, skipped
 
     def _note_skipdata(self, layout: Layout, data: bytes) -> None:
         lines = layout.check(lines_with(data, [SKIPDATA]))[0]
         names = [name for condition in self.conditions for name in condition.fields]
-        for status, start, *values in layout.rows(lines, ['log_status', 'start', *names]):
+        for status, start, *values in zip(*layout.columns(lines, ['log_status', 'start', *names])):
             if status == SKIPDATA and self._may_hide(iter(values)):
                 self.skipdata[start] += 1
 
@@ -130,16 +147,9 @@ class Filter:
         return []
 
 
-def _met(
-    verdict: Memo[bool], rows: Sequence[tuple[bytes, ...]], columns: Sequence[int], lacks_some: bool
-) -> Iterable[bool]:
-    """For each row whether one of the columns passes. A column that the log lacks is missing in every row."""
-    if lacks_some and verdict[b'-'] or not columns:
-        return repeat(verdict[b'-'], len(rows))
-    met: Iterable[bool] = map(verdict.__getitem__, map(itemgetter(columns[0]), rows))
-    for column in columns[1:]:
-        met = map(or_, met, map(verdict.__getitem__, map(itemgetter(column), rows)))
-    return met
+def _combined(operator: Callable[[bool, bool], bool], verdicts: Sequence[Iterable[bool]]) -> Iterable[bool]:
+    """For each line what the operator makes of the verdicts on it, of which there is one at least."""
+    return reduce(partial(map, operator), verdicts)
 
 
 class Window:
@@ -149,24 +159,18 @@ class Window:
         self._inside = Memo(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
         self._keys = KeyWindow(start_ms, end_ms)
 
-    def keep(self, layout: Layout, data: bytes, time: int | None = None) -> bytes:
-        """Of canonical lines those in the window.
+    def inside(self, layout: Layout, data: bytes, starts: Column, time: int | None = None) -> list[bool] | None:
+        """Which of canonical lines, with these starts, are in the window; None where all are.
 
         Lines with neither start nor end count by the time, in Unix seconds, of the key that they lie under. Where that
         is None they are kept: nothing speaks against them.
         """
-        if not data or all(self._inside[start] for (start,) in set(layout.rows(data, ('start',)))):
-            return data
-        times = [start if start != b'-' else end for start, end in layout.rows(data, ('start', 'end'))]
+        if all(map(self._inside.__getitem__, set(starts))):
+            return None
         timeless = self._keys.holds(time)
-        return select(data, [timeless if text == b'-' else self._inside[text] for text in times])
-
-
-def select(data: bytes, flags: Sequence[bool]) -> bytes:
-    """The flagged ones of the lines."""
-    if all(flags):
-        return data
-    return b''.join(compress(data.splitlines(keepends=True), flags))
+        (ends,) = layout.columns(data, ('end',))
+        times = [start if start != b'-' else end for start, end in zip(starts, ends)]
+        return [timeless if text == b'-' else self._inside[text] for text in times]
 
 
 def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .fields import DEFAULT_FIELDS, KNOWN, Kind
 
@@ -24,13 +24,16 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 _NAME = re.compile(r'[a-z][a-z0-9_]*')
 _FORMAT_FIELD = re.compile(r'\$\{([^${}]*)\}')
 
-# Most columns are numbers without surprises: that line is tried first, and is twice as fast as the full definition.
+# Canonical values, likely ones first. A line of plain ones, with no zero and nothing missing, takes a quarter less time.
 _PLAIN = {Kind.TEXT: rb'[^ ]+', Kind.INTEGER: rb'[1-9][0-9]{0,18}', Kind.TIME: rb'1[0-9]{9}'}
-_FULL = {
+_ANY = {
     Kind.TEXT: rb'[^ ]+',
-    Kind.INTEGER: rb'(?:0|[1-9][0-9]{0,18}|-)',
-    Kind.TIME: rb'(?:0|[1-9][0-9]{0,8}|1[0-9]{9}|-)',
+    Kind.INTEGER: rb'(?:[1-9][0-9]{0,18}|[0-])',
+    Kind.TIME: rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
+Column = Sequence[bytes]
+# The first and the last place in a log of fields that are neighbours.
+Span = tuple[int, int]
 
 
 def normalise(name: str) -> str:
@@ -66,7 +69,7 @@ class Layout:
                 raise ValueError(f'the field {name} stands twice in the log format')
             self.position[name] = index
         self.kinds = tuple(KNOWN[name].kind if name in KNOWN else Kind.TEXT for name in self.fields)
-        self._captures: dict[tuple[str, ...], re.Pattern[bytes]] = {}
+        self._captures: dict[tuple[tuple[str, ...], bool], _Capture] = {}
 
     @classmethod
     def from_format(cls, log_format: str) -> Layout:
@@ -108,14 +111,24 @@ class Layout:
         A run in which every line is canonical comes back as it is. Others are read tolerantly: runs of white space,
         carriage returns, leading zeros and times in milliseconds are put right; empty lines do not count.
         """
-        odd = data.translate(None, _PRINTABLE)
-        lines = odd.count(b'\n')
         # Every match begins a line and holds at least one newline: as many matches as newlines means all lines.
-        if len(odd) == lines and self._canonical.subn(b'', data)[1] == lines:
+        if self._canonical.subn(b'', data)[1] == _lines_of_text(data):
             return data, 0
         checked = [self.repair(line) for line in data.split(b'\n') if line and not line.isspace()]
         kept = [line for line in checked if line is not None]
         return b''.join(kept), len(checked) - len(kept)
+
+    def read(self, data: bytes, names: Sequence[str]) -> tuple[bytes, list[Column], int]:
+        """The canonical lines and the number of the others as from :meth:`check`, and columns as from :meth:`columns`.
+
+        One pass over the data gives them all, in two thirds of the time of two.
+        """
+        capture = self._capture(tuple(names), checking=True)
+        found = capture.expression.findall(data)
+        if len(found) == _lines_of_text(data):
+            return data, capture.columns(found), 0
+        data, skipped = self.check(data)
+        return data, self.columns(data, names), skipped
 
     def repair(self, line: bytes) -> bytes | None:
         """One line, made canonical with its newline, or None where it is no record of this format."""
@@ -142,54 +155,95 @@ class Layout:
             columns[index] = _canonical_value(self.fields[index], self.kinds[index], column)
         return columns
 
-    def rows(self, data: bytes, names: Sequence[str]) -> list[tuple[bytes, ...]]:
-        """Some columns of every line of canonical data, a tuple for each line.
+    def columns(self, data: bytes, names: Sequence[str]) -> list[Column]:
+        """Some columns of canonical data, each with a value for every line.
 
-        A field that the format lacks gives ``-``. A name may also be a run of fields that are neighbours in the log, as
-        :meth:`run` gives it; they come as one value with the spaces between them, at the price of one column.
+        A name may also be several fields with a space between two of them: they come as one value, with a space between
+        two of theirs. That costs no more than one field where they are neighbours in the log. A field that the format
+        lacks gives ``-``.
         """
-        present = sorted({name for name in names if name.partition(' ')[0] in self.position}, key=self._place)
-        if not present:
-            return [(b'-',) * len(names)] * data.count(b'\n')
-        found = self._capture(tuple(present)).findall(data)
-        rows: list[tuple[bytes, ...]] = [*zip(found)] if len(present) == 1 else found
-        if present == list(names):
-            return rows
-        pick = [present.index(name) if name in present else -1 for name in names]
-        return [tuple([row[index] if index >= 0 else b'-' for index in pick]) for row in rows]
+        capture = self._capture(tuple(names), checking=False)
+        return capture.columns(capture.expression.findall(data))
 
-    def run(self, names: Sequence[str]) -> str | None:
-        """The name under which :meth:`rows` gives these fields as one value, or None where they are no neighbours."""
-        at = self.position.get(names[0], len(self.fields))
-        return ' '.join(names) if self.fields[at : at + len(names)] == tuple(names) else None
-
-    def _place(self, name: str) -> int:
-        return self.position[name.partition(' ')[0]]
-
-    def _capture(self, names: tuple[str, ...]) -> re.Pattern[bytes]:
-        """The expression whose groups are these columns, in the order of the log, on canonical lines."""
-        if names not in self._captures:
-            opening = {self._place(name) for name in names}
-            closing = {self._place(name) + name.count(' ') for name in names}
-            end = max(closing) + 1
-            parts = [b'(' * (index in opening) + self._text(index) + b')' * (index in closing) for index in range(end)]
-            rest = b'\n' if end == len(self.fields) else b' [^\n]*\n'
-            self._captures[names] = re.compile(b'(?m)^' + b' '.join(parts) + rest)
-        return self._captures[names]
+    def _capture(self, names: tuple[str, ...], checking: bool) -> _Capture:
+        if (names, checking) not in self._captures:
+            self._captures[names, checking] = _Capture(self, names, checking)
+        return self._captures[names, checking]
 
     @cached_property
     def _canonical(self) -> re.Pattern[bytes]:
-        plain, full = (
-            b' '.join(self._text(at) if kind is Kind.TEXT else values[kind] for at, kind in enumerate(self.kinds))
-            for values in (_PLAIN, _FULL)
-        )
+        plain, full = (b' '.join(self._values(kinds)) for kinds in (_PLAIN, _ANY))
         return re.compile(b'(?m)^(?:' + plain + b'|' + full + b')\n')
 
-    def _text(self, index: int) -> bytes:
-        """Any value of a column. ``[^ ]`` takes half the time of ``[^ \\n]``, yet would let a match run over many lines
-        where no space bounds it: in the first and in the last column.
+    def _values(self, kinds: dict[Kind, bytes]) -> list[bytes]:
+        """The expression of each column. ``[^ ]`` takes half the time of ``[^ \\n]``, yet would let a match run over
+        many lines where no space bounds it: in the first and in the last column.
         """
-        return rb'[^ \n]+' if index in (0, len(self.fields) - 1) else rb'[^ ]+'
+        values = [kinds[kind] for kind in self.kinds]
+        for at in (0, -1):
+            values[at] = rb'[^ \n]+' if values[at] == _ANY[Kind.TEXT] else values[at]
+        return values
+
+
+class _Capture:
+    """An expression of the lines of a Layout, each a match, and how to get columns out of what it finds.
+
+    It expects canonical lines, or with `checking` matches no others.
+    """
+
+    def __init__(self, layout: Layout, names: Sequence[str], checking: bool) -> None:
+        spans: set[Span] = set()
+        # The groups that each column is put together from; None for a field that the format lacks.
+        self._parts: list[list[Span | None]] = []
+        for name in names:
+            places = [layout.position.get(field) for field in name.split(' ') if name]
+            run = _run(places)
+            if run and not any(_crosses(run, span) for span in spans):
+                self._parts.append([run])
+            else:
+                self._parts.append([None if place is None else (place, place) for place in places])
+            spans.update(span for span in self._parts[-1] if span)
+        # Groups are numbered as they open; of those that open at one place the longest comes first.
+        self._spans = sorted(spans, key=lambda span: (span[0], -span[1])) or [(0, 0)]
+        end = len(layout.fields) if checking else max(last for _, last in self._spans) + 1
+        values = layout._values(_ANY if checking else dict.fromkeys(Kind, _ANY[Kind.TEXT]))[:end]
+        for first, last in self._spans:
+            values[first] = b'(' + values[first]
+            values[last] += b')'
+        rest = b'\n' if end == len(layout.fields) else rb' [^\n]*\n'
+        self.expression = re.compile(b'(?m)^' + b' '.join(values) + rest)
+
+    def columns(self, found: list[Any]) -> list[Column]:
+        by_span: dict[Span | None, Column] = {None: [b'-'] * len(found), **dict.fromkeys(self._spans, ())}
+        by_span.update(zip(self._spans, zip(*found) if len(self._spans) > 1 else [found]))
+        columns: list[Column] = []
+        for part in self._parts:
+            if len(part) == 1:
+                columns.append(by_span[part[0]])
+            else:
+                columns.append([*map(b' '.join, zip(*[by_span[span] for span in part]))] or [b''] * len(found))
+        return columns
+
+
+def _run(places: Sequence[int | None]) -> Span | None:
+    """The first and the last of these places, if they are neighbours in this order."""
+    first = places[0] if places else None
+    if first is None or places != [*range(first, first + len(places))]:
+        return None
+    return first, first + len(places) - 1
+
+
+def _crosses(one: Span, other: Span) -> bool:
+    """Whether two runs overlap, and neither holds the other: no two groups can."""
+    (begin, end), (later, last) = sorted((one, other))
+    return begin < later <= end < last
+
+
+def _lines_of_text(data: bytes) -> int:
+    """The number of lines in data, or -1 where they hold what no record does."""
+    odd = data.translate(None, _PRINTABLE)
+    lines = odd.count(b'\n')
+    return lines if lines == len(odd) else -1
 
 
 class Block(NamedTuple):

@@ -123,13 +123,10 @@ class Writer:
         moments = [at for at, name in enumerate(names) if self._style.times == 'iso' and kind_of(name) is Kind.TIME]
         if names == layout.fields and not moments:
             return data
-        rows: Iterable[tuple[bytes, ...]] = layout.rows(data, names)
-        if moments:
-            columns: list[Iterable[bytes]] = list(zip(*rows))
-            for at in moments:
-                columns[at] = map(self._times['iso'].__getitem__, columns[at])
-            rows = zip(*columns)
-        return b'\n'.join(map(b' '.join, rows)) + b'\n'
+        columns: list[Iterable[bytes]] = [*layout.columns(data, names)]
+        for at in moments:
+            columns[at] = map(self._times['iso'].__getitem__, columns[at])
+        return b'\n'.join(map(b' '.join, zip(*columns))) + b'\n'
 
     def _cells(self, row: Sequence[object], moments: Sequence[int], form: str) -> list[str]:
         cells = ['-' if cell is None else str(cell) for cell in row]

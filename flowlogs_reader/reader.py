@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
@@ -13,7 +14,7 @@ from .contents import Piece
 from .errors import FlowLogsError
 from .fields import DEFAULT_FIELDS
 from .filters import Filter, Window
-from .layout import Block, Layout, apart
+from .layout import Block, Column, Layout, apart
 from .record import FlowRecord, records
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -131,13 +132,48 @@ class BaseReader(Iterator[FlowRecord]):
         With `raw` a line that was not canonical comes in a Block of its own, which also holds it as it was written.
         `columns` names all that the caller will look at: sources that store columns apart may leave others unread.
         """
+        left = limit
+        with self._reading(limit, columns) as source:
+            for block in apart(source) if raw else source:
+                data, skipped = self.where.keep(block.layout, block.data, self._window, block.time)
+                if left is not None:
+                    data = first_lines(data, left)
+                    left -= data.count(b'\n')
+                self._account(block, bool(data), skipped)
+                if data:
+                    yield block._replace(data=data)
+                if left == 0:
+                    return
+
+    def tables(
+        self, names: Callable[[Layout], Sequence[str]], columns: Iterable[str] | None = None
+    ) -> Iterator[tuple[Layout, list[Column]]]:
+        """The same records as columns: those that `names` tells for each Layout, as :meth:`Layout.columns` has them."""
+        with self._reading(None, columns) as source:
+            for block in source:
+                found, skipped = self.where.columns(
+                    block.layout, block.data, names(block.layout), self._window, block.time
+                )
+                some = any(map(len, found))
+                self._account(block, some, skipped)
+                if some:
+                    yield block.layout, found
+
+    def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
+        """For each record a tuple of these columns as they stand in the log; ``-`` where a value is missing."""
+        for _, columns in self.tables(lambda layout: names, names):
+            yield from zip(*columns)
+
+    @contextmanager
+    def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
+        """The Blocks as the source has them. Whoever closes the generator that reads them closes the source."""
         if columns is not None:
             tested = (name for condition in self.where.conditions for name in condition.fields)
             self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
         if self._source is None:
             self._source = self._from_source(limit)
         try:
-            yield from self._sound(apart(self._source) if raw else self._source, limit)
+            yield self._source
         except GeneratorExit:
             self.close()
             raise
@@ -145,31 +181,14 @@ class BaseReader(Iterator[FlowRecord]):
     def _from_source(self, limit: int | None) -> Generator[Block, None, None]:
         yield from self._read(limit)
 
-    def _sound(self, blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
-        left = limit
-        for block in blocks:
-            if block.data:
-                self.layouts[block.layout] = None
-            data, skipped = self.where.keep(block.layout, block.data)
-            if skipped:
-                self._skip(skipped, block)
-            if self._window:
-                data = self._window.keep(block.layout, data, block.time)
-            if left is not None:
-                data = first_lines(data, left)
-                left -= data.count(b'\n')
-            if self.on_block:
-                self.on_block(block)
-            if data:
-                self._matched = True
-                yield block._replace(data=data)
-            if left == 0:
-                return
-
-    def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
-        """For each record a tuple of these columns as they stand in the log; ``-`` where a value is missing."""
-        for block in self.blocks(columns=names):
-            yield from block.layout.rows(block.data, names)
+    def _account(self, block: Block, matched: bool, skipped: int) -> None:
+        if block.data:
+            self.layouts[block.layout] = None
+        if skipped:
+            self._skip(skipped, block)
+        self._matched = self._matched or matched
+        if self.on_block:
+            self.on_block(block)
 
     def __iter__(self) -> Iterator[FlowRecord]:
         if self._records is None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
-from itertools import compress, repeat
+from itertools import compress
 from operator import itemgetter
 from typing import NamedTuple
 
 from .aggregation import SUMMED, Table, Total
 from .conditions import ADDRESSES, field_name
-from .layout import Layout
+from .layout import Column, Layout
 from .memo import Memo
 
 NO_FLOWS = (b'NODATA', b'SKIPDATA')
@@ -78,38 +78,30 @@ def _is_source(name: str) -> bool:
 
 
 class Keyed:
-    """Records brought into the columns of a Table: the keys, and what is summed."""
+    """The keys and the sums of flows, out of the columns `names` of a log."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        self.columns = tuple(key.column for key in keys)
-        self._networks = {
+        self.names = [*(key.field for key in keys), *SUMMED, 'log_status']
+        self.networks = {
             at: Memo(partial(network, length=key.prefix)) for at, key in enumerate(keys) if key.prefix is not None
         }
-        self._sources = {**{key.column: key.field for key in keys}, **{name: name for name in SUMMED}}
-        self.layout = Layout(self._sources)
 
-    def lines(self, layout: Layout, data: bytes) -> tuple[Layout, bytes]:
-        """Canonical lines that a Table can add: these ones, where they will do."""
-        if not self._networks and _has_counts(layout):
-            return layout, data
-        return self.layout, b''.join([b' '.join(row) + b'\n' for row in self.rows(layout, data)])
-
-    def rows(self, layout: Layout, data: bytes) -> list[tuple[bytes, ...]]:
-        """The columns of `layout` for each flow. Where a log counts neither packets nor bytes, a flow has 0 packets."""
-        rows = layout.rows(data, [*self._sources.values(), 'log_status'])
-        if not _has_counts(layout):
-            rows = [row for row in rows if row[-1] not in NO_FLOWS]
-        columns: list[Iterable[bytes]] = list(zip(*[row[:-1] for row in rows]))
-        if not columns:
-            return []
-        for at, networks in self._networks.items():
-            columns[at] = map(networks.__getitem__, columns[at])
-        if not _has_counts(layout):
-            columns[self.layout.position['packets']] = repeat(b'0')
-        return list(zip(*columns))
+    def flows(self, layout: Layout, columns: Sequence[Column]) -> tuple[list[Column], Column]:
+        """A column for each key, and one that a Table adds. Where a log counts neither packets nor bytes, a flow has 0
+        packets.
+        """
+        *keys, packets, octets, starts, ends, statuses = columns
+        if not has_counts(layout):
+            flags = [status not in NO_FLOWS for status in statuses]
+            kept: list[Column] = [[*compress(column, flags)] for column in (*keys, octets, starts, ends)]
+            *keys, octets, starts, ends = kept
+            packets = [b'0'] * len(octets)
+        for at, networks in self.networks.items():
+            keys[at] = [*map(networks.__getitem__, keys[at])]
+        return keys, [*map(b' '.join, zip(packets, octets, starts, ends))]
 
 
-def _has_counts(layout: Layout) -> bool:
+def has_counts(layout: Layout) -> bool:
     return 'packets' in layout.position or 'bytes' in layout.position
 
 
@@ -131,11 +123,24 @@ class FlowTable:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._names = [key.name for key in keys]
+        self._joined = [' '.join(key.field for key in keys), ' '.join(SUMMED)]
         self._keyed = Keyed(keys)
-        self._table = Table(self._keyed.columns)
+        self._table = Table()
 
-    def add(self, layout: Layout, data: bytes) -> None:
-        self._table.add(*self._keyed.lines(layout, data))
+    def names(self, layout: Layout) -> Sequence[str]:
+        return self._joined if self._is_plain(layout) else self._keyed.names
+
+    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
+        if self._is_plain(layout):
+            keys, sums = columns
+        else:
+            separate, sums = self._keyed.flows(layout, columns)
+            keys = [*map(b' '.join, zip(*separate))]
+        self._table.add(keys, sums)
+
+    def _is_plain(self, layout: Layout) -> bool:
+        """Whether the Table can add what the log has."""
+        return not self._keyed.networks and has_counts(layout)
 
     def totals(self) -> Iterator[Total]:
         return self._table.totals()
@@ -159,19 +164,22 @@ class Conversations:
     def __init__(self, keys: Sequence[Key]) -> None:
         self._names = [key.name for key in keys]
         self._keyed = Keyed(keys)
-        self._both, self._to_source = Table(self._keyed.columns), Table(self._keyed.columns)
-        names = self._keyed.layout.fields
-        twins = [twin(name) for name in names]
-        self._turn = itemgetter(*map(names.index, twins))
-        sources = sorted(filter(_is_source, self._keyed.columns), key=lambda name: (not name.endswith('port'), name))
+        self._both, self._to_source = Table(), Table()
+        names = [key.column for key in keys]
+        self._turn = itemgetter(*(names.index(twin(name)) for name in names))
+        sources = sorted(filter(_is_source, names), key=lambda name: (not name.endswith('port'), name))
         self._ends = [(names.index(name), names.index(twin(name)), name.endswith('port')) for name in sources]
 
-    def add(self, layout: Layout, data: bytes) -> None:
-        rows = self._keyed.rows(layout, data)
+    def names(self, layout: Layout) -> Sequence[str]:
+        return self._keyed.names
+
+    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
+        separate, sums = self._keyed.flows(layout, columns)
+        rows = [*zip(*separate)]
         flags = [self._goes_to_source(row) for row in rows]
-        lines = [b' '.join(self._turn(row) if flag else row) + b'\n' for row, flag in zip(rows, flags)]
-        self._both.add(self._keyed.layout, b''.join(lines))
-        self._to_source.add(self._keyed.layout, b''.join(compress(lines, flags)))
+        keys = [b' '.join(self._turn(row) if flag else row) for row, flag in zip(rows, flags)]
+        self._both.add(keys, sums)
+        self._to_source.add([*compress(keys, flags)], [*compress(sums, flags)])
 
     def _goes_to_source(self, row: tuple[bytes, ...]) -> bool:
         for source, destination, is_port in self._ends:

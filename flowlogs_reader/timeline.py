@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from .aggregation import Table
 from .errors import FlowLogsError
-from .layout import Layout
-from .tables import Key, Keyed
+from .layout import Column, Layout
+from .tables import FlowTable, Key
 from .timespec import UTC, iso
 
 # More rows than anybody reads; a day has 86,400 seconds.
@@ -44,18 +43,17 @@ class Timeline:
         self._tz = tz
         self._offset: int | None = None
         self._sums: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
-        self._keyed = {name: Keyed([Key(name), Key('action')]) for name in ('start', 'end')}
         self.undated = 0
         if window:
             self._check(*window, ValueError)
 
-    def add(self, layout: Layout, data: bytes) -> None:
+    def names(self, layout: Layout) -> Sequence[str]:
+        return self._table(layout).names(layout)
+
+    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
         """Raises FlowLogsError where the log has no times, or too many."""
-        name = next((name for name in ('start', 'end') if name in layout.position), None)
-        if not name:
-            raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
-        table = Table(self._keyed[name].columns)
-        table.add(*self._keyed[name].lines(layout, data))
+        table = self._table(layout)
+        table.add(layout, columns)
         for total in table.totals():
             time, action = total.key
             if time == b'-':
@@ -76,6 +74,13 @@ class Timeline:
         starts.update(range(self._begin(first), last, self._seconds))
         for start in sorted(starts):
             yield Interval(start, *self._sums.get(start, (0,) * 5))
+
+    def _table(self, layout: Layout) -> FlowTable:
+        """A table of few rows: a Block holds few moments."""
+        name = next((name for name in ('start', 'end') if name in layout.position), None)
+        if not name:
+            raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
+        return FlowTable([Key(name), Key('action')])
 
     def _begin(self, time: int) -> int:
         """When the interval began in which a moment lies."""

@@ -53,10 +53,11 @@ def check_canonical(layout: Layout, data: bytes) -> None:
         assert layout.repair(line[:-1]) == line, line
         columns = line[:-1].split(b' ')
         assert len(columns) == len(layout.fields)
-        assert layout.rows(line, layout.fields) == [tuple(columns)]
+        assert [*zip(*layout.columns(line, layout.fields))] == [tuple(columns)]
     assert layout.check(data) == (data, 0)
     assert [record.to_dict() is not None for record in records(layout, data)] == [True] * data.count(b'\n')
-    assert len(layout.rows(data, layout.fields)) == data.count(b'\n')
+    assert layout.read(data, layout.fields) == (data, layout.columns(data, layout.fields), 0)
+    assert all(len(column) == data.count(b'\n') for column in layout.columns(data, layout.fields))
 
 
 def lines(data: bytes) -> None:
@@ -67,7 +68,9 @@ def lines(data: bytes) -> None:
     assert kept.count(b'\n') + skipped == len(given)
     # The whole is what its lines are.
     assert kept == b''.join(layout.repair(line) or b'' for line in given)
-    Window(1454324362000, 1454324363000).keep(layout, kept)
+    read, columns, malformed = layout.read(data, layout.fields)
+    assert (read, columns, malformed) == (kept, layout.columns(kept, layout.fields), skipped)
+    Filter().keep(layout, data, Window(1454324362000, 1454324363000))
 
 
 def header(data: bytes) -> None:

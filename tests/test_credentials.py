@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import socket
 import signal
 import ssl
 import subprocess
@@ -218,10 +219,11 @@ def test_a_certificate_that_nobody_trusts_is_refused(
 def test_an_address_where_nobody_answers_is_told(
     location: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with FakeAWS() as other:
-        gone = other.url
-    monkeypatch.setenv('AWS_ENDPOINT_URL', gone)
-    result = cli(location, *WINDOW, status=1)
+    # Bound, so that no other server gets the port meanwhile, but not listening.
+    with socket.socket() as silent:
+        silent.bind(('127.0.0.1', 0))
+        monkeypatch.setenv('AWS_ENDPOINT_URL', f'http://127.0.0.1:{silent.getsockname()[1]}')
+        result = cli(location, *WINDOW, status=1)
     assert 'AWS cannot be reached: check the Region, the network' in result.stderr
     assert result.stderr.count('\n') == 1
 

@@ -134,14 +134,15 @@ class TestWindow:
         ],
     )
     def test_records_count_by_their_start_or_else_by_their_end(self, line: bytes, inside: bool) -> None:
-        assert Window(10_000, 20_000).keep(self.LAYOUT, line + b'\n') == (line + b'\n' if inside else b'')
+        kept, _ = Filter().keep(self.LAYOUT, line + b'\n', Window(10_000, 20_000))
+        assert kept == (line + b'\n' if inside else b'')
 
     def test_parts_of_a_second(self) -> None:
         line = b'10 20 a\n'
-        assert Window(10_001, 20_000).keep(self.LAYOUT, line) == b''
-        assert Window(9_999, 10_001).keep(self.LAYOUT, line) == line
-        assert Window(9_999, 10_000).keep(self.LAYOUT, line) == b''
+        assert Filter().keep(self.LAYOUT, line, Window(10_001, 20_000)) == (b'', 0)
+        assert Filter().keep(self.LAYOUT, line, Window(9_999, 10_001)) == (line, 0)
+        assert Filter().keep(self.LAYOUT, line, Window(9_999, 10_000)) == (b'', 0)
 
     def test_a_format_without_times_is_kept_whole(self) -> None:
-        assert Window(0, 1).keep(Layout(['srcaddr']), b'a\nb\n') == b'a\nb\n'
-        assert Window(0, 1).keep(self.LAYOUT, b'') == b''
+        assert Filter().keep(Layout(['srcaddr']), b'a\nb\n', Window(0, 1)) == (b'a\nb\n', 0)
+        assert Filter().keep(self.LAYOUT, b'', Window(0, 1)) == (b'', 0)

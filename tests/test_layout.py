@@ -186,7 +186,7 @@ class TestCheck:
         assert two.check(b'a b c\nd\ne f g\n') == (b'a b c\ne f g\n', 1)
 
 
-class TestRows:
+class TestColumns:
     LAYOUT = Layout(['srcaddr', 'dstaddr', 'srcport', 'bytes', 'action'])
     DATA = b'10.0.0.1 10.0.0.2 80 40 ACCEPT\n- - - - -\n'
 
@@ -199,17 +199,19 @@ class TestRows:
             (['bytes', 'bytes'], [(b'40', b'40'), (b'-', b'-')]),
             (['vpc_id'], [(b'-',), (b'-',)]),
             (['vpc_id', 'srcport'], [(b'-', b'80'), (b'-', b'-')]),
-            ([], [(), ()]),
+            (['srcaddr dstaddr srcport', 'action'], [(b'10.0.0.1 10.0.0.2 80', b'ACCEPT'), (b'- - -', b'-')]),
+            (['srcaddr dstaddr srcport', 'dstaddr'], [(b'10.0.0.1 10.0.0.2 80', b'10.0.0.2'), (b'- - -', b'-')]),
+            (['srcaddr dstaddr', 'dstaddr srcport'], [(b'10.0.0.1 10.0.0.2', b'10.0.0.2 80'), (b'- -', b'- -')]),
+            (['dstaddr srcport', 'srcaddr dstaddr'], [(b'10.0.0.2 80', b'10.0.0.1 10.0.0.2'), (b'- -', b'- -')]),
+            (['dstaddr srcaddr'], [(b'10.0.0.2 10.0.0.1',), (b'- -',)]),
+            (['bytes action vpc_id'], [(b'40 ACCEPT -',), (b'- - -',)]),
+            (['', 'bytes'], [(b'', b'40'), (b'', b'-')]),
         ],
     )
     def test_columns(self, names: list[str], rows: list[tuple[bytes, ...]]) -> None:
-        assert self.LAYOUT.rows(self.DATA, names) == rows
-        assert self.LAYOUT.rows(b'', names) == []
+        assert [*zip(*self.LAYOUT.columns(self.DATA, names))] == rows
+        assert [*map(len, self.LAYOUT.columns(b'', names))] == [0] * len(names)
 
-    def test_a_run_of_neighbours_is_one_value(self) -> None:
-        run = self.LAYOUT.run(['srcaddr', 'dstaddr', 'srcport'])
-        assert run is not None
-        assert self.LAYOUT.rows(self.DATA, [run, 'action']) == [(b'10.0.0.1 10.0.0.2 80', b'ACCEPT'), (b'- - -', b'-')]
-        assert self.LAYOUT.run(['dstaddr', 'srcaddr']) is None
-        assert self.LAYOUT.run(['bytes', 'action', 'vpc_id']) is None
-        assert self.LAYOUT.run(['vpc_id']) is None
+    def test_no_columns(self) -> None:
+        assert self.LAYOUT.columns(self.DATA, []) == []
+        assert self.LAYOUT.read(self.DATA, []) == (self.DATA, [], 0)

@@ -245,7 +245,7 @@ sys.meta_path.insert(0, Finder())
         'flowlogs_reader.cli',
         'argparse',
         'flowlogs_reader.reader',
-        'boto3',
+        'botocore.config',
         'botocore.session',
         'botocore.auth',
         'dateutil.tz',
