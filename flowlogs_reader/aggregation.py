@@ -16,6 +16,7 @@ FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
 SUMMED = ('packets', 'bytes', 'start', 'end')
 # How the sums of a record begin that is no flow.
 UNCOUNTED = b'- - '
+MINUS = UNCOUNTED[0]
 # Later than any time of a record.
 NEVER = 2**63
 
@@ -50,9 +51,8 @@ class Table:
 
         Records without packets and bytes (NODATA, SKIPDATA) are no flows and are left out.
         """
-        # A minus sign comes before all digits.
-        if min(sums, default=b'').startswith(b'-'):
-            flags = [not row.startswith(UNCOUNTED) for row in sums]
+        flags = [row[0] != MINUS or not row.startswith(UNCOUNTED) for row in sums]
+        if not all(flags):
             keys, sums = [*compress(keys, flags)], [*compress(sums, flags)]
         totals, numbers, starts, ends = self._totals, self._numbers, self._starts, self._ends
         firsts = map(totals.setdefault, keys, sums)
@@ -85,7 +85,7 @@ class Table:
         for key, total in self._totals.items():
             if type(total) is bytes:
                 if b'-' not in total:
-                    yield b'%b %b 1\n' % (key, total)
+                    yield key + b' ' + total + b' 1\n'
                     continue
                 total = self._parsed(total)
             packets, octets, start, end, flows = total

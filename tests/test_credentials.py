@@ -7,8 +7,8 @@ import fcntl
 import os
 import pty
 import re
-import socket
 import signal
+import socket
 import ssl
 import subprocess
 import sys
