@@ -24,7 +24,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F))
 _NAME = re.compile(r'[a-z][a-z0-9_]*')
 _FORMAT_FIELD = re.compile(r'\$\{([^${}]*)\}')
 
-# Canonical values, likely ones first. A line of plain ones, with no zero and nothing missing, takes a quarter less time.
+# Canonical values, likely ones first. A line of plain ones, without zeros and missing values, takes a quarter less.
 _PLAIN = {Kind.TEXT: rb'[^ ]+', Kind.INTEGER: rb'[1-9][0-9]{0,18}', Kind.TIME: rb'1[0-9]{9}'}
 _ANY = {
     Kind.TEXT: rb'[^ ]+',

@@ -18,8 +18,8 @@ REMEMBERED_IDS = 10_000
 # Bytes of events with one and the same timestamp that are held back until a later one shows that they are all there.
 MAX_HELD = 8_000_000
 ATTEMPTS = 5
-# Events are taken out of so many bytes at a time: what is made of them stays in the processor's cache, and is gone again
-# before Python's garbage collector takes it for lasting. Taken at once, they take a tenth longer.
+# Events are taken out of so many bytes at a time: what is made of them stays in the processor's cache, and is gone
+# before Python's garbage collector takes it for lasting. All at once they take a tenth longer.
 PIECE = 1 << 18
 # The threads that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes 10 MB for it.
 _DECODING = Lock()
