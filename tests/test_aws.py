@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from flowlogs_reader import FlowLogsReader
+from flowlogs_reader.aws import MODELS
 from tests import traffic
 from tests.conftest import Cli
 from tests.fake_aws import FakeAWS, s3_objects
@@ -210,3 +212,34 @@ def test_no_client_is_made_before_it_is_needed(home: Path) -> None:
     reader = FlowLogsReader('flowlogs', profile_name='nobody')
     with pytest.raises(Exception, match='nobody'):
         reader.boto_client  # noqa: B018
+
+
+# -- the models --------------------------------------------------------------------------------------------------------
+
+WIRE = ('shape', 'location', 'locationName', 'queryName', 'flattened', 'box')
+
+
+@pytest.mark.parametrize('service', ['ec2', 'logs'])
+def test_the_models_are_parts_of_botocores_own(service: str) -> None:
+    """Older versions of botocore may lack a member; what both have is the same on the wire."""
+    ours = Loader(extra_search_paths=[MODELS], include_default_search_paths=False).load_service_model(
+        service, 'service-2'
+    )
+    theirs = Loader().load_service_model(service, 'service-2', ours['metadata']['apiVersion'])
+    assert {key: ours['metadata'].get(key) for key in ('protocol', 'serviceId', 'targetPrefix', 'jsonVersion')} == {
+        key: theirs['metadata'].get(key) for key in ('protocol', 'serviceId', 'targetPrefix', 'jsonVersion')
+    }
+    for name, operation in ours['operations'].items():
+        for key in ('http', 'input', 'output'):
+            assert operation[key] == theirs['operations'][name][key]
+    compared = 0
+    for name in ours['shapes'].keys() & theirs['shapes'].keys():
+        one, other = ours['shapes'][name], theirs['shapes'][name]
+        assert one['type'] == other['type'], name
+        for member in one.get('members', {}).keys() & other.get('members', {}).keys():
+            compared += 1
+            assert [one['members'][member].get(key) for key in WIRE] == [
+                other['members'][member].get(key) for key in WIRE
+            ]
+        assert one.get('member', {}).get('shape') == other.get('member', {}).get('shape')
+    assert compared > 20

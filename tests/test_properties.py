@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO, StringIO
 from ipaddress import ip_address
+from itertools import cycle, islice, permutations
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from flowlogs_reader.conditions import parse_condition
 from flowlogs_reader.fields import FIELDS, KNOWN, Kind
 from flowlogs_reader.filters import Filter
 from flowlogs_reader.layout import Layout
-from flowlogs_reader.pages import load_page, scan_page
+from flowlogs_reader.pages import RecentIds, load_page, scan_page
+from tests import traffic
 from tests.conftest import NOW
 
 settings.register_profile(
@@ -334,8 +336,9 @@ messages = st.text(max_size=30) | st.sampled_from(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A response of FilterLogEvents; events are in the order of time, as AWS has them."""
-    times = sorted(draw(st.lists(st.integers(0, 3), max_size=5)))
+    """A response of FilterLogEvents; events are mostly in the order of time, as AWS has them."""
+    times = draw(st.lists(st.integers(0, 3), max_size=5))
+    times = sorted(times) if draw(st.booleans()) else times
     ids = st.text('0123456789', max_size=3)
     events = [{'message': draw(messages), 'timestamp': time, 'eventId': draw(ids)} for time in times]
     order = draw(st.permutations(['message', 'timestamp', 'eventId']))
@@ -369,12 +372,61 @@ def test_a_page_that_was_cut_off_is_never_taken_for_a_whole_one(body: bytes) -> 
         assert load_page(body[:size]) is None
 
 
-def test_the_page_of_a_plain_log_is_searched_and_not_parsed() -> None:
+@pytest.mark.parametrize('separators', [(',', ':'), (', ', ': ')])
+@pytest.mark.parametrize('names', [*permutations(('message', 'timestamp', 'eventId', 'ingestionTime'))])
+@pytest.mark.parametrize('count', [1, 2, 5000])
+def test_the_page_of_a_plain_log_is_searched_and_not_parsed(
+    names: Sequence[str], separators: tuple[str, str], count: int
+) -> None:
+    lines = islice(cycle(traffic.lines(1000)), count)
     events = [
-        {'message': line, 'timestamp': 5, 'eventId': str(at)} for at, line in enumerate(('2 1 eni-1', '2 2 eni-2'))
+        {'message': line.decode(), 'timestamp': at // 7, 'eventId': f'{at:056}', 'ingestionTime': 9}
+        for at, line in enumerate(lines, 10**6)
     ]
-    body = json.dumps({'events': events, 'searchedLogStreams': [], 'nextToken': 'n'}, separators=(',', ':')).encode()
-    assert scan_page(body) == load_page(body)
+    page = {
+        'events': [{name: event[name] for name in names} for event in events],
+        'searchedLogStreams': [],
+        'nextToken': 'n',
+    }
+    for body in (page, {name: page[name] for name in reversed(page)}):
+        text = json.dumps(body, separators=separators).encode()
+        found = scan_page(text)
+        assert found == load_page(text)
+        assert found is not None
+        assert found[0].lines.count(b'\n') == found[0].ids.count(b'\n') == count
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 40), max_size=6), st.booleans()), max_size=12))
+def test_each_event_is_fresh_once(pages: list[tuple[list[int], bool]]) -> None:
+    recent = RecentIds(limit=None)
+    came: set[int] = set()
+    for numbers, rising in pages:
+        numbers = sorted(numbers) if rising else numbers
+        expected = [number for number in dict.fromkeys(numbers) if number not in came]
+        came.update(numbers)
+        lines, ids = (''.join(map(form.format, numbers)).encode() for form in ('line {}\n', '{:03}\n'))
+        kept = tuple(''.join(map(form.format, expected)).encode() for form in ('line {}\n', '{:03}\n'))
+        assert recent.fresh(lines, ids) == kept
+
+
+def test_an_event_that_comes_again_soon_is_left_out_in_any_order_of_ids() -> None:
+    recent = RecentIds()
+    assert recent.fresh(b'a\nb\n', b'1\n2\n') == (b'a\nb\n', b'1\n2\n')
+    assert recent.fresh(b'b\nc\n', b'2\n3\n') == (b'c\n', b'3\n')
+    assert recent.fresh(b'e\nd\ne\n', b'5\n4\n5\n') == (b'e\nd\n', b'5\n4\n')
+    assert recent.fresh(b'd\nf\n', b'4\n6\n') == (b'f\n', b'6\n')
+    assert recent.fresh(b'x\nx\n', b'\n\n') == (b'x\nx\n', b'\n\n')
+    assert recent.fresh(b'', b'') == (b'', b'')
+
+
+def test_events_are_forgotten_a_generation_at_a_time() -> None:
+    recent = RecentIds(limit=2)
+    for first in range(0, 30, 3):
+        ids = b''.join(b'%02d\n' % number for number in range(first, first + 3))
+        assert recent.fresh(ids, ids) == (ids, ids)
+        assert len(recent) <= 6
+    assert recent.fresh(b'27\n', b'27\n') == (b'', b'')
+    assert recent.fresh(b'02\n', b'02\n') == (b'02\n', b'02\n')
 
 
 def test_the_properties_are_not_empty() -> None:
