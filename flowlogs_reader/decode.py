@@ -160,20 +160,30 @@ def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterat
     for data in whole_lines(chunks):
         if begins_file:
             data = data.removeprefix(BYTE_ORDER_MARK)
-        begin = 0
-        for at in _candidates(data, begins_file):
-            end = data.index(b'\n', at) + 1
-            header = _header(data[at:end])
-            if header:
-                if at > begin:
-                    yield Block(current, _unwrapped(current, data[begin:at]))
-                begin = end
-                current = current if header == current else header
-        if begin < len(data):
-            if begins_file and not begin and _is_binary(current, data):
-                raise DamagedError('this is neither text nor gzip, zstd or Parquet data')
-            yield Block(current, _unwrapped(current, data[begin:]))
+        for lines, header in _sections(data, begins_file):
+            if lines:
+                if begins_file and len(lines) == len(data) and _is_binary(current, lines):
+                    raise DamagedError('this is neither text nor gzip, zstd or Parquet data')
+                yield Block(current, _unwrapped(current, lines))
+            if header and header != current:
+                current = header
         begins_file = False
+
+
+def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | None]]:
+    """The lines up to each header row, and its Layout; then the other lines."""
+    begin = 0
+    for at in _candidates(data, begins_file):
+        end = data.index(b'\n', at) + 1
+        try:
+            header = Layout.from_header(data[at:end])
+        except ValueError as error:
+            yield data[begin:at], None
+            raise FlowLogsError(f'unusable header row: {error}') from None
+        if header:
+            yield data[begin:at], header
+            begin = end
+    yield data[begin:], None
 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
@@ -182,13 +192,6 @@ def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
         yield 0
     for match in _HEADER.finditer(data):
         yield match.start() + 1
-
-
-def _header(line: bytes) -> Layout | None:
-    try:
-        return Layout.from_header(line)
-    except ValueError as error:
-        raise FlowLogsError(f'unusable header row: {error}') from None
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:

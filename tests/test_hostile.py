@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from flowlogs_reader import FileFlowLogsReader
 from flowlogs_reader.decode import text_blocks
+from flowlogs_reader.errors import FlowLogsError
 from flowlogs_reader.layout import Layout
 from flowlogs_reader.messages import printable
 from flowlogs_reader.pages import load_page, scan_page
@@ -555,6 +556,14 @@ def test_a_line_that_begins_a_piece_is_a_header_row_where_it_would_be_one_in_the
     whole, parts = ([(block.layout, block.data) for block in found] for found in blocks)
     assert b''.join(data for _, data in whole) == b''.join(data for _, data in parts)
     assert whole[-1][0] == parts[-1][0] == Layout(['srcaddr', 'bytes'])
+
+
+def test_what_comes_before_a_header_row_that_cannot_be_used_comes_out() -> None:
+    text = b'srcaddr bytes\n10.0.0.1 5\nbytes bytes\n1 2\n'
+    blocks = text_blocks([text])
+    assert next(blocks).data == b'10.0.0.1 5\n'
+    with pytest.raises(FlowLogsError, match='the field bytes stands twice'):
+        next(blocks)
 
 
 def test_a_page_token_is_handed_back_as_it_came() -> None:
