@@ -252,18 +252,53 @@ CONDITIONS = st.sampled_from([
 ])  # fmt: skip
 
 
+def meets(layout: Layout, line: str, texts: list[str]) -> bool:
+    values = dict(zip(layout.fields, line.encode().split(b' ')))
+    conditions = map(parse_condition, texts)
+    return all(any(one.test(values.get(name, b'-')) for name in one.fields) != one.negated for one in conditions)
+
+
 @given(logs(), st.lists(CONDITIONS, min_size=1, max_size=3))
 def test_conditions_on_blocks_are_conditions_on_records(log: tuple[Layout, list[str]], texts: list[str]) -> None:
     layout, lines = log
-
-    def meets(line: str) -> bool:
-        values = dict(zip(layout.fields, line.encode().split(b' ')))
-        conditions = map(parse_condition, texts)
-        return all(any(one.test(values.get(name, b'-')) for name in one.fields) != one.negated for one in conditions)
-
     kept, skipped = Filter.parse(texts).keep(layout, text_of(lines))
-    assert kept == text_of([line for line in lines if meets(line)])
+    assert kept == text_of([line for line in lines if meets(layout, line, texts)])
     assert skipped == 0
+
+
+EVERY_ACTION = (
+    'print', 'print 3', 'findip 10.0.0.1', 'ipset', 'top', 'top 2 dstport srcaddr/16 --by flows', 'aggregate',
+    'aggregate action protocol --flows', 'aggregate srcaddr dstaddr --both-ways', 'timeline 1000d',
+    'print -c start,bytes,srcaddr -o csv --times iso',
+)  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(
+    logs(having(*DEFAULT_FIELDS)),
+    st.lists(CONDITIONS.filter(lambda text: not text.startswith(('vpc_id', 'tcp_flags'))), max_size=3),
+    st.sampled_from(
+        [(), ('-s', '1454324363'), ('-s', '0', '-e', '1454324363'), ('-s', '1000000000', '-e', '1500000000')]
+    ),
+    st.sampled_from(EVERY_ACTION),
+)
+def test_conditions_and_window_leave_every_action_the_records_that_meet_them(
+    log: tuple[Layout, list[str]], texts: list[str], window: tuple[str, ...], words: str
+) -> None:
+    layout, lines = log
+
+    first, end = [*map(int, window[1::2]), int(NOW.timestamp()), 0][:2]
+
+    def in_window(line: str) -> bool:
+        values = dict(zip(layout.fields, line.split(' ')))
+        start = values['end'] if values['start'] == '-' else values['start']
+        return not window or start == '-' or first <= int(start) < end
+
+    kept = [line for line in lines if in_window(line) and meets(layout, line, texts)]
+    given_conditions = [word for text in texts for word in ('-w', text)]
+    # The rows of a timeline depend on the window itself.
+    narrowed = window if words.startswith('timeline') else ()
+    assert action(log, *words.split(), *given_conditions, *window) == action((layout, kept), *words.split(), *narrowed)
 
 
 # -- random bytes ------------------------------------------------------------------------------------------------------
