@@ -36,6 +36,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return [*__all__, '__version__']
+
+
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are asked for: Ctrl-C meets the command line before its long imports."""
     if name not in _HOMES:

@@ -220,7 +220,7 @@ def _is_number(text: str) -> bool:
 
 
 ACTIONS: dict[str, Action] = {
-    'print': Action('[N]', 'the records, or the first N of them (the default action)', plan_print, RECORDS),
+    'print': Action('[N]', 'the records, or the first N of them; 0 is all (the default action)', plan_print, RECORDS),
     'findip': Action('IP ...', 'the records with one of these addresses or blocks', plan_findip, RECORDS),
     'ipset': Action('', 'each address that occurs, once, sorted', plan_ipset, ()),
     'top': Action(

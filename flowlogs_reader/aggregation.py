@@ -143,6 +143,12 @@ def _tables(records: Iterable[FlowRecord], names: Sequence[str]) -> Iterator[tup
     if getattr(records, 'unread', False):
         yield from records.tables(lambda layout: names)  # type: ignore[attr-defined]
         return
+    fields = ' '.join(names).split()
+    # Objects that have the attributes of a FlowRecord will do.
+    records = (
+        record if isinstance(record, FlowRecord) else FlowRecord({name: getattr(record, name, None) for name in fields})
+        for record in records
+    )
     for layout, run in groupby(records, key=lambda record: record.layout):
         while layout and (data := ''.join([record.line + '\n' for record in islice(run, 1000)])):
             yield layout, layout.columns(data.encode(), names)

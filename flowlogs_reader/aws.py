@@ -109,7 +109,12 @@ class AwsSession:
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""
-        partition = self._base.get_partition_for_region(self.region)
+        from botocore.exceptions import UnknownRegionError
+
+        try:
+            partition = self._base.get_partition_for_region(self.region)
+        except UnknownRegionError:
+            return [self.region]
         return list(self._base.get_available_regions(service, partition))
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from threading import Thread
@@ -22,13 +24,15 @@ OPERATION = 'filter_log_events'
 PAGE_EVENTS = 10_000
 # FilterLogEvents takes this many stream names.
 MAX_STREAMS = 100
+_ARN = re.compile(r'arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>[0-9]*):log-group:(?P<name>.+?)(?::\*)?')
 
 
 class FlowLogsReader(BaseReader):
     """The flow log records of a CloudWatch Logs group whose events lie in [start_time, end_time), oldest first.
 
-    `log_group_name` is a name or an ARN. `filter_pattern` is handed to CloudWatch, which bills nothing for the scan but
-    returns only matching events. `fields` names the columns of the log; None asks EC2 DescribeFlowLogs.
+    `log_group_name` is a name or an ARN, whose Region counts where none is given. `filter_pattern` is handed to
+    CloudWatch, which bills nothing for the scan but returns only matching events. `fields` names the columns of the
+    log; None asks EC2 DescribeFlowLogs.
 
     `thread_count` 0 reads one page ahead, 1 reads nothing ahead, more reads as many slices of the time window at once.
     A `boto_client` is used as it is, through its paginator. `pushdown` lets conditions be handed to CloudWatch as a
@@ -47,7 +51,8 @@ class FlowLogsReader(BaseReader):
         pushdown: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(thread_count=thread_count, fields=fields, **options)
+        region_name = options.pop('region_name', None) or region_of(log_group_name)
+        super().__init__(thread_count=thread_count, fields=fields, region_name=region_name, **options)
         self.log_group_name = log_group_name
         self.paginator_kwargs: dict[str, Any] = {} if filter_pattern is None else {'filterPattern': filter_pattern}
         pushed = self.where.pattern() if pushdown and not filter_pattern else None
@@ -89,12 +94,17 @@ class FlowLogsReader(BaseReader):
         region, source = self.session.region_and_source
         name = self._name()
         message = f'there is no log group {name} in {region} ({source})'
+        arn = _ARN.fullmatch(self.log_group_name)
+        if arn:
+            return f'{message} of account {arn["account"]}: check the ARN, and whether that account shares it'
         regions, similar = whereabouts(self.session, name)
+        if os.path.isdir(name):
+            return f'{message}; there is a directory of this name: to read it, write {name}/'
         if regions:
             return f'{message}; there is one in {", ".join(regions)}: add --region {regions[0]}'
         if similar:
             return f'{message}; there is {", ".join(similar)}'
-        return f'{message}, nor in another Region that answered: check the name, --region and --profile'
+        return f'{message}, nor in another Region that answered, nor a file: check the name, --region and --profile'
 
     def _read(self, limit: int | None) -> Iterator[Block]:
         self.complete_until = self.start_ms
@@ -107,6 +117,9 @@ class FlowLogsReader(BaseReader):
         for lines in self._lines(limit):
             self.bytes_processed += len(lines) - lines.count(b'\n')
             yield from by_format(lines, formats(), self.log_group_name)
+        if not self.layouts:
+            # Where CloudWatch found nothing, it is still known what its records would have.
+            self.layouts = dict.fromkeys(formats())
 
     # -- pages ------------------------------------------------------------------------------------------------------
 
@@ -211,7 +224,8 @@ class FlowLogsReader(BaseReader):
         return {'logGroupName': self.log_group_name}
 
     def _name(self) -> str:
-        return self.log_group_name.removesuffix(':*').rpartition(':log-group:')[2]
+        arn = _ARN.fullmatch(self.log_group_name)
+        return arn['name'] if arn else self.log_group_name
 
     def _streams(self) -> dict[str, list[str]]:
         """The log streams to read when a condition names interfaces: one stream holds all records of an interface
@@ -259,11 +273,15 @@ class FlowLogsReader(BaseReader):
 
     def _describe(self, found: list[Layout], client: Any) -> None:
         """Asks DescribeFlowLogs. No permission, or no flow log, is normal: the group may be another account's."""
+        formats: list[str] = []
+        asked: dict[str, Any] = {'Filters': [{'Name': 'log-group-name', 'Values': [self._name()]}]}
         try:
-            pages = client.get_paginator('describe_flow_logs').paginate(
-                Filters=[{'Name': 'log-group-name', 'Values': [self._name()]}]
-            )
-            formats = [flow_log.get('LogFormat', '') for page in pages for flow_log in page['FlowLogs']]
+            while True:
+                answer = client.describe_flow_logs(**asked)
+                formats += [flow_log.get('LogFormat', '') for flow_log in answer['FlowLogs']]
+                if not answer.get('NextToken'):
+                    break
+                asked['NextToken'] = answer['NextToken']
         except Exception as error:
             if not is_aws_error(error):
                 raise
@@ -273,3 +291,9 @@ class FlowLogsReader(BaseReader):
                 found.append(Layout.from_format(log_format))
             except ValueError:
                 continue
+
+
+def region_of(log_group: str) -> str | None:
+    """The Region in the ARN of a log group; None for a name."""
+    arn = _ARN.fullmatch(log_group)
+    return arn['region'] if arn else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from datetime import datetime
@@ -10,11 +11,12 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from .aws import AwsSession
-from .cloudwatch import FlowLogsReader
+from .cloudwatch import FlowLogsReader, region_of
 from .errors import FlowLogsError, OutputError, error_code, explain, is_aws_error
 from .files import FileFlowLogsReader
 from .flow_logs import FlowLog, Search
 from .follow import Clock, follow
+from .keys import SUFFIXES
 from .memory import keep_flat
 from .messages import printable, tell, write
 from .options import Parser, Status, check_list, check_options, source_of
@@ -69,6 +71,7 @@ class Command:
             settings['start_time'], settings['end_time'] = request.window
         if source == 'file':
             location = self._stdin() if options.location == '-' else options.location
+            self._check_file(options)
             return request, FileFlowLogsReader(location, thread_count=options.thread_count, **settings)
         if source == 's3':
             return request, S3FlowLogsReader(
@@ -80,6 +83,10 @@ class Command:
                 session=self._session(options),
                 **settings,
             )
+        region = region_of(options.location)
+        if region and options.region not in (None, region):
+            raise ValueError(f'the log group is in {region}, as its ARN says: leave --region {options.region} out')
+        options.region = region or options.region
         return request, FlowLogsReader(
             options.location,
             filter_pattern=options.filter_pattern,
@@ -88,6 +95,24 @@ class Command:
             session=self._session(options),
             **settings,
         )
+
+    def _check_file(self, options: Namespace) -> None:
+        """Raises ValueError for a file that is the output as well: the shell has just emptied it."""
+        location = options.location
+        if location == '-' or not os.path.isfile(location):
+            return
+        if self._is_output(location):
+            raise ValueError(
+                f'{location} is where the output goes: --location-type cwl reads the log group of that name'
+            )
+        if not (options.location_type or '/' in location or location.endswith(SUFFIXES)):
+            self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
+
+    def _is_output(self, path: str) -> bool:
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self.stdout.fileno()))
+        except (OSError, ValueError):
+            return False
 
     def _session(self, options: Namespace) -> AwsSession:
         keep_flat()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import ip_address
 
 from .errors import DamagedError, FlowLogsError
 from .fields import KNOWN
@@ -26,6 +27,9 @@ _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
+# A time, a log group and a log stream.
+MAX_WRAPPING = 3
+_ISO_TIME = re.compile(rb'[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)?')
 # How many lines are looked at to find out what stands around the records.
 SAMPLE = 10
 
@@ -226,10 +230,29 @@ def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
         return lambda data: _EVENT.sub(rb'\1', data)
     columns = line.split()
     surplus = len(columns) - len(layout.fields)
-    if surplus > 0 and columns[surplus] != b'-' and layout.repair(b' '.join(columns[surplus:])) is not None:
+    if 0 < surplus <= MAX_WRAPPING and _is_wrapped(columns[:surplus], layout, columns[surplus:]):
         leading = re.compile(rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}' % surplus)
         return lambda data: leading.sub(b'', data)
     return None
+
+
+def _is_wrapped(leading: Sequence[bytes], layout: Layout, columns: Sequence[bytes]) -> bool:
+    """Whether columns come before a record, rather than that the format is not the one of the log."""
+    if not all(_ISO_TIME.fullmatch(column) or _is_name(column) for column in leading):
+        return False
+    addresses = [column for name, column in zip(layout.fields, columns) if name.endswith('addr')]
+    return all(map(_is_address, addresses)) and columns[0] != b'-' and layout.repair(b' '.join(columns)) is not None
+
+
+def _is_name(column: bytes) -> bool:
+    return not column.isdigit() and column != b'-' and not _is_address(column)
+
+
+def _is_address(column: bytes) -> bool:
+    try:
+        return column == b'-' or bool(ip_address(column.decode()))
+    except ValueError:
+        return False
 
 
 def _messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:

@@ -16,6 +16,7 @@ from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time
 from .layout import Block
 from .prefetch import in_order
 from .reader import EPOCH, BaseReader
+from .timespec import resume_text
 
 STDIN = 'standard input'
 FOREVER = datetime.max.replace(tzinfo=timezone.utc)
@@ -53,6 +54,10 @@ class FileFlowLogsReader(BaseReader):
         self._keys = KeyWindow(self.start_ms, self.end_ms, margin=CAPTURE_WINDOW)
 
     def describe(self) -> str:
+        window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
+        return f'{self._name()} from {window}' if self._window else self._name()
+
+    def _name(self) -> str:
         return os.fspath(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
 
     def _read(self, limit: int | None) -> Iterator[Block]:
@@ -96,7 +101,7 @@ class FileFlowLogsReader(BaseReader):
                 yield from self._contents(path, time).pieces(_chunks(file), file if file.seekable() else None)
         except OSError as error:
             problem = FlowLogsError(f'{path}: {error.strerror}')
-            if path == self.describe():
+            if path == self._name():
                 raise problem from None
             yield Piece(error=problem)
 

@@ -58,7 +58,7 @@ class Layout:
     """
 
     def __init__(self, fields: Iterable[str] = DEFAULT_FIELDS) -> None:
-        self.fields = tuple(map(normalise, fields))
+        self.fields = tuple(map(normalise, fields.split() if isinstance(fields, str) else fields))
         if not 0 < len(self.fields) <= MAX_FIELDS:
             raise ValueError(f'a log format has 1 to {MAX_FIELDS} fields, not {len(self.fields)}')
         self.position: dict[str, int] = {}
@@ -274,16 +274,17 @@ def _canonical_value(name: str, kind: Kind, column: bytes) -> bytes:
     """Raises ValueError where the column cannot be a value of the field."""
     if column == b'-':
         return column
+    shown = repr(column[:40])[1:]
     if kind is Kind.TEXT:
         if column.translate(None, _PRINTABLE):
-            raise ValueError(f'{name} is {column[:40]!r}: not printable text')
+            raise ValueError(f'{name} is {shown}: not printable text')
         return column
     digits = column.lstrip(b'0') or b'0'
     if not column.isdigit() or len(digits) > 19:
-        raise ValueError(f'{name} is {column[:40]!r} where a number belongs')
+        raise ValueError(f'{name} is {shown} where a number belongs')
     if kind is Kind.TIME and int(digits) > MAX_SECONDS:
         seconds = int(digits) // 1000
         if seconds > MAX_SECONDS:
-            raise ValueError(f'{name} is {column[:40]!r}, a time after 2038-01-19 even in milliseconds')
+            raise ValueError(f'{name} is {shown}, a time after 2038-01-19 even in milliseconds')
         return b'%d' % seconds
     return digits

@@ -14,7 +14,7 @@ SECONDS = 3.0
 
 
 def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
-    """The Regions that have a log group of this name, and similar names in the session's own Region.
+    """The other Regions that have a log group of this name, and similar names in the session's own Region.
 
     Asks DescribeLogGroups everywhere at once and takes what answers within `seconds`; errors count as no answer.
     """
@@ -24,7 +24,7 @@ def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tup
     hasty = Config(connect_timeout=seconds, read_timeout=seconds, retries={'total_max_attempts': 1})
     answers: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
     asked = 0
-    for region in [session.region, *session.regions('logs')]:
+    for region in dict.fromkeys([session.region, *session.regions('logs')]):
         if monotonic() > deadline:
             break
         client = session.client('logs', region_name=region, config=hasty)
@@ -39,7 +39,7 @@ def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tup
             break
         found.setdefault(region, []).extend(names)
     similar = get_close_matches(name, found.get(session.region, []), 3)
-    return sorted(region for region, names in found.items() if name in names), similar
+    return sorted(region for region, names in found.items() if name in names and region != session.region), similar
 
 
 def _names(client: Any, region: str, prefix: str, answers: SimpleQueue[tuple[str, list[str]]]) -> None:

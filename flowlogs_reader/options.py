@@ -179,11 +179,16 @@ def source_of(options: argparse.Namespace) -> str:
         raise ValueError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
     if options.location_type:
         return str(options.location_type)
+    if not options.location.strip():
+        raise ValueError('LOCATION is empty: give a log group, a file or -')
     if options.location.startswith('s3://') or re.match(r'arn:[a-z-]+:s3:', options.location):
         return 's3'
     if os.path.isdir(options.location):
         return 'file' if '/' in options.location else 'cwl'
-    return 'file' if options.location == '-' or os.path.exists(options.location) else 'cwl'
+    # No log group begins like that, even where there is no such file.
+    if options.location == '-' or options.location.startswith(('./', '../')):
+        return 'file'
+    return 'file' if os.path.exists(options.location) else 'cwl'
 
 
 def check_list(options: argparse.Namespace, parser: Parser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from .aws import AwsSession
 from .contents import Piece
@@ -17,6 +17,7 @@ from .filters import Filter, Window
 from .layout import Block, Column, Layout, apart
 from .record import FlowRecord, records
 
+Reader = TypeVar('Reader', bound='BaseReader')
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 DEFAULT_WINDOW = timedelta(hours=1)
 MILLISECOND = timedelta(milliseconds=1)
@@ -112,6 +113,17 @@ class BaseReader(Iterator[FlowRecord]):
         self._source = None
         self.start_ms, self.end_ms = start_ms, end_ms
         self.skipped_records = 0
+
+    @property
+    def fields(self) -> tuple[str, ...] | None:
+        """The names of the log's fields where they were given; None where they are found out."""
+        return self.layout.fields if self.layout else None
+
+    def __enter__(self: Reader) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def unread(self) -> bool:

@@ -37,9 +37,9 @@ class FlowRecord:
         given = {normalise(name): value for name, value in event_data.items() if value is not None}
         names = tuple(name for name in KNOWN if name in given) + tuple(name for name in given if name not in KNOWN)
         if not names:
-            return _record(FlowRecord, '', [])
+            return _record(cls, '', [])
         texts = [str(_seconds(given[name])).encode('utf-8', 'replace') or b'-' for name in names]
-        return _checked(record_class(names), b' '.join(texts))
+        return _checked(record_class(names, cls.__mro__), b' '.join(texts))
 
     @classmethod
     def from_cwl_event(cls, cwl_event: Mapping[str, Any], fields: Iterable[str] = DEFAULT_FIELDS) -> FlowRecord:
@@ -47,7 +47,7 @@ class FlowRecord:
 
         Raises ValueError for a wrong number of columns, and for letters where a number belongs.
         """
-        return _checked(record_class(tuple(fields)), cwl_event['message'].encode('utf-8', 'replace'))
+        return _checked(record_class(tuple(fields), cls.__mro__), cwl_event['message'].encode('utf-8', 'replace'))
 
     def __getattr__(self, name: str) -> Any:
         if name != '_texts' and self.layout and name in self.layout.position:
@@ -104,14 +104,15 @@ def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
 
 
 @lru_cache(maxsize=64)
-def record_class(fields: tuple[str, ...]) -> type[FlowRecord]:
-    """The FlowRecord of a log format: making it takes as long as reading some thousand records."""
+def record_class(fields: tuple[str, ...], ancestry: tuple[Any, ...] = FlowRecord.__mro__) -> type[FlowRecord]:
+    """FlowRecord, or a user's subclass, for a log format: making it takes as long as reading some thousand records."""
+    base = next(cls for cls in ancestry if cls.layout is None)
     layout = Layout(fields)
     members: dict[str, Any] = {'__slots__': (), 'layout': layout, '__doc__': FlowRecord.__doc__}
     for name, position in layout.position.items():
         if name in KNOWN:
             members[name] = property(_getter(position, _CONVERT.get(name)), doc=KNOWN[name].about)
-    return type('FlowRecord', (FlowRecord,), members)
+    return type(base.__name__, (base,), members)
 
 
 def _getter(position: int, converter: Callable[[str], Any] | None) -> Callable[[FlowRecord], Any]:

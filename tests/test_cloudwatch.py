@@ -238,7 +238,7 @@ class TestMissingGroup:
 
     def test_nothing_anywhere(self, fake: FakeAWS, cli: Cli) -> None:
         message = cli('nowhere', status=1).stderr
-        assert 'nor in another Region that answered: check the name, --region and --profile' in message
+        assert 'nor in another Region that answered, nor a file: check the name, --region and --profile' in message
 
     def test_not_allowed_to_list_groups_is_no_second_error(self, seeded: FakeAWS, cli: Cli) -> None:
         seeded.deny('DescribeLogGroups')

@@ -11,7 +11,7 @@ from itertools import cycle, islice, permutations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader, FlowRecord, aggregated_records
@@ -252,6 +252,10 @@ CONDITIONS = st.sampled_from([
 ])  # fmt: skip
 
 
+def values_in(layout: Layout, line: str) -> dict[str, str]:
+    return dict(zip(layout.fields, line.split(' ')))
+
+
 def meets(layout: Layout, line: str, texts: list[str]) -> bool:
     values = dict(zip(layout.fields, line.encode().split(b' ')))
     conditions = map(parse_condition, texts)
@@ -287,10 +291,12 @@ def test_conditions_and_window_leave_every_action_the_records_that_meet_them(
 ) -> None:
     layout, lines = log
 
+    # A flow without a start is in no interval, and told.
+    assume(not (words.startswith('timeline') and any(values_in(layout, line)['start'] == '-' for line in lines)))
     first, end = [*map(int, window[1::2]), int(NOW.timestamp()), 0][:2]
 
     def in_window(line: str) -> bool:
-        values = dict(zip(layout.fields, line.split(' ')))
+        values = values_in(layout, line)
         start = values['end'] if values['start'] == '-' else values['start']
         return not window or start == '-' or first <= int(start) < end
 
