@@ -123,7 +123,7 @@ def plan_aggregate(arguments: Sequence[str], settings: Settings) -> Plan:
     from .plan import Plan
     from .tables import check_both_ways, parse_keys
 
-    keys = parse_keys(arguments or FIVE_TUPLE, SUMMED, settings.extra_fields)
+    keys = parse_keys(arguments or FIVE_TUPLE, (*SUMMED, 'flows'), settings.extra_fields)
     if settings.both_ways:
         check_both_ways(keys)
     # As flowlogs-reader 5.0.1 had no other keys, a log may lack some of them.

@@ -150,5 +150,5 @@ def _tables(records: Iterable[FlowRecord], names: Sequence[str]) -> Iterator[tup
         for record in records
     )
     for layout, run in groupby(records, key=lambda record: record.layout):
-        while layout and (data := ''.join([record.line + '\n' for record in islice(run, 1000)])):
+        while layout and (data := ''.join([record._line + '\n' for record in islice(run, 1000)])):
             yield layout, layout.columns(data.encode(), names)

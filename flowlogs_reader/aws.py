@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import FlowLogsError
+from .errors import FlowLogsError, is_aws_error
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -21,6 +22,8 @@ CLI_CACHE = '~/.aws/cli/cache'
 ATTEMPTS = 10
 # As many for an address where nobody has answered yet: it is the Region or the network, not a busy moment.
 FIRST_ATTEMPTS = 3
+# Seconds apart, so many answers that are none have a reason that will not go away.
+UNREADABLE_ATTEMPTS = 5
 
 
 class AwsSession:
@@ -59,6 +62,10 @@ class AwsSession:
         """
         if self._region_name:
             return self._region_name, 'as asked for'
+        with _usable_settings():
+            return self._configured_region()
+
+    def _configured_region(self) -> tuple[str, str]:
         for variable in ('AWS_REGION', 'AWS_DEFAULT_REGION'):
             if os.environ.get(variable):
                 return os.environ[variable], f'from {variable}'
@@ -69,6 +76,10 @@ class AwsSession:
 
     def client(self, service: str, region_name: str | None = None, **kwargs: Any) -> Any:
         """A new client. Sessions are not thread-safe: make clients in one thread, then share them."""
+        with _usable_settings():
+            return self._make_client(service, region_name, kwargs)
+
+    def _make_client(self, service: str, region_name: str | None, kwargs: dict[str, Any]) -> Any:
         from botocore.config import Config
 
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
@@ -80,7 +91,8 @@ class AwsSession:
         if 'config' in settings:
             config = config.merge(settings['config'])
         settings['config'] = config
-        self._sign_in()
+        if not settings.get('aws_access_key_id'):
+            self._sign_in()
         client = self._session.create_client(service, **settings)
         if not self._user_set_retries:
             client.meta.events.register_first('needs-retry', _Unreachable())
@@ -91,21 +103,26 @@ class AwsSession:
         credentials = self._session.get_credentials()
         if credentials:
             try:
-                credentials.get_frozen_credentials()
+                texts = credentials.get_frozen_credentials()[:3]
             except EOFError:
                 raise FlowLogsError(
                     'the role asks for an MFA code, and there is no terminal to type it on: run this in a terminal '
                     'once, and for an hour it will not be asked for'
                 ) from None
+            # urllib3 would show them in its complaint about the header that they make.
+            if not all(text.isprintable() for text in texts if text):
+                raise FlowLogsError('the AWS credentials hold a line end or another character that no key has')
 
     def check_profile(self) -> None:
         """Raises ValueError where there is no such profile. Asks nobody but the configuration files."""
-        from botocore.exceptions import ProfileNotFound
+        from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
             self._bare.get_scoped_config()
         except ProfileNotFound as error:
             raise ValueError(f'{error}; aws configure list-profiles shows what there is') from None
+        except BotoCoreError as error:
+            raise ValueError(str(error)) from None
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""
@@ -177,6 +194,32 @@ class AwsSession:
             return True
         scoped = self._base.get_scoped_config()
         return 'max_attempts' in scoped or 'retry_mode' in scoped
+
+
+@contextmanager
+def _usable_settings() -> Iterator[None]:
+    """What the environment, the configuration files or a credential process say may be anything."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if is_aws_error(error):
+            raise
+        raise FlowLogsError(f'the AWS settings cannot be used: {error}') from error
+
+
+def retry_without(members: Collection[str]) -> Callable[..., float | None]:
+    """A handler of botocore's needs-retry event: has AWS asked again where its answer has none of these members.
+
+    botocore takes a body that was cut off, or is none of AWS's, for an answer with nothing in it: the last page, so
+    that a read would end early and say nothing.
+    """
+
+    def check(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
+        if response and response[0].status_code == 200 and response[1].keys().isdisjoint(members):
+            return 0.1 * attempts if attempts < UNREADABLE_ATTEMPTS else None
+        return None
+
+    return check
 
 
 def _names_in(folders: Iterable[str]) -> list[str]:

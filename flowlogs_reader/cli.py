@@ -6,7 +6,7 @@ import sys
 from io import StringIO
 
 from .errors import OutputError
-from .messages import abandon, tell
+from .messages import abandon, tell, writing
 from .options import Exit, Status, make_parser
 
 TYPE_CHECKING = False
@@ -36,12 +36,13 @@ def main(
         stdout = open(sys.stdout.fileno(), 'wb', closefd=False)
     try:
         status = _run(sys.argv[1:] if argv is None else argv, stdin, stdout, stderr, now, clock)
-        stdout.flush()
+        with writing():
+            stdout.flush()
     except BrokenPipeError:
         abandon(stdout)
         return Status.DONE
     except (OutputError, OSError) as error:
-        tell(stderr, str(error) if isinstance(error, OutputError) else f'cannot write the output: {error.strerror}')
+        tell(stderr, str(error))
         abandon(stdout)
         return Status.NOT_ALL_READ
     except KeyboardInterrupt:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from threading import Thread
 from typing import Any
 
-from .errors import IncompleteError, error_code, is_aws_error
+from .aws import retry_without
+from .errors import FlowLogsError, IncompleteError, error_code, explain, is_aws_error, is_denied, member
 from .fields import DEFAULT_FIELDS
 from .layout import Block, Layout
 from .log_groups import whereabouts
-from .pages import EVENTS, Held, Page, RecentIds, by_format, page_of, retry_unreadable, take_page
+from .pages import PAGE, Held, Page, RecentIds, by_format, page_of, take_page
 from .prefetch import in_order
 from .reader import BaseReader
 from .slices import Slices, slices
@@ -37,6 +38,8 @@ class FlowLogsReader(BaseReader):
     `thread_count` 0 reads one page ahead, 1 reads nothing ahead, more reads as many slices of the time window at once.
     A `boto_client` is used as it is, through its paginator. `pushdown` lets conditions be handed to CloudWatch as a
     filter pattern, where that cannot change the result.
+
+    `format_trouble` says why EC2 did not tell the format, where it was asked and did not refuse.
 
     Raises botocore's errors, IncompleteError where AWS repeats itself, and ValueError with `raise_on_error`.
     """
@@ -65,6 +68,7 @@ class FlowLogsReader(BaseReader):
         self._late_ms = self._forgot_ms = 0
         self._asking: Thread | None = None
         self._found: list[Layout] = []
+        self.format_trouble = ''
 
     @property
     def boto_client(self) -> Any:
@@ -72,7 +76,7 @@ class FlowLogsReader(BaseReader):
             self._client = self.session.client('logs')
             events = self._client.meta.events
             events.register('before-parse.cloudwatch-logs.FilterLogEvents', take_page)
-            events.register_first('needs-retry.cloudwatch-logs.FilterLogEvents', retry_unreadable)
+            events.register_first('needs-retry.cloudwatch-logs.FilterLogEvents', retry_without((PAGE, 'events')))
         return self._client
 
     def describe(self) -> str:
@@ -106,7 +110,7 @@ class FlowLogsReader(BaseReader):
             return f'{message}; there is {", ".join(similar)}'
         return f'{message}, nor in another Region that answered, nor a file: check the name, --region and --profile'
 
-    def _read(self, limit: int | None) -> Iterator[Block]:
+    def _read(self, limit: int | None) -> Generator[Block, None, None]:
         self.complete_until = self.start_ms
         # Sessions are not thread-safe: the client is made before any thread begins.
         self._client = self.boto_client
@@ -146,7 +150,7 @@ class FlowLogsReader(BaseReader):
             yield from in_order([whole], workers=1 - workers, waiting=1)
             return
         chain = whole()
-        first = next(chain)
+        first = next(chain, Page(b'', b'', until=self.end_ms))
         cut = self._cut(first, workers)
         if not cut:
             yield first
@@ -200,9 +204,10 @@ class FlowLogsReader(BaseReader):
         tokens: set[int] = set()
         for response in self._responses(kwargs):
             token = response.get('nextToken')
-            if EVENTS not in response and 'events' not in response:
-                raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self.log_group_name}')
-            page = response.get(EVENTS) or page_of(response['events'])
+            try:
+                page = response.get(PAGE) or page_of(response['events'])
+            except (LookupError, TypeError):
+                raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self.log_group_name}') from None
             yield page if token else page._replace(until=end_ms)
             if token and hash(token) in tokens:
                 raise IncompleteError(f'CloudWatch Logs gave the same page token twice for {self.log_group_name}')
@@ -239,7 +244,7 @@ class FlowLogsReader(BaseReader):
         try:
             for interface in interfaces:
                 answer = self.boto_client.describe_log_streams(**self._group(), logStreamNamePrefix=interface)
-                found = [stream['logStreamName'] for stream in answer['logStreams']]
+                found = [stream['logStreamName'] for stream in answer.get('logStreams', ())]
                 if not found or 'nextToken' in answer:
                     return {}
                 names += found
@@ -278,13 +283,15 @@ class FlowLogsReader(BaseReader):
         try:
             while True:
                 answer = client.describe_flow_logs(**asked)
-                formats += [flow_log.get('LogFormat', '') for flow_log in answer['FlowLogs']]
+                formats += [flow_log.get('LogFormat', '') for flow_log in member(answer, 'FlowLogs')]
                 if not answer.get('NextToken'):
                     break
                 asked['NextToken'] = answer['NextToken']
         except Exception as error:
-            if not is_aws_error(error):
+            if not (is_aws_error(error) or isinstance(error, FlowLogsError)):
                 raise
+            if not is_denied(error):
+                self.format_trouble = f'the format of the log is not known ({explain(error)}): the default one is taken'
             return
         for log_format in dict.fromkeys(formats):
             try:

@@ -224,6 +224,8 @@ class Command:
                 self._complain(FlowLogsError(lacking))
         elif not (writer.written and reader.matched) and not self.failed:
             self._note(f'no records: {reader.describe()} was read completely')
+        if isinstance(reader, FlowLogsReader) and reader.matched and reader.format_trouble:
+            self._note(reader.format_trouble)
         if skipped := reader.skipdata():
             self._note(request.skipdata_note(skipped))
 

@@ -231,7 +231,11 @@ def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
     columns = line.split()
     surplus = len(columns) - len(layout.fields)
     if 0 < surplus <= MAX_WRAPPING and _is_wrapped(columns[:surplus], layout, columns[surplus:]):
-        leading = re.compile(rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}' % surplus)
+        # Of lines with as many columns only: others are wrapped in nothing, or in something else.
+        widths = surplus, len(layout.fields) - 1
+        leading = re.compile(
+            rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}(?=(?:[^ \t\n]+[ \t]+){%d}[^ \t\n]+[ \t\r]*$)' % widths
+        )
         return lambda data: leading.sub(b'', data)
     return None
 

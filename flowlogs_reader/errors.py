@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 class FlowLogsError(Exception):
     """Something that a user or AWS caused. The text says what was tried, why it failed and what to do next."""
-
-    exit_status = 1
-
-
-class FormatError(FlowLogsError):
-    """The lines do not have the format they were read with."""
 
 
 class IncompleteError(FlowLogsError):
@@ -98,6 +97,18 @@ TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError'
 def is_aws_error(error: BaseException) -> bool:
     """Whether botocore raised it: its ClientError and BotoCoreError have no common base of their own."""
     return any(base.__module__.startswith('botocore.') for base in type(error).__mro__)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether AWS refused it for want of a permission."""
+    return ADVICE_BY_CODE.get(error_code(error)) == _DENIED
+
+
+def member(answer: Mapping[str, Any], name: str) -> Any:
+    """A member that AWS never leaves out. Raises IncompleteError where it is missing: something else answered."""
+    if name not in answer:
+        raise IncompleteError(f'the answer has no {name}: it is none of AWS; check AWS_ENDPOINT_URL and the proxy')
+    return answer[name]
 
 
 def error_code(error: BaseException) -> str:

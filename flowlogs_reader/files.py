@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -60,7 +60,7 @@ class FileFlowLogsReader(BaseReader):
     def _name(self) -> str:
         return os.fspath(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
 
-    def _read(self, limit: int | None) -> Iterator[Block]:
+    def _read(self, limit: int | None) -> Generator[Block, None, None]:
         if not isinstance(self.location, (str, os.PathLike)):
             # Never in a thread: the end of the process would wait for a read that nobody wants any more.
             yield from self._take(self._contents(STDIN).pieces(_chunks(self.location)))

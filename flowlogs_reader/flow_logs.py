@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .aws import AwsSession
-from .errors import FlowLogsError, explain, is_aws_error
+from .errors import FlowLogsError, explain, is_aws_error, member
 from .fields import DEFAULT_FIELDS
 from .layout import Layout
 from .prefetch import in_order
@@ -58,7 +58,7 @@ class Search(NamedTuple):
             # Sessions are not thread-safe: the clients are made before any thread begins.
             tasks = [partial(self._ask, region, self.session.client('ec2', region_name=region)) for region in regions]
         except Exception as error:
-            on_unreadable(_failure(self.session.region, error))
+            on_unreadable(_failure('', error))
             return []
         found: list[FlowLog] = []
         known = False
@@ -84,7 +84,7 @@ class Search(NamedTuple):
     def _regions(self) -> list[str]:
         """The Regions that are enabled for this account."""
         answer = self.session.client('ec2').describe_regions()
-        return sorted(region['RegionName'] for region in answer['Regions'])
+        return sorted(region['RegionName'] for region in member(answer, 'Regions'))
 
     def _ask(self, region: str, client: Any) -> Iterator[list[FlowLog] | FlowLogsError | None]:
         """The flow logs of a Region, or why they are not known, or None where the Region has no such resource."""
@@ -95,16 +95,16 @@ class Search(NamedTuple):
                 return
             filters = [{'Name': 'resource-id', 'Values': resources}] if resources else []
             pages = client.get_paginator('describe_flow_logs').paginate(Filters=filters)
-            yield [describe(row, region, self.arguments) for page in pages for row in page['FlowLogs']]
+            yield [describe(row, region, self.arguments) for page in pages for row in member(page, 'FlowLogs')]
         except Exception as error:
             yield _failure(region, error)
 
 
 def _failure(region: str, error: Exception) -> FlowLogsError:
-    """Only what AWS or the network causes: anything else is raised."""
-    if not is_aws_error(error):
+    """Only what AWS, its settings or the network cause: anything else is raised."""
+    if not (is_aws_error(error) or isinstance(error, FlowLogsError)):
         raise error
-    failure = FlowLogsError(f'cannot list the flow logs in {region}: {explain(error)}')
+    failure = FlowLogsError(f'cannot list the flow logs{region and f" in {region}"}: {explain(error)}')
     failure.__cause__ = error
     return failure
 
@@ -115,7 +115,7 @@ def covering(client: Any, resource: str) -> list[str]:
     Empty where the Region does not know the interface, instance or subnet.
     """
     kind = resource.partition('-')[0]
-    operation, member, name = {
+    operation, list_name, name = {
         'eni': ('describe_network_interfaces', 'NetworkInterfaces', 'network-interface-id'),
         'i': ('describe_network_interfaces', 'NetworkInterfaces', 'attachment.instance-id'),
         'subnet': ('describe_subnets', 'Subnets', 'subnet-id'),
@@ -123,7 +123,7 @@ def covering(client: Any, resource: str) -> list[str]:
     if not operation:
         return [resource]
     pages = client.get_paginator(operation).paginate(Filters=[{'Name': name, 'Values': [resource]}])
-    rows = [row for page in pages for row in page[member]]
+    rows = [row for page in pages for row in member(page, list_name)]
     ids = [row.get(key) for row in rows for key in ('NetworkInterfaceId', 'SubnetId', 'VpcId')]
     return list(dict.fromkeys(filter(None, ids)))
 

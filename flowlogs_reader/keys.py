@@ -23,7 +23,7 @@ _PLACE = re.compile(
     (?:(?:aws-account-id=)?(?P<account>[^/=]+)/
     (?:(?:(?:aws-)?service=)?(?P<service>[^/=]+)/
     (?:(?:aws-region=)?(?P<region>[^/=]+)/)?)?)?)""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 # Below a Region only: people have dated folders of their own.
 _DATED = re.compile(r'\bvpcflowlogs/[^/]+/(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)(?:/(?:hour=)?(\d\d))?/?$')

@@ -17,11 +17,11 @@ def keep_flat() -> None:
     page of 3 MB twice while they read it, that is 20 MB of 113. And it asks the kernel for every piece of that size
     anew, whose zeroing takes a tenth of the CPU time of a read. Meant for the command line, whose process this is.
     """
-    import ctypes
-
     try:
+        import ctypes
+
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
+    except (ImportError, AttributeError, OSError, TypeError):
         return
     mallopt(M_ARENA_MAX, 1)
     mallopt(M_MMAP_THRESHOLD, LARGE)

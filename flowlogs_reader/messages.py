@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+
+from .errors import OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO, Any, TextIO
 
 PROGRAM = 'flowlogs_reader'
@@ -24,6 +27,17 @@ def write(stderr: TextIO, text: str) -> None:
         stderr.flush()
     except (OSError, ValueError):
         abandon(stderr)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A full disk is an error of its own; a closed pipe is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f'cannot write the output: {error.strerror}') from error
 
 
 def abandon(stream: IO[Any]) -> None:

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from . import __version__
 from .actions import ACTIONS, MEASURES
-from .messages import PROGRAM, tell, write
+from .messages import PROGRAM, tell, write, writing
 
 # --help and typing errors are answered from here: nothing above takes longer to import than argparse does itself.
 TYPE_CHECKING = False
@@ -31,6 +31,8 @@ BELONGS_TO = {
     'external_id': ('cwl', 's3'),
     'follow': ('cwl', 's3'),
 }
+# As many connections as a client keeps.
+MAX_THREADS = 50
 LOCATION = 'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input'
 WHEN = """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
 the start is included, the end is not; without -s, -e and --for a file is read whole"""
@@ -66,7 +68,8 @@ class Parser(argparse.ArgumentParser):
     streams: tuple[BinaryIO, TextIO]
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        self.streams[0].write(message.encode())
+        with writing():
+            self.streams[0].write(message.encode())
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise Exit(status)
@@ -139,7 +142,9 @@ def _add_aws(parser: Parser) -> None:
         '--no-pushdown', dest='pushdown', action='store_false', default=None,
         help='have CloudWatch Logs send everything, and filter here (default: off)',
     )  # fmt: skip
-    aws.add_argument('--thread-count', metavar='N', type=int, default=4, help='requests at a time (default: 4)')
+    aws.add_argument(
+        '--thread-count', metavar='N', type=int, default=4, help='requests at a time, up to 50 (default: 4)'
+    )
 
 
 def _add_other(parser: Parser) -> None:
@@ -209,8 +214,8 @@ def check_options(options: argparse.Namespace, source: str) -> None:
         _check_follow(options)
     if options.external_id and not options.role_arn:
         raise ValueError('--external-id goes with --role-arn')
-    if options.thread_count < 0:
-        raise ValueError('--thread-count is 0 or more')
+    if not 0 <= options.thread_count <= MAX_THREADS:
+        raise ValueError(f'--thread-count is 0 to {MAX_THREADS}')
     for name, value in vars(options).items():
         # Bytes that were no text on the command line: file names may hold any, requests to AWS may not.
         if isinstance(value, str) and (name, source) != ('location', 'file') and not _is_text(value):

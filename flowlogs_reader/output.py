@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-from .errors import OutputError
 from .fields import Kind
 from .formats import ENCODINGS, Encoding, kind_of
 from .layout import Block, Layout
 from .memo import Memo
+from .messages import writing
 from .terminal import Aligned, escaped, with_bars
 from .timespec import UTC, iso
 
@@ -115,7 +114,7 @@ class Writer:
         self.table(['addr'], ([text.decode()] for text in texts), headed=False)
 
     def flush(self) -> None:
-        with _told():
+        with writing():
             self._stdout.flush()
 
     def _columns(self, layout: Layout, data: bytes, names: tuple[str, ...]) -> bytes:
@@ -155,18 +154,7 @@ class Writer:
         self.written += len(data)
         if self.before_write:
             self.before_write()
-        with _told():
+        with writing():
             self._stdout.write(data)
             if self._style.live:
                 self._stdout.flush()
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """A full disk is an error of its own; a closed pipe is none."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f'cannot write the output: {error.strerror}') from error

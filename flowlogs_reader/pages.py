@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import le, lt
 from threading import Lock
@@ -12,16 +13,17 @@ from typing import Any, NamedTuple
 
 from .layout import Block, Layout
 
-EVENTS = 'flowlogs_reader.page'
+# Where take_page leaves the Page in a response.
+PAGE = 'flowlogs_reader.page'
 # Event ids that are remembered, in two generations, to recognise an event that comes again.
 REMEMBERED_IDS = 10_000
 # Bytes of events with one and the same timestamp that are held back until a later one shows that they are all there.
 MAX_HELD = 8_000_000
-ATTEMPTS = 5
 # Events are taken out of so many bytes at a time: what is made of them stays in the processor's cache, and is gone
 # before Python's garbage collector takes it for lasting. All at once they take a tenth longer.
 PIECE = 1 << 18
-# The threads that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes 10 MB for it.
+# The threads of a process that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes
+# 10 MB for it.
 _DECODING = Lock()
 _MEMBER = re.compile(rb'"([A-Za-z]+)"\s*:\s*(?:"([^"]*)"|([0-9]+))')
 # What is taken of an event: the values of these members.
@@ -64,19 +66,8 @@ def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str,
     with _DECODING:
         found = scan_page(body) or load_page(body)
     if found:
-        customized_response_dict[EVENTS], token = found
+        customized_response_dict[PAGE], token = found
         response_dict['body'] = json.dumps({'nextToken': token} if token else {}).encode()
-
-
-def retry_unreadable(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
-    """Has a page asked for again that has no events member, after this many seconds; None leaves it to botocore.
-
-    A handler of botocore's needs-retry event. botocore itself takes a body that was cut off for an empty answer: the
-    last page, so that the read would end early and say nothing.
-    """
-    if response and response[0].status_code == 200 and response[1].keys().isdisjoint((EVENTS, 'events')):
-        return 0.1 * attempts if attempts < ATTEMPTS else None
-    return None
 
 
 def scan_page(body: bytes) -> tuple[Page, str | None] | None:
@@ -107,7 +98,7 @@ def scan_page(body: bytes) -> tuple[Page, str | None] | None:
         return None
     # Without its events, the response is an empty page with a token: small enough to be parsed.
     around = load_page(body[:begin] + body[body.rindex(b'}', 0, body.rindex(b'}')) + 1 :])
-    if not around or around[0].lines or len(times[0]) < len(times[-1]) or not all(map(le, times, times[1:])):
+    if not around or around[0].lines or len(times[0]) != len(times[-1]) or not all(map(le, times, times[1:])):
         return None
     last = times[-1]
     return Page(b''.join(lines), b''.join(ids), int(times[0]), int(last), times.count(last)), around[1]
@@ -265,8 +256,17 @@ def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[
     for width, run in groupby(lines.split(b'\n')[:-1], key=lambda line: len(line.split())):
         data = _lines(list(run))
         candidates = by_width.get(width, [layouts[0]])
-        fits = (layout for layout in candidates if not layout.check(data)[1])
-        yield Block(next(fits, candidates[0]), data, origin)
+        fits = next((layout for layout in candidates if not layout.check(data)[1]), None)
+        if fits or len(candidates) == 1:
+            yield Block(fits or candidates[0], data, origin)
+            continue
+        for layout, some in groupby(data.split(b'\n')[:-1], key=partial(_fitting, candidates)):
+            yield Block(layout, _lines(list(some)), origin)
+
+
+def _fitting(layouts: Sequence[Layout], line: bytes) -> Layout:
+    """The first of the Layouts that a line is a record of, or else the first one."""
+    return next((layout for layout in layouts if layout.repair(line) is not None), layouts[0])
 
 
 def _lines(texts: Iterable[bytes]) -> bytes:

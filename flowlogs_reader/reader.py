@@ -87,19 +87,21 @@ class BaseReader(Iterator[FlowRecord]):
         self._on_unreadable = on_unreadable
         self.session = session or AwsSession(region_name, profile_name, client_kwargs=boto_client_kwargs)
         self._client = boto_client
+        self._handed_in = boto_client is not None
         self.bytes_processed = 0
         self.compressed_bytes_processed = 0
         self.skipped_records = 0
         self.complete_until: int | None = None
         self.layouts: dict[Layout, None] = {}
         self.on_block: Callable[[Block], None] | None = None
-        self._matched = False
+        self._matched = self._sound = False
+        self._told: set[str] = set()
         self._source: Generator[Block, None, None] | None = None
         self._columns: frozenset[str] | None = None
         self._example: tuple[Layout, bytes] | None = None
         self._records: Iterator[FlowRecord] | None = None
 
-    def _read(self, limit: int | None) -> Iterator[Block]:
+    def _read(self, limit: int | None) -> Generator[Block, None, None]:
         """Blocks of lines as the source has them, unchecked, in order; with a `limit`, little more than that."""
         raise NotImplementedError
 
@@ -183,21 +185,19 @@ class BaseReader(Iterator[FlowRecord]):
             tested = (name for condition in self.where.conditions for name in condition.fields)
             self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
         if self._source is None:
-            self._source = self._from_source(limit)
+            self._source = self._read(limit)
         try:
             yield self._source
         except GeneratorExit:
             self.close()
             raise
 
-    def _from_source(self, limit: int | None) -> Generator[Block, None, None]:
-        yield from self._read(limit)
-
     def _account(self, block: Block, matched: bool, skipped: int) -> None:
         if block.data:
             self.layouts[block.layout] = None
         if skipped:
             self._skip(skipped, block)
+        self._sound = self._sound or bool(block.data) and not skipped
         self._matched = self._matched or matched
         if self.on_block:
             self.on_block(block)
@@ -233,7 +233,7 @@ class BaseReader(Iterator[FlowRecord]):
     @property
     def mismatch(self) -> str | None:
         """What to do when no line at all had the format; None while some had."""
-        if self._matched or not self._example:
+        if self._sound or not self._example:
             return None
         layout, line = self._example
         columns = len(line.split())
@@ -255,19 +255,21 @@ class BaseReader(Iterator[FlowRecord]):
     def _unreadable(self, error: FlowLogsError) -> None:
         if self.raise_on_error:
             raise error
-        if str(error) in map(str, self.unreadable):
+        if str(error) in self._told:
             return
+        self._told.add(str(error))
         self.unreadable.append(error)
         if self._on_unreadable:
             self._on_unreadable(error)
 
     def _skip(self, count: int, block: Block) -> None:
         self.skipped_records += count
-        self._example = block.layout, first_lines(block.data, 1)[:1000]
+        lines = [line for line in block.data.split(b'\n') if line and not line.isspace()]
+        self._sound = self._sound or count < len(lines)
+        self._example = self._example or (block.layout, lines[0][:1000])
         if self.raise_on_error:
-            for line in block.data.split(b'\n'):
-                if line.strip():
-                    block.layout.parse(line)
+            for line in lines:
+                block.layout.parse(line)
 
 
 def _closed() -> Generator[Block, None, None]:

@@ -27,10 +27,10 @@ class FlowRecord:
     milliseconds where they do not fit into 31 bits. Raises ValueError that names the field that does not fit.
     """
 
-    __slots__ = ('_texts', 'line')
+    __slots__ = ('_line', '_texts')
     # Each log format has a subclass of its own, made by record_class: its attributes know their columns.
     layout: ClassVar[Layout | None] = None
-    line: str
+    _line: str
     _texts: list[str] | None
 
     def __new__(cls, event_data: Mapping[str, Any]) -> FlowRecord:
@@ -50,13 +50,13 @@ class FlowRecord:
         return _checked(record_class(tuple(fields), cls.__mro__), cwl_event['message'].encode('utf-8', 'replace'))
 
     def __getattr__(self, name: str) -> Any:
-        if name != '_texts' and self.layout and name in self.layout.position:
+        if name not in FlowRecord.__slots__ and self.layout and name in self.layout.position:
             return convert(name, self._columns()[self.layout.position[name]])
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
     def _columns(self) -> list[str]:
         if self._texts is None:
-            self._texts = self.line.split(' ')
+            self._texts = self._line.split(' ')
         return self._texts
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class FlowRecord:
         """The record as the command line prints it: the 14 default columns, then the others that its format has."""
         if not self.layout:
             return ' '.join('-' * len(DEFAULT_FIELDS))
-        columns = dict(zip(self.layout.fields, self.line.split(' ')))
+        columns = dict(zip(self.layout.fields, self._line.split(' ')))
         return ' '.join([columns.get(name, '-') for name in self.layout.output_fields])
 
     def __str__(self) -> str:
@@ -98,7 +98,7 @@ def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
     lines.pop()
     for line in lines:
         record = new(cls)
-        record.line = line
+        record._line = line
         record._texts = None
         yield record
 
@@ -119,14 +119,14 @@ def _getter(position: int, converter: Callable[[str], Any] | None) -> Callable[[
     def text(record: FlowRecord) -> str | None:
         texts = record._texts
         if texts is None:
-            texts = record._texts = record.line.split(' ')
+            texts = record._texts = record._line.split(' ')
         value = texts[position]
         return None if value == '-' else value
 
     def value(record: FlowRecord) -> Any:
         texts = record._texts
         if texts is None:
-            texts = record._texts = record.line.split(' ')
+            texts = record._texts = record._line.split(' ')
         value = texts[position]
         return None if value == '-' else converter(value)  # type: ignore[misc]
 
@@ -141,7 +141,7 @@ def _checked(cls: type[FlowRecord], line: bytes) -> FlowRecord:
 
 def _record(cls: type[FlowRecord], line: str, texts: list[str]) -> FlowRecord:
     record = object.__new__(cls)
-    record.line, record._texts = line, texts
+    record._line, record._texts = line, texts
     return record
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
+from .aws import retry_without
 from .contents import Contents, Once, Piece
 from .decode import CHUNK
 from .errors import DamagedError, FlowLogsError, IncompleteError, error_code, explain
 from .filters import Window
-from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, day_folder, key_time, place
+from .keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, day_folder, key_time, place
 from .layout import Block
 from .prefetch import in_order
-from .reader import BaseReader
+from .reader import BaseReader, milliseconds
 from .timespec import resume_text
 
 T = TypeVar('T')
@@ -78,13 +79,17 @@ class S3FlowLogsReader(BaseReader):
         self.include_accounts = None if include_accounts is None else set(include_accounts)
         self.include_regions = None if include_regions is None else set(include_regions)
         self._margin = CAPTURE_WINDOW if exact_window else 0
-        self._keys = KeyWindow(self.start_ms, self.end_ms, self._margin)
+        # No key lies in the future, and nobody wants to list the days until the year 9999.
+        tomorrow = milliseconds(datetime.now(timezone.utc)) + DAY * 1000
+        self._keys = KeyWindow(self.start_ms, min(self.end_ms, tomorrow), self._margin)
         self._once: Once | None = None
 
     @property
     def boto_client(self) -> Any:
         if self._client is None:
             self._client = self.session.client('s3')
+            events = self._client.meta.events
+            events.register_first('needs-retry.s3.ListObjectsV2', retry_without(['IsTruncated']))
         return self._client
 
     def describe(self) -> str:
@@ -100,15 +105,16 @@ class S3FlowLogsReader(BaseReader):
             self._window = Window(start_ms, FAR) if self._window else None
         self._once.forget(self._keys)
 
-    def _read(self, limit: int | None) -> Iterator[Block]:
+    def _read(self, limit: int | None) -> Generator[Block, None, None]:
         # Sessions are not thread-safe: the client is made before any thread begins.
         self._client = self.boto_client
         keys = self._one_key() or self._found_keys(self._region_folders())
-        once = Once() if self._once is None else self._once
-        tasks = (partial(self._object, key) for key in keys if self._origin(key) not in once)
+        once = self._once
+        tasks = (partial(self._object, key) for key in keys if once is None or self._origin(key) not in once)
         # With a limit the first object is mostly enough.
         workers = 0 if limit else self._workers
-        for block in self._take(once.fresh(in_order(tasks, workers=workers, waiting=workers * AHEAD))):
+        pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
+        for block in self._take(pieces if once is None else once.fresh(pieces)):
             if block.time is not None:
                 # What is still to come ends after this key's time, and so begins at most a capture window before it.
                 self.complete_until = (block.time - CAPTURE_WINDOW) * 1000
@@ -169,8 +175,10 @@ class S3FlowLogsReader(BaseReader):
         ):  # fmt: skip
             if not start or getattr(start, level) is None:
                 folders = list(self._all(partial(self._below, folder) for folder in folders))
-            there = {folder: getattr(place(folder), level) for folder in folders}
-            folders = [folder for folder in folders if wanted is None or there[folder] in wanted]
+            found = {folder: getattr(place(folder), level) for folder in folders}
+            # Folders that somebody else made may have any names.
+            there = {folder: name for folder, name in found.items() if name}
+            folders = [folder for folder in there if wanted is None or there[folder] in wanted]
             if not folders:
                 self._unreadable(FlowLogsError(self._nothing(level, sorted(set(there.values())))))
                 break
@@ -253,6 +261,9 @@ class S3FlowLogsReader(BaseReader):
             response = self.boto_client.list_objects_v2(**asked)
             keys = [item['Key'] for item in response.get('Contents', ())]
             token = response.get('NextContinuationToken')
+            # A client that was handed in may be a stub.
+            if not self._handed_in and response.get('IsTruncated') is not (token is not None):
+                raise IncompleteError(f'S3 gave an unreadable list of s3://{self.bucket}/{prefix}')
             yield Page(keys, [item['Prefix'] for item in response.get('CommonPrefixes', ())], token is not None)
             if token is None:
                 return

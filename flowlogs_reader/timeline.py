@@ -68,6 +68,8 @@ class Timeline:
 
     def rows(self) -> Iterator[Interval]:
         """In the order of time. Raises FlowLogsError where the flows are too far apart."""
+        if not self._window and not self._sums:
+            return
         starts = set(self._sums)
         first, last = self._window or (min(starts, default=0), max(starts, default=-1) + 1)
         self._check(first, last, FlowLogsError)

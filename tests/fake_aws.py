@@ -217,8 +217,9 @@ class FakeAWS:
         collection of numbers, a predicate over the parameters, or None for every call; `times` ends it after so many.
         `seconds` is the length of a stall. Kinds: throttle, 500, 503, deny, expire_token and vanish answer with an
         error; expire_credentials refuses the access key from now on; drop closes the connection without an answer, cut
-        in the middle of the body, half_json ends a sound answer half way; stall answers late; repeat_token,
-        loop_tokens, empty_pages and duplicate spoil pages; change_object changes an object before it is read.
+        in the middle of the body, half_json ends a sound answer half way, nothing answers 200 without a body; stall
+        answers late; repeat_token, loop_tokens, empty_pages and duplicate spoil pages; change_object changes an object
+        before it is read.
         """
         return self._script.add(Fault(operation, kind, at, times, seconds))
 
@@ -329,6 +330,8 @@ class FakeAWS:
             reply.length = reply.size
         if call.fault in ('cut', 'half_json'):
             reply.parts = [reply.halved()]
+        if call.fault == 'nothing':
+            reply.parts = [b'']
         if call.fault == 'drop':
             reply.parts, reply.status = [], 0
         return reply

@@ -19,7 +19,7 @@ Selector = int | Collection[int] | Callable[[Params], bool] | None
 
 KINDS = frozenset({
     'throttle', '500', '503', 'cut', 'drop', 'half_json', 'stall', 'repeat_token', 'loop_tokens', 'expire_token',
-    'expire_credentials', 'empty_pages', 'duplicate', 'deny', 'change_object', 'vanish',
+    'expire_credentials', 'empty_pages', 'duplicate', 'deny', 'change_object', 'vanish', 'nothing',
 })  # fmt: skip
 
 # kind -> service -> (code, HTTP status, message). Each service has its own words for the same trouble.

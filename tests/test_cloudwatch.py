@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -16,7 +17,7 @@ from flowlogs_reader import DEFAULT_FIELDS, FlowLogsError, FlowLogsReader
 from flowlogs_reader.errors import IncompleteError
 from flowlogs_reader.fields import FIELDS
 from tests import traffic
-from tests.conftest import MINUTE, SEED_REGION, Cli
+from tests.conftest import HOUR, MINUTE, MINUTE_WINDOW, SEED_REGION, Cli
 from tests.fake_aws import ACCOUNT, REGION, FakeAWS
 from tests.traffic import to_format
 
@@ -166,6 +167,17 @@ def test_an_empty_window_asks_for_nothing(fake: FakeAWS) -> None:
 # -- the log group -----------------------------------------------------------------------------------------------------
 
 
+def test_the_region_in_an_arn_counts(seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('AWS_DEFAULT_REGION', 'eu-west-1')
+    arn = f'arn:aws:logs:{SEED_REGION}:{ACCOUNT}:log-group:VPCFlowLogGroup'
+    assert cli(arn, *MINUTE_WINDOW).stdout == MINUTE
+    assert cli(f'{arn}:*', *MINUTE_WINDOW, '--region', SEED_REGION).stdout == MINUTE
+    assert 'as its ARN says' in cli(arn, '--region', 'eu-west-1', status=2).stderr
+    assert len(list(FlowLogsReader(arn, **DAY))) == len((MINUTE + HOUR).splitlines())
+    elsewhere = arn.replace('VPCFlowLogGroup', 'other')
+    assert f'of account {ACCOUNT}: check the ARN' in cli(elsewhere, status=1).stderr
+
+
 @pytest.mark.parametrize('suffix', ['', ':*'])
 def test_an_arn_is_asked_for_as_an_identifier(flowlogs: FakeAWS, suffix: str) -> None:
     arn = f'arn:aws:logs:{REGION}:{ACCOUNT}:log-group:flowlogs'
@@ -235,6 +247,17 @@ class TestMissingGroup:
         fake.add_log_group('VPCFlowLogGroup')
         fake.add_log_group('something-else')
         assert '; there is VPCFlowLogGroup\n' in cli('VPCFlowLogsGroup', status=1).stderr
+
+    def test_a_directory_of_that_name(
+        self, fake: FakeAWS, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / 'logs').mkdir()
+        assert 'there is a directory of this name: to read it, write logs/' in cli('logs', status=1).stderr
+
+    def test_a_region_that_nobody_knows(self, seeded: FakeAWS, cli: Cli) -> None:
+        message = cli('VPCFlowLogGroup', '--region', 'nowhere-1', status=1).stderr
+        assert 'there is no log group VPCFlowLogGroup in nowhere-1' in message
 
     def test_nothing_anywhere(self, fake: FakeAWS, cli: Cli) -> None:
         message = cli('nowhere', status=1).stderr
@@ -333,6 +356,50 @@ class TestFormats:
         load(fake, in_format(numbers_first), log_format(texts_first), log_format(numbers_first))
         expected = [int(line.split()[9]) for line in LINES[:9]]
         assert [record.bytes for record in reader(fields=None)] == expected
+
+    def test_formats_of_equal_length_line_by_line(self, fake: FakeAWS) -> None:
+        one, other = ['version', 'srcaddr', 'bytes'], ['srcaddr', 'bytes', 'version']
+        lines = [to_format(line, one if at % 2 else other) for at, line in enumerate(LINES[:9])]
+        load(fake, lines, log_format(one), log_format(other))
+        mixed = reader(fields=None)
+        assert [record.bytes for record in mixed] == [int(line.split()[9]) for line in LINES[:9]]
+        assert mixed.skipped_records == 0
+
+    @pytest.mark.parametrize('trouble', ['500', 'throttle', 'drop', 'nothing'])
+    def test_a_format_that_could_not_be_asked_for_is_told(self, trouble: str, flowlogs: FakeAWS, cli: Cli) -> None:
+        flowlogs.fault('DescribeFlowLogs', trouble, at=lambda params: True)
+        result = cli('flowlogs', 'print', '1', '-s', '2016-02-01')
+        assert result.lines == [LINES[0].decode()]
+        assert 'the format of the log is not known (' in result.stderr
+        assert result.stderr.endswith('): the default one is taken\n')
+
+    def test_not_to_be_allowed_to_ask_is_normal(self, flowlogs: FakeAWS, cli: Cli) -> None:
+        flowlogs.deny('DescribeFlowLogs')
+        assert cli('flowlogs', 'print', '1', '-s', '2016-02-01').stderr == ''
+
+    def test_pages_of_descriptions(self) -> None:
+        """A client of the user's own is asked as flowlogs-reader 5.0.1 asks."""
+        client = MagicMock()
+        client.describe_flow_logs.side_effect = [
+            {'FlowLogs': [{'LogFormat': '${srcaddr} ${bytes}'}], 'NextToken': 'n'},
+            {'FlowLogs': [{'LogFormat': '${dstaddr} ${bytes} ${action}'}]},
+        ]
+        logs = MagicMock()
+        logs.get_paginator.return_value.paginate.return_value = [
+            {'events': [{'message': '10.0.0.1 5'}, {'message': '10.0.0.2 6 REJECT'}]}
+        ]
+        found = list(reader(fields=None, ec2_client=client, boto_client=logs))
+        assert [(record.srcaddr, record.dstaddr, record.bytes) for record in found] == [
+            ('10.0.0.1', None, 5), (None, '10.0.0.2', 6),
+        ]  # fmt: skip
+        assert client.describe_flow_logs.call_args.kwargs['NextToken'] == 'n'
+
+    @pytest.mark.parametrize('options', [[], ['--no-pushdown']])
+    def test_a_field_that_the_log_lacks_is_told_whether_or_not_cloudwatch_looks_for_it(
+        self, options: list[str], flowlogs: FakeAWS, cli: Cli
+    ) -> None:
+        result = cli('flowlogs', '-s', '2016-02-01', '-w', 'vpc_id=vpc-1', *options, status=1)
+        assert 'this log has no field vpc_id' in result.stderr
 
     def test_lines_that_no_format_fits_are_left_out(self, fake: FakeAWS) -> None:
         load(fake, [b'one two', *in_format(CUSTOM)], log_format(CUSTOM), log_format(traffic.FIELDS))

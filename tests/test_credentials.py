@@ -74,6 +74,45 @@ def test_no_secret_token_or_signature_is_told(
     assert TELLTALE.search(str(sent))  # so that there was something to tell
 
 
+@pytest.mark.parametrize('variable', ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_ACCESS_KEY_ID'])
+@pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
+def test_a_key_with_a_line_end_is_not_told(
+    argv: list[str], variable: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', SECRET)
+    monkeypatch.setenv('AWS_SESSION_TOKEN', TOKEN)
+    monkeypatch.setenv(variable, os.environ[variable] + '\r')
+    result = cli(*argv, '--debug', status=1)
+    assert 'the AWS credentials hold a line end or another character that no key has' in result.stderr
+    assert not TELLTALE.search(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ('variable', 'value'),
+    [('AWS_ENDPOINT_URL', 'localhost:4566'), ('AWS_MAX_ATTEMPTS', 'abc'), ('AWS_PROFILE', 'nope')],
+)
+@pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
+def test_settings_that_cannot_be_used_are_told(
+    argv: list[str], variable: str, value: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    stderr = cli(*argv, status=1).stderr
+    assert stderr.count('\n') == 1 and value in stderr
+
+
+@pytest.mark.parametrize('process', ['echo no-json', 'no-such-program'])
+@pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
+def test_a_credential_process_that_does_not_work_is_told(
+    argv: list[str], process: str, flowlogs: FakeAWS, cli: Cli, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_CONFIG_FILE'):
+        monkeypatch.delenv(name, raising=False)
+    (bare_environment / '.aws').mkdir()
+    (bare_environment / '.aws' / 'config').write_text(f'[default]\ncredential_process = {process}\n')
+    stderr = cli(*argv, status=1).stderr
+    assert stderr.count('\n') == 1 and 'the AWS settings cannot be used' in stderr
+
+
 @pytest.mark.parametrize('trouble', ['deny', 'throttle', 'expire_credentials', '500'])
 def test_no_secret_is_told_when_a_role_cannot_be_assumed(
     trouble: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch

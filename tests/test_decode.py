@@ -257,6 +257,20 @@ def test_wrapped_records(name: str) -> None:
         assert read(chunks) == ([(Layout().fields, line) for line in (LINE, NODATA, LINE)], 0)
 
 
+@pytest.mark.parametrize('junk', [b'junk ', b'2014-12-14T04:06:50.000Z '])
+def test_one_line_with_something_before_it_costs_no_other(junk: bytes) -> None:
+    found, skipped = read([junk + LINE + b'\n' + LINE + b'\n' + NODATA + b'\n'])
+    assert [line for _, line in found] == [LINE, LINE, NODATA] and not skipped
+
+
+@pytest.mark.parametrize('missing', range(1, 10))
+def test_columns_that_the_format_lacks_are_no_wrapping(missing: int) -> None:
+    """Otherwise a wrong --fields would put values under wrong names."""
+    layout = Layout(Layout().fields[:-missing])
+    blocks = list(text_blocks([LINE + b'\n'], layout))
+    assert [block.layout.check(block.data) for block in blocks] == [(b'', 1)]
+
+
 def test_wrapped_records_after_lines_that_are_none() -> None:
     events = WRAPPED['aws logs filter-log-events --output text']
     data = b'SEARCHEDLOGSTREAMS\teni-1235b8ca-all\tTrue\n\n' + events % LINE + b'garbage\n' + events % LINE

@@ -10,7 +10,6 @@ from flowlogs_reader.errors import (
     ADVICE_BY_CODE,
     DamagedError,
     FlowLogsError,
-    FormatError,
     IncompleteError,
     MissingExtraError,
     error_code,
@@ -61,7 +60,7 @@ def test_an_error_without_words_is_told_by_its_name() -> None:
 
 
 def test_children() -> None:
-    for kind in (DamagedError, FormatError, IncompleteError):
+    for kind in (DamagedError, IncompleteError):
         assert issubclass(kind, FlowLogsError)
     assert str(MissingExtraError('parquet', 'a Parquet file')) == (
         'a Parquet file needs an extra: pip install "flowlogs_reader[parquet]"'

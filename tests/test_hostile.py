@@ -521,7 +521,7 @@ def calls_in(path: Path) -> Iterator[ast.Call]:
 def test_nothing_is_evaluated_formatted_or_handed_to_a_shell(path: Path) -> None:
     for call in calls_in(path):
         name = ast.unparse(call.func)
-        assert name not in {'eval', 'exec', 'compile', '__import__', 'input', 'globals', 'locals', 'vars()'}, name
+        assert name not in {'eval', 'exec', 'compile', '__import__', 'input', 'globals', 'locals'}, name
         assert not name.startswith(
             ('os.system', 'os.popen', 'os.exec', 'os.spawn', 'subprocess.', 'pickle.', 'marshal.')
         )
