@@ -22,6 +22,8 @@ CLI_CACHE = '~/.aws/cli/cache'
 ATTEMPTS = 10
 # As many for an address where nobody has answered yet: it is the Region or the network, not a busy moment.
 FIRST_ATTEMPTS = 3
+# Requests at a time, and connections that a client keeps.
+MAX_THREADS = 50
 # Seconds apart, so many answers that are none have a reason that will not go away.
 UNREADABLE_ATTEMPTS = 5
 
@@ -83,7 +85,7 @@ class AwsSession:
         from botocore.config import Config
 
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
-        config = Config(max_pool_connections=50, user_agent_extra='flowlogs_reader')
+        config = Config(max_pool_connections=MAX_THREADS, connect_timeout=10, user_agent_extra='flowlogs_reader')
         if not self._user_set_retries:
             # One SlowDown of S3 makes the adaptive mode crawl for seconds: it suits quotas, not a busy moment.
             mode = 'standard' if service == 's3' else 'adaptive'
@@ -233,9 +235,9 @@ class _Unreachable:
         self._answered = False
 
     def __call__(self, response: object, attempts: int, caught_exception: Exception | None = None, **_: object) -> None:
-        from botocore.exceptions import EndpointConnectionError, SSLError
+        from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, SSLError
 
         self._answered = self._answered or response is not None
-        hopeless = isinstance(caught_exception, (EndpointConnectionError, SSLError))
+        hopeless = isinstance(caught_exception, (EndpointConnectionError, ConnectTimeoutError, SSLError))
         if caught_exception and hopeless and not self._answered and attempts >= FIRST_ATTEMPTS:
             raise caught_exception

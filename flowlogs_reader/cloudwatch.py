@@ -14,7 +14,7 @@ from .errors import FlowLogsError, IncompleteError, error_code, explain, is_aws_
 from .fields import DEFAULT_FIELDS
 from .layout import Block, Layout
 from .log_groups import whereabouts
-from .pages import PAGE, Held, Page, RecentIds, by_format, page_of, take_page
+from .pages import PAGE, REMEMBERED_IDS, Held, Page, RecentIds, by_format, page_of, take_page
 from .prefetch import in_order
 from .reader import BaseReader
 from .slices import Slices, slices
@@ -39,6 +39,7 @@ class FlowLogsReader(BaseReader):
     A `boto_client` is used as it is, through its paginator. `pushdown` lets conditions be handed to CloudWatch as a
     filter pattern, where that cannot change the result.
 
+    With `spilled`, some of what starts at `complete_until` has come out as well: a moment held more than memory should.
     `format_trouble` says why EC2 did not tell the format, where it was asked and did not refuse.
 
     Raises botocore's errors, IncompleteError where AWS repeats itself, and ValueError with `raise_on_error`.
@@ -69,6 +70,7 @@ class FlowLogsReader(BaseReader):
         self._asking: Thread | None = None
         self._found: list[Layout] = []
         self.format_trouble = ''
+        self.spilled = False
 
     @property
     def boto_client(self) -> Any:
@@ -135,6 +137,9 @@ class FlowLogsReader(BaseReader):
         held = Held(self.start_ms)
         for page in self._pages(limit):
             lines, ids = (page.lines, page.ids) if limit else held.through(page)
+            # Ids of a moment that is not over must not be forgotten.
+            self._seen.limit = None if held.spilled else REMEMBERED_IDS
+            self.spilled = held.spilled
             lines, ids = self._seen.fresh(lines, ids)
             if self._came is not None:
                 lines, ids = self._came.fresh(lines, ids, remember=held.since >= self._late_ms)
@@ -206,7 +211,7 @@ class FlowLogsReader(BaseReader):
             token = response.get('nextToken')
             try:
                 page = response.get(PAGE) or page_of(response['events'])
-            except (LookupError, TypeError):
+            except (LookupError, TypeError, ValueError, AttributeError):
                 raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self.log_group_name}') from None
             yield page if token else page._replace(until=end_ms)
             if token and hash(token) in tokens:
@@ -273,7 +278,11 @@ class FlowLogsReader(BaseReader):
 
     def _ec2(self) -> Any:
         if self._ec2_client is None:
-            self._ec2_client = self.session.client('ec2')
+            from botocore.config import Config
+
+            # In a subnet with an endpoint for Logs only, EC2 cannot be reached: the records need not wait for it long.
+            hasty = Config(connect_timeout=5, read_timeout=10, retries={'mode': 'standard', 'total_max_attempts': 3})
+            self._ec2_client = self.session.client('ec2', config=hasty)
         return self._ec2_client
 
     def _describe(self, found: list[Layout], client: Any) -> None:

@@ -205,6 +205,8 @@ class Command:
         in_order = isinstance(reader, FlowLogsReader)
         if until is not None and until > reader.start_ms and (in_order or not request.plan.sums):
             later = '' if in_order else ' and holds some of what starts later; drop that'
+            if isinstance(reader, FlowLogsReader) and reader.spilled:
+                later = ' and holds some of what starts then; drop that'
             told = resume_text(until)
             message += f'; the output is complete up to {told}{later}: go on from there with -s {told}'
         elif writer.written:

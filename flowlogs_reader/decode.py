@@ -24,6 +24,9 @@ _GZIP_MEMBER = 31  # zlib: the largest window, and a gzip header
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
 _HEADER = re.compile(rb'\n(?=[a-z])(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# An event holds 1 MB at most (PutLogEvents).
+MAX_OBJECT = 1 << 21
 _EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
@@ -262,17 +265,48 @@ def _is_address(column: bytes) -> bool:
 def _messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
     """The records in JSON: the messages of CloudWatch Logs events, as Firehose and ``aws logs`` write them.
 
-    Firehose puts document after document without a newline; a line for each event keeps any length of that bounded.
+    Firehose puts document after document without a newline. Raises DamagedError where the JSON breaks off.
     """
     found = False
-    for data in whole_lines(chunk.replace(b'}', b'}\n') for chunk in chunks):
-        texts = _MESSAGE.findall(data)
-        lines = [_unquoted(text) if b'\\' in text else text[1:-1] for text in texts]
+    for data in _objects(chunks):
+        lines = [_unquoted(text) if b'\\' in text else text[1:-1] for text in _MESSAGE.findall(data)]
         if lines:
             found = True
             yield Block(layout, b'\n'.join(lines) + b'\n')
     if not found:
         raise DamagedError('this is JSON without the "message" of any event')
+
+
+def _objects(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """JSON in pieces that end where an object does."""
+    waiting = b''
+    depth = 0
+    for chunk in chunks:
+        waiting += chunk
+        end = _end_of_object(waiting)
+        if end:
+            piece, waiting = waiting[:end], waiting[end:]
+            depth += _depth(piece)
+            yield piece
+        elif len(waiting) > MAX_OBJECT:
+            raise DamagedError(f'a JSON object of more than {MAX_OBJECT} bytes is no event of a log')
+    if depth + _depth(waiting) or b'"' in _STRING.sub(b'', waiting):
+        raise DamagedError('the JSON ends too early')
+
+
+def _end_of_object(data: bytes) -> int:
+    """Where the last object ends that does so outside of a string; 0 where none does."""
+    marked = _STRING.sub(b'\0', data)
+    broken_off = marked.find(b'"')
+    end = marked.rfind(b'}', 0, len(marked) if broken_off < 0 else broken_off) + 1
+    strings = _STRING.findall(data)[: marked.count(b'\0', 0, end)]
+    return end + sum(map(len, strings)) - len(strings)
+
+
+def _depth(data: bytes) -> int:
+    """How many more objects and lists begin here than end."""
+    structure = _STRING.sub(b'', data)
+    return structure.count(b'{') + structure.count(b'[') - structure.count(b'}') - structure.count(b']')
 
 
 def _unquoted(text: bytes) -> bytes:

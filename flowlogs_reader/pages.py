@@ -26,6 +26,8 @@ PIECE = 1 << 18
 # 10 MB for it.
 _DECODING = Lock()
 _MEMBER = re.compile(rb'"([A-Za-z]+)"\s*:\s*(?:"([^"]*)"|([0-9]+))')
+# Milliseconds until the year 5138.
+TIME_DIGITS = 14
 # What is taken of an event: the values of these members.
 _TAKEN = (b'timestamp', b'message', b'eventId')
 
@@ -55,19 +57,20 @@ def take_page(response_dict: dict[str, Any], customized_response_dict: dict[str,
     """Takes the events out of a FilterLogEvents response, and leaves the token for botocore to parse.
 
     A handler of botocore's before-parse event: botocore walks a response along its shapes, which takes five times as
-    long as everything else here. A body that is not understood stays as it is, for botocore to treat like any other.
+    long as everything else here. Where a body is none, no Page comes of it, and botocore has nothing to parse.
     """
     if response_dict['status_code'] != 200:
         return
     body: bytes = response_dict['body']
     headers = response_dict['headers']
-    if 'content-encoding' not in headers and int(headers.get('content-length', len(body))) != len(body):
-        return
-    with _DECODING:
-        found = scan_page(body) or load_page(body)
+    found = None
+    if 'content-encoding' in headers or headers.get('content-length', str(len(body))) == str(len(body)):
+        with _DECODING:
+            found = scan_page(body) or load_page(body)
+    token = None
     if found:
         customized_response_dict[PAGE], token = found
-        response_dict['body'] = json.dumps({'nextToken': token} if token else {}).encode()
+    response_dict['body'] = json.dumps({'nextToken': token} if token else {}).encode()
 
 
 def scan_page(body: bytes) -> tuple[Page, str | None] | None:
@@ -98,7 +101,8 @@ def scan_page(body: bytes) -> tuple[Page, str | None] | None:
         return None
     # Without its events, the response is an empty page with a token: small enough to be parsed.
     around = load_page(body[:begin] + body[body.rindex(b'}', 0, body.rindex(b'}')) + 1 :])
-    if not around or around[0].lines or len(times[0]) != len(times[-1]) or not all(map(le, times, times[1:])):
+    in_order = len(times[0]) == len(times[-1]) <= TIME_DIGITS and all(map(le, times, times[1:]))
+    if not around or around[0].lines or not in_order:
         return None
     last = times[-1]
     return Page(b''.join(lines), b''.join(ids), int(times[0]), int(last), times.count(last)), around[1]
@@ -113,6 +117,8 @@ def _shape(event: bytes) -> tuple[re.Pattern[bytes], list[bytes]] | None:
         name, text, number = member.groups()
         value = rb'[0-9]+' if text is None else rb'[^"]*'
         if name in _TAKEN:
+            if (text is None) != (name == b'timestamp'):
+                return None
             names.append(name)
             value = b'(%b)' % value
         begin, end = member.span(3 if text is None else 2)
@@ -127,25 +133,37 @@ def load_page(body: bytes) -> tuple[Page, str | None] | None:
     """The events and the token in a response; None where it is not what FilterLogEvents answers."""
     try:
         document = json.loads(body)
-        return page_of(document['events']), document.get('nextToken')
-    except (ValueError, LookupError, TypeError, AttributeError):
+        events, token = document['events'], document.get('nextToken')
+        sound = isinstance(events, list) and (token is None or isinstance(token, str))
+        return (page_of(events), token) if sound else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def page_of(events: Sequence[dict[str, Any]]) -> Page:
-    """Events as boto3 gives them. A line end inside a message must not make two records of it."""
+    """Events as boto3 gives them. A line end inside a message must not make two records of it.
+
+    Those that are in no order of time, as AWS never has them, are brought into it. Raises LookupError, TypeError,
+    AttributeError or ValueError where they are no events.
+    """
     times = [event.get('timestamp', 0) for event in events]
-    last = max(times, default=None)
+    if not all(isinstance(time, int) and 0 <= time < 10**TIME_DIGITS for time in times):
+        raise ValueError('the timestamp of an event is no time')
+    in_order = all(map(le, times, times[1:]))
+    if not in_order:
+        events = sorted(events, key=lambda event: event.get('timestamp', 0))
+        times.sort()
+    last = times[-1] if times else None
     messages = [event['message'] for event in events]
     if '\n' in ''.join(messages):
         messages = [message.replace('\n', ' ') for message in messages]
     return Page(
         '\n'.join([*messages, '']).encode('utf-8', 'replace'),
         '\n'.join([*(event.get('eventId', '') for event in events), '']).encode('utf-8', 'replace'),
-        min(times, default=None),
+        times[0] if times else None,
         last,
-        len(times) - times.index(last) if last is not None else 0,
-        all(earlier <= later for earlier, later in zip(times, times[1:])),
+        times.count(last) if times else 0,
+        in_order,
     )
 
 
@@ -153,8 +171,11 @@ class Held:
     """Events that share the last moment of a page, until a later page shows that there are no more of them.
 
     AWS orders events by time, then by arrival. Were they let out at once, a read that fails here could not be resumed
-    without a gap or a repetition. What came out is complete up to `since`, in milliseconds.
+    without a gap or a repetition. What came out is complete up to `since`, in milliseconds; where they `spilled`, it
+    holds some events of that moment as well.
     """
+
+    spilled = False
 
     def __init__(self, since: int) -> None:
         self._lines = self._ids = b''
@@ -164,15 +185,19 @@ class Held:
         """The lines that may go out, and their ids."""
         if page.until is not None:
             ready = self._lines + page.lines, self._ids + page.ids
-            self._lines, self._ids, self.since = b'', b'', page.until
+            self._lines, self._ids, self.since, self.spilled = b'', b'', page.until, False
             return ready
         if page.last is None:
             return b'', b''
+        if page.last < self.since:
+            # Events that come again: they are recognised by their ids.
+            return page.lines, page.ids
         (lines, last_lines), (ids, last_ids) = (_cut(texts, page.last_count) for texts in (page.lines, page.ids))
-        if not lines and self.since == page.last and len(self._lines) <= MAX_HELD:
+        if self.since == page.last and len(self._lines) <= MAX_HELD:
             self._lines += last_lines
             self._ids += last_ids
-            return b'', b''
+            return lines, ids
+        self.spilled = self.since == page.last
         ready = self._lines + lines, self._ids + ids
         self._lines, self._ids, self.since = last_lines, last_ids, page.last
         return ready
@@ -205,7 +230,8 @@ class RecentIds:
     """
 
     def __init__(self, limit: int | None = REMEMBERED_IDS) -> None:
-        self._limit = limit
+        # None keeps all, until the next time that there is one.
+        self.limit = limit
         self._highest = b''
         self._young, self._old = _Generation(), _Generation()
 
@@ -225,7 +251,7 @@ class RecentIds:
             each = ids.split(b'\n')[:-1]
         if remember:
             self._young.add(each)
-        if self._limit is not None and self._young.size > self._limit:
+        if self.limit is not None and self._young.size > self.limit:
             self.forget()
         return lines, ids
 

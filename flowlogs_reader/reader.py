@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any, TypeVar
 
-from .aws import AwsSession
+from .aws import MAX_THREADS, AwsSession
 from .contents import Piece
 from .errors import FlowLogsError
 from .fields import DEFAULT_FIELDS
@@ -77,7 +77,7 @@ class BaseReader(Iterator[FlowRecord]):
         self.start_ms, self.end_ms = milliseconds(self.start_time), milliseconds(self.end_time)
         if self.start_ms > self.end_ms:
             raise ValueError(f'the window ends at {self.end_time}, before it begins at {self.start_time}')
-        self.thread_count = thread_count or 0
+        self.thread_count = min(thread_count or 0, MAX_THREADS)
         self.layout = Layout(fields) if fields else None
         known = self.layout.fields if self.layout else ()
         self.where = where if isinstance(where, Filter) else Filter.parse(where, known)

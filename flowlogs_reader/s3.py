@@ -149,6 +149,9 @@ class S3FlowLogsReader(BaseReader):
                 if error_code(error) in OBJECT_ERRORS or error_code(error).startswith('KMS'):
                     raise DamagedError(explain(error)) from None
                 raise
+            etag = response.get('ETag')
+            if at and not response.get('ContentRange', '').startswith(f'bytes {at}-'):
+                raise DamagedError(f'after {at} bytes: the rest was asked for, and something else came')
             try:
                 # Not `with response['Body']`: that gives the bare stream, which takes a broken connection for the end.
                 with closing(response['Body']) as body:
@@ -162,7 +165,8 @@ class S3FlowLogsReader(BaseReader):
                 breaks += 1
                 if breaks == MAX_BREAKS:
                     raise DamagedError(f'after {at} bytes: {explain(error)}') from None
-            asked.update({'Range': f'bytes={at}-', 'IfMatch': response['ETag']} if at else {})
+            if at:
+                asked.update({'Range': f'bytes={at}-', **({'IfMatch': etag} if etag else {})})
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -234,7 +238,7 @@ class S3FlowLogsReader(BaseReader):
             found += page.keys
             if page.more and any('/' in name[len(folder) :] for name in page.keys):
                 return self._keys_by_hour(folder)
-        return list(self._timed(found))
+        return list(self._timed(dict.fromkeys(found)))
 
     def _keys_by_hour(self, folder: str) -> list[Key]:
         """The same for a day that fills more than a page, where hours have folders of their own."""

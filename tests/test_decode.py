@@ -7,6 +7,7 @@ import json
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
@@ -284,6 +285,29 @@ def test_documents_of_a_subscription() -> None:
     for size in (1 << 12, 1 << 16, 1 << 20):
         found, skipped = read(in_pieces(document * 3, size))
         assert [line for _, line in found] == [LINE] * 6000 and not skipped
+
+
+@pytest.mark.parametrize('size', [1, 7, 1 << 16])
+def test_json_that_breaks_off_is_told(size: int) -> None:
+    for whole in (
+        json.dumps({'events': [EVENT] * 3}).encode(),
+        json.dumps({'events': [EVENT] * 3, 'braces': '}}]'}, indent=2).encode(),
+        b''.join(json.dumps(EVENT).encode() for _ in range(3)),
+    ):
+        found, skipped = read(in_pieces(whole, size))
+        assert [line for _, line in found] == [LINE] * 3 and not skipped
+        for end in range(len(whole) - 1, len(whole) - 200, -1):
+            blocks = text_blocks(in_pieces(whole[:end], size))
+            documents = whole.startswith(b'{"id"') and end == len(whole) - len(json.dumps(EVENT))
+            with nullcontext() if documents else pytest.raises(DamagedError):
+                list(blocks)
+
+
+@pytest.mark.parametrize('size', [1, 7, 1 << 16])
+def test_braces_and_quotes_in_a_message_are_text(size: int) -> None:
+    odd = {'message': 'a } { "quoted" ] \\ b', 'timestamp': 1}
+    found, skipped = read(in_pieces(json.dumps({'events': [EVENT, odd, EVENT]}).encode(), size))
+    assert [line for _, line in found] == [LINE, LINE] and skipped == 1
 
 
 def test_escapes_in_a_message() -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests import traffic
 from tests.conftest import Cli, Result
 from tests.fake_aws import FakeAWS, s3_objects
+from tests.fake_wire import Call, Reply
 
 LINES = list(traffic.lines(480, per_second=20))  # 24 seconds
 TEXTS = [line.decode() for line in LINES]
@@ -237,3 +238,80 @@ def test_what_was_read_before_an_error_is_summed_up(action: str, flowlogs: FakeA
     assert result.stdout
     if action != 'timeline':  # which has a row for every minute asked for
         assert result.stdout == beginning.stdout
+
+
+# -- a server that is none of AWS's ------------------------------------------------------------------------------------
+
+EVENT = {'timestamp': 1454324362000, 'message': 'x', 'eventId': '1'}
+ANSWERS = {
+    'not an object': [b'null', b'[]', b'5', b'"x"', b'<html>', b'\xff\xfe', b'', b'[' * 100_000],
+    'not events': [b'{"events":%b}' % value for value in (b'5', b'"x"', b'{}', b'[1]', b'[null]', b'null')],
+    'no message': [b'{"events":[{"timestamp":5,"eventId":"1"}]}', b'{"events":[{"message":null,"timestamp":5}]}'],
+    'no time': [
+        b'{"events":[{"message":"x","eventId":"1","timestamp":%b}]}' % time
+        for time in (b'"5"', b'[5]', b'-5', b'9' * 30, b'9' * 5000, b'null')
+    ],
+    'no token': [b'{"events":[],"nextToken":%b}' % token for token in (b'5', b'["a"]', b'{}')],
+}
+
+
+@pytest.mark.parametrize('kind', ANSWERS)
+def test_an_answer_that_is_none(kind: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('flowlogs_reader.aws.UNREADABLE_ATTEMPTS', 1)
+    for body in ANSWERS[kind]:
+        monkeypatch.setattr(fake.logs, 'handle', lambda call, body=body: Reply([body]))
+        result = cli('flowlogs', '-s', START, status=1)
+        assert 'CloudWatch Logs gave an unreadable page of flowlogs' in result.stderr, body
+        assert result.stdout == b''
+
+
+@pytest.mark.parametrize('headers', [{'Content-Encoding': 'gzip'}, {'X-Amzn-Trace': 'x'}])
+@pytest.mark.parametrize('operation', ['DescribeFlowLogs', 'ListObjectsV2'])
+def test_a_page_of_a_proxy_is_told(
+    operation: str, headers: dict[str, str], flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, argv = {'DescribeFlowLogs': ('ec2', '--list'), 'ListObjectsV2': ('s3', 's3://flowlogs')}[operation]
+    monkeypatch.setattr('flowlogs_reader.aws.UNREADABLE_ATTEMPTS', 1)
+    monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
+    page = b'<html><body>Please sign in</body></html>'
+    monkeypatch.setattr(getattr(flowlogs, service), 'handle', lambda call: Reply([page], headers=headers))
+    result = cli(argv, *(() if argv == '--list' else ('-s', START)), status=1)
+    assert result.stderr.count('\n') == 1
+
+
+def test_a_server_that_begins_anew_when_asked_to_go_on(flowlogs: FakeAWS, cli: Cli) -> None:
+    """S3-compatible stores may not know Range."""
+    flowlogs.fault('GetObject', 'cut', ONE_KEY, times=1)
+    handle = flowlogs.s3.handle
+
+    def whole(call: Call) -> Reply:
+        call.params.pop('Range', None)
+        reply = handle(call)
+        reply.headers.pop('ETag', None)
+        return reply
+
+    flowlogs.s3.handle = whole  # type: ignore[method-assign]
+    result = runner(cli, 's3://flowlogs', 1)('-s', START, status=1)
+    assert 'the rest was asked for, and something else came' in result.stderr
+    assert Counter(result.lines) <= Counter(IN_KEY_ORDER)
+
+
+@pytest.mark.parametrize('trouble', ['deny', 'expire_token'])
+def test_a_moment_of_more_events_than_memory_should_hold(
+    trouble: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('flowlogs_reader.pages.MAX_HELD', 1000)
+    monkeypatch.setattr('flowlogs_reader.pages.REMEMBERED_IDS', 10)
+    monkeypatch.setattr('flowlogs_reader.cloudwatch.REMEMBERED_IDS', 10)
+    lines = list(traffic.lines(300))
+    fake.add_log_group('flowlogs', lines=lines, timestamp=lambda line: 1454324362000)
+    fake.logs.page_events = 20
+    text = b''.join(line + b'\n' for line in lines)
+    window = ('-s', '2016-02-01', '-e', '2016-02-02', '--thread-count', '1', '--fields', ' '.join(traffic.FIELDS))
+    fake.fault('FilterLogEvents', trouble, at=12, times=1)
+    if trouble == 'expire_token':
+        assert cli('flowlogs', *window).stdout == text
+        return
+    result = cli('flowlogs', *window, status=1)
+    assert text.startswith(result.stdout) and result.stdout
+    assert 'complete up to 2016-02-01T10:59:22Z and holds some of what starts then; drop that' in result.stderr

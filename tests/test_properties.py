@@ -20,7 +20,7 @@ from flowlogs_reader.conditions import parse_condition
 from flowlogs_reader.fields import FIELDS, KNOWN, Kind
 from flowlogs_reader.filters import Filter
 from flowlogs_reader.layout import Layout
-from flowlogs_reader.pages import RecentIds, load_page, scan_page
+from flowlogs_reader.pages import Held, RecentIds, load_page, page_of, scan_page
 from tests import traffic
 from tests.conftest import NOW
 
@@ -468,6 +468,28 @@ def test_events_are_forgotten_a_generation_at_a_time() -> None:
         assert len(recent) <= 6
     assert recent.fresh(b'27\n', b'27\n') == (b'', b'')
     assert recent.fresh(b'02\n', b'02\n') == (b'02\n', b'02\n')
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=30).map(sorted),
+    st.lists(st.tuples(st.integers(0, 5), st.lists(st.integers(0, 40), max_size=3)), max_size=12),
+    st.integers(0, 12),
+)
+def test_what_is_out_is_complete_up_to_a_moment_whatever_comes_again(
+    times: list[int], cuts: list[tuple[int, list[int]]], read: int
+) -> None:
+    """Pages of any sizes, with events of earlier pages among them; the reading ends after some of them."""
+    events = [{'timestamp': time, 'message': str(at), 'eventId': f'{at:03}'} for at, time in enumerate(times)]
+    pages, begin = [], 0
+    for size, again in cuts:
+        repeated = [events[at] for at in again if at < min(begin, len(events))]
+        pages.append(page_of(sorted([*repeated, *events[begin : begin + size]], key=lambda event: event['timestamp'])))
+        begin += size
+    pages.append(page_of(events[begin:])._replace(until=100))
+    held, recent = Held(0), RecentIds()
+    out = b''.join(recent.fresh(*held.through(page))[0] for page in pages[:read])
+    rest = [event['message'] for event in events if event['timestamp'] >= held.since]
+    assert out.decode().split() + rest == [event['message'] for event in events]
 
 
 def test_the_properties_are_not_empty() -> None:
