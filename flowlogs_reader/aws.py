@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -188,7 +189,14 @@ class AwsSession:
     def _new_session(self) -> Session:
         from botocore.session import Session
 
-        return Session(profile=self._profile_name)
+        default = None if self._profile_name else _default_session()
+        if default is None:
+            return Session(profile=self._profile_name)
+        # A session of our own, for what is changed in it, with what the user has set up for all of boto3.
+        session = Session(profile=default.profile)
+        session._credentials = default.get_credentials()
+        session.set_config_variable('region', default.get_config_variable('region'))
+        return session
 
     @property
     def _user_set_retries(self) -> bool:
@@ -196,6 +204,13 @@ class AwsSession:
             return True
         scoped = self._base.get_scoped_config()
         return 'max_attempts' in scoped or 'retry_mode' in scoped
+
+
+def _default_session() -> Any:
+    """The botocore session below boto3.setup_default_session(), if that was called; boto3 is not imported for it."""
+    boto3 = sys.modules.get('boto3')
+    default = getattr(boto3, 'DEFAULT_SESSION', None)
+    return getattr(default, '_session', None)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+import boto3
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
 
@@ -49,6 +50,7 @@ def service_models_loaded_once() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No AWS settings, no proxies, a home directory without configuration files (returned), and no metadata service."""
+    monkeypatch.setattr(boto3, 'DEFAULT_SESSION', None)
     for name in list(os.environ):
         if name.startswith('AWS_') or name.lower().endswith('_proxy'):
             monkeypatch.delenv(name)

@@ -448,3 +448,52 @@ def test_unbuffered_python_writes_the_same(tmp_path: Path) -> None:
         [*PROGRAM, str(path)], cwd=ROOT, env={**os.environ, 'PYTHONUNBUFFERED': '1'}, stdout=subprocess.PIPE
     )
     assert (done.returncode, done.stdout) == (0, path.read_bytes())
+
+
+# -- what a location is ------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_may_be_meant_for_a_log_group_is_told(
+    seeded: FakeAWS, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'VPCFlowLogGroup').write_bytes(MINUTE)
+    (tmp_path / 'flows.log').write_bytes(MINUTE)
+    result = cli('VPCFlowLogGroup')
+    assert (result.stdout, result.stderr) == (
+        MINUTE,
+        'flowlogs_reader: VPCFlowLogGroup is a file here; --location-type cwl reads the log group of that name\n',
+    )
+    assert cli('VPCFlowLogGroup', '--location-type', 'cwl', '--region', SEED_REGION, *MINUTE_WINDOW).stdout == MINUTE
+    assert all(
+        cli(*argv).stderr == '' for argv in (['./VPCFlowLogGroup'], ['flows.log'], ['VPCFlowLogGroup', '--quiet'])
+    )
+
+
+def test_a_file_that_is_the_output_is_refused(tmp_path: Path) -> None:
+    """The shell makes it before the command begins."""
+    path = tmp_path / 'VPCFlowLogGroup'
+    with path.open('wb') as output:
+        done = subprocess.run([*PROGRAM, str(path)], cwd=ROOT, stdout=output, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b'VPCFlowLogGroup is where the output goes: --location-type cwl reads the log group' in done.stderr
+
+
+@pytest.mark.parametrize('location', ['./gone.log', '../gone', './gone/'])
+def test_a_path_is_no_log_group(location: str, cli: Cli) -> None:
+    assert cli(location, status=1).stderr == f'flowlogs_reader: {location}: No such file or directory\n'
+
+
+@pytest.mark.parametrize('location', ['', ' '])
+def test_an_empty_location_is_a_usage_error(location: str, cli: Cli) -> None:
+    assert 'LOCATION is empty' in cli(location, status=2).stderr
+
+
+def test_an_empty_result_names_the_window(cli: Cli) -> None:
+    stderr = cli(str(DATA / 'seed-hour.log'), '-s', '2016-02-01', '--for', '1h').stderr
+    assert 'seed-hour.log from 2016-02-01T00:00:00Z to 2016-02-01T01:00:00Z was read completely' in stderr
+
+
+def test_lines_that_meet_no_condition_are_no_wrong_format(cli: Cli) -> None:
+    result = cli('-', '-w', 'dstport=1', stdin=MINUTE + b'no record\n')
+    assert '1 line was left out' in result.stderr and 'has the format' not in result.stderr

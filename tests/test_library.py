@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -235,3 +237,69 @@ def test_what_cannot_be_read_is_kept_and_does_not_end_the_iteration(tmp_path: Pa
     assert 'b.log.gz' in str(told[0])
     with pytest.raises(FlowLogsError, match=r'b\.log\.gz'):
         list(FileFlowLogsReader(tmp_path, raise_on_error=True))
+
+
+# -- what scripts for flowlogs-reader 5.0.1 may do ---------------------------------------------------------------------
+
+
+def test_a_subclass_of_flow_record_makes_its_own() -> None:
+    class Mine(FlowRecord):
+        @property
+        def megabytes(self) -> float:
+            return self.bytes / 1e6
+
+    event = {'message': '10.0.0.1 5000000'}
+    record = Mine.from_cwl_event(event, ['srcaddr', 'bytes'])
+    assert isinstance(record, Mine)
+    assert (record.megabytes, record.srcaddr, record.dstaddr) == (5.0, '10.0.0.1', None)
+    again = type(record).from_cwl_event({'message': '7 10.0.0.2'}, ['bytes', 'dstaddr'])
+    assert isinstance(again, Mine)
+    assert (again.bytes, again.srcaddr, again.dstaddr) == (7, None, '10.0.0.2')
+    assert Mine({'bytes': 5}).megabytes == 5e-6
+    assert record == FlowRecord.from_cwl_event(event, ['srcaddr', 'bytes'])
+
+
+def test_what_has_the_attributes_of_a_record_can_be_summed() -> None:
+    class Flow(NamedTuple):
+        srcaddr: str
+        packets: int
+        bytes: int
+        start: datetime = datetime(2016, 2, 1)
+        end: datetime = datetime(2016, 2, 1)
+
+    rows = list(aggregated_records([Flow('a', 1, 2), Flow('b', 1, 1), Flow('a', 3, 4)], ['srcaddr']))  # type: ignore[list-item]
+    assert [(row['srcaddr'], row['packets'], row['bytes']) for row in rows] == [('a', 4, 6), ('b', 1, 1)]
+    assert rows[0]['start'] == datetime(2016, 2, 1)
+
+
+def test_a_session_that_was_set_up_for_all_of_boto3_counts(
+    seeded: FakeAWS, monkeypatch: pytest.MonkeyPatch, bare_environment: Path
+) -> None:
+    import boto3
+
+    for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_DEFAULT_REGION'):
+        monkeypatch.delenv(name, raising=False)
+    boto3.setup_default_session(aws_access_key_id='AKIASETUP', aws_secret_access_key='s', region_name=SEED_REGION)
+    whole_day = {'start_time': datetime(2016, 2, 1), 'end_time': datetime(2016, 2, 2)}
+    assert len(list(FlowLogsReader('VPCFlowLogGroup', **whole_day))) == 18
+    assert {(call.access_key, call.region) for call in seeded.calls()} == {('AKIASETUP', SEED_REGION)}
+
+
+def test_fields_may_be_one_text() -> None:
+    reader = FileFlowLogsReader(BytesIO(b'10.0.0.1 5\n'), fields='srcaddr bytes')
+    assert reader.fields == ('srcaddr', 'bytes')
+    assert [record.bytes for record in reader] == [5]
+    assert FlowLogsReader('g', fields=None).fields is None
+
+
+def test_a_reader_is_closed_by_with(seeded: FakeAWS) -> None:
+    with FlowLogsReader('VPCFlowLogGroup', region_name=SEED_REGION, start_time=datetime(2016, 2, 1)) as reader:
+        assert next(reader)
+    with pytest.raises(ValueError, match='this reader is closed'):
+        list(reader.blocks())
+
+
+def test_the_public_names_are_listed() -> None:
+    import flowlogs_reader
+
+    assert {'FlowLogsReader', 'FlowRecord', 'aggregated_records', '__version__'} <= set(dir(flowlogs_reader))
