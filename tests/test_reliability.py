@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-MODULES = ('faults', 'resume', 'signals', 'hostile', 'credentials')
+MODULES = ('faults', 'resume', 'signals', 'hostile', 'credentials', 'cloudwatch', 'decode', 'properties', 'cli')
 
 
 def rows() -> list[str]:
