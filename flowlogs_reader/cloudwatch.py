@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from threading import Thread
@@ -11,10 +10,11 @@ from typing import Any
 
 from .aws import retry_without
 from .errors import FlowLogsError, IncompleteError, error_code, explain, is_aws_error, is_denied, member
+from .events import REMEMBERED_IDS, Held, RecentIds, by_format
 from .fields import DEFAULT_FIELDS
 from .layout import Block, Layout
-from .log_groups import whereabouts
-from .pages import PAGE, REMEMBERED_IDS, Held, Page, RecentIds, by_format, page_of, take_page
+from .log_groups import parse_arn, whereabouts
+from .pages import PAGE, Page, page_of, take_page
 from .prefetch import in_order
 from .reader import BaseReader
 from .slices import Slices, slices
@@ -25,7 +25,6 @@ OPERATION = 'filter_log_events'
 PAGE_EVENTS = 10_000
 # FilterLogEvents takes this many stream names.
 MAX_STREAMS = 100
-_ARN = re.compile(r'arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>[0-9]*):log-group:(?P<name>.+?)(?::\*)?')
 
 
 class FlowLogsReader(BaseReader):
@@ -55,7 +54,8 @@ class FlowLogsReader(BaseReader):
         pushdown: bool = True,
         **options: Any,
     ) -> None:
-        region_name = options.pop('region_name', None) or region_of(log_group_name)
+        self._arn = parse_arn(log_group_name)
+        region_name = options.pop('region_name', None) or (self._arn and self._arn.region)
         super().__init__(thread_count=thread_count, fields=fields, region_name=region_name, **options)
         self.log_group_name = log_group_name
         self.paginator_kwargs: dict[str, Any] = {} if filter_pattern is None else {'filterPattern': filter_pattern}
@@ -100,9 +100,8 @@ class FlowLogsReader(BaseReader):
         region, source = self.session.region_and_source
         name = self._name()
         message = f'there is no log group {name} in {region} ({source})'
-        arn = _ARN.fullmatch(self.log_group_name)
-        if arn:
-            return f'{message} of account {arn["account"]}: check the ARN, and whether that account shares it'
+        if self._arn:
+            return f'{message} of account {self._arn.account}: check the ARN, and whether that account shares it'
         regions, similar = whereabouts(self.session, name)
         if os.path.isdir(name):
             return f'{message}; there is a directory of this name: to read it, write {name}/'
@@ -234,8 +233,7 @@ class FlowLogsReader(BaseReader):
         return {'logGroupName': self.log_group_name}
 
     def _name(self) -> str:
-        arn = _ARN.fullmatch(self.log_group_name)
-        return arn['name'] if arn else self.log_group_name
+        return self._arn.name if self._arn else self.log_group_name
 
     def _streams(self) -> dict[str, list[str]]:
         """The log streams to read when a condition names interfaces: one stream holds all records of an interface
@@ -307,9 +305,3 @@ class FlowLogsReader(BaseReader):
                 found.append(Layout.from_format(log_format))
             except ValueError:
                 continue
-
-
-def region_of(log_group: str) -> str | None:
-    """The Region in the ARN of a log group; None for a name."""
-    arn = _ARN.fullmatch(log_group)
-    return arn['region'] if arn else None

@@ -11,12 +11,13 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from .aws import AwsSession
-from .cloudwatch import FlowLogsReader, region_of
+from .cloudwatch import FlowLogsReader
 from .errors import FlowLogsError, OutputError, error_code, explain, is_aws_error
 from .files import FileFlowLogsReader
 from .flow_logs import FlowLog, Search
 from .follow import Clock, follow
 from .keys import SUFFIXES
+from .log_groups import parse_arn
 from .memory import keep_flat
 from .messages import printable, tell, write
 from .options import Parser, Status, check_list, check_options, source_of
@@ -83,10 +84,10 @@ class Command:
                 session=self._session(options),
                 **settings,
             )
-        region = region_of(options.location)
-        if region and options.region not in (None, region):
-            raise ValueError(f'the log group is in {region}, as its ARN says: leave --region {options.region} out')
-        options.region = region or options.region
+        arn = parse_arn(options.location)
+        if arn and options.region not in (None, arn.region):
+            raise ValueError(f'the log group is in {arn.region}, as its ARN says: leave --region {options.region} out')
+        options.region = arn.region if arn else options.region
         return request, FlowLogsReader(
             options.location,
             filter_pattern=options.filter_pattern,
@@ -219,7 +220,7 @@ class Command:
             self._note(f'{count} {"line was" if count == 1 else "lines were"} left out: not records of this log format')
             if not writer.written and reader.mismatch:
                 self._complain(FlowLogsError(reader.mismatch))
-        elif lacking := request.lacking_note(reader.layouts):
+        elif lacking := request.lacking_note(reader.layouts, shown=reader.matched):
             if reader.matched:
                 self._note(lacking)
             else:

@@ -1,16 +1,36 @@
-"""Where a log group is, when it is not where it was looked for."""
+"""What a log group is called, and where it is, when it is not where it was looked for."""
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from .aws import AwsSession
 
 SECONDS = 3.0
+_ARN = re.compile(r'arn:[a-z-]+:logs:([a-z0-9-]+):([0-9]*):log-group:(.+?)(?::\*)?')
+
+
+class Arn(NamedTuple):
+    """The ARN of a log group."""
+
+    region: str
+    account: str
+    name: str
+
+
+def parse_arn(text: str) -> Arn | None:
+    """None where the text is no ARN of a log group, but the name of one.
+
+    >>> parse_arn('arn:aws:logs:eu-west-1:123456789012:log-group:flows:*')
+    Arn(region='eu-west-1', account='123456789012', name='flows')
+    """
+    found = _ARN.fullmatch(text)
+    return Arn(*found.groups()) if found else None
 
 
 def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:

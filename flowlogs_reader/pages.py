@@ -1,24 +1,16 @@
-"""The pages of FilterLogEvents: out of a response, each event once, and never past a point that may be incomplete."""
+"""The pages of FilterLogEvents, out of the bytes of a response."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
-from itertools import groupby
-from operator import le, lt
+from collections.abc import Iterable, Sequence
+from operator import le
 from threading import Lock
 from typing import Any, NamedTuple
 
-from .layout import Block, Layout
-
 # Where take_page leaves the Page in a response.
 PAGE = 'flowlogs_reader.page'
-# Event ids that are remembered, in two generations, to recognise an event that comes again.
-REMEMBERED_IDS = 10_000
-# Bytes of events with one and the same timestamp that are held back until a later one shows that they are all there.
-MAX_HELD = 8_000_000
 # Events are taken out of so many bytes at a time: what is made of them stays in the processor's cache, and is gone
 # before Python's garbage collector takes it for lasting. All at once they take a tenth longer.
 PIECE = 1 << 18
@@ -49,7 +41,7 @@ class Page(NamedTuple):
 
     def before_last(self) -> Page:
         """The page without the events of its last moment, of which the next page may hold more."""
-        lines, ids = (_cut(texts, self.last_count)[0] for texts in (self.lines, self.ids))
+        lines, ids = (cut(texts, self.last_count)[0] for texts in (self.lines, self.ids))
         return self._replace(lines=lines, ids=ids, last_count=0)
 
 
@@ -94,8 +86,8 @@ def scan_page(body: bytes) -> tuple[Page, str | None] | None:
         found = pattern.findall(body, at, piece_end)
         columns = dict(zip(names, zip(*found)))
         times += columns.get(b'timestamp', ())
-        lines.append(_lines(columns.get(b'message', ())))
-        ids.append(_lines(columns.get(b'eventId', ())))
+        lines.append(joined(columns.get(b'message', ())))
+        ids.append(joined(columns.get(b'eventId', ())))
         at = piece_end
     if not times or body.count(b'}') != len(times) + 1:
         return None
@@ -167,139 +159,12 @@ def page_of(events: Sequence[dict[str, Any]]) -> Page:
     )
 
 
-class Held:
-    """Events that share the last moment of a page, until a later page shows that there are no more of them.
-
-    AWS orders events by time, then by arrival. Were they let out at once, a read that fails here could not be resumed
-    without a gap or a repetition. What came out is complete up to `since`, in milliseconds; where they `spilled`, it
-    holds some events of that moment as well.
-    """
-
-    spilled = False
-
-    def __init__(self, since: int) -> None:
-        self._lines = self._ids = b''
-        self.since = since
-
-    def through(self, page: Page) -> tuple[bytes, bytes]:
-        """The lines that may go out, and their ids."""
-        if page.until is not None:
-            ready = self._lines + page.lines, self._ids + page.ids
-            self._lines, self._ids, self.since, self.spilled = b'', b'', page.until, False
-            return ready
-        if page.last is None:
-            return b'', b''
-        if page.last < self.since:
-            # Events that come again: they are recognised by their ids.
-            return page.lines, page.ids
-        (lines, last_lines), (ids, last_ids) = (_cut(texts, page.last_count) for texts in (page.lines, page.ids))
-        if self.since == page.last and len(self._lines) <= MAX_HELD:
-            self._lines += last_lines
-            self._ids += last_ids
-            return lines, ids
-        self.spilled = self.since == page.last
-        ready = self._lines + lines, self._ids + ids
-        self._lines, self._ids, self.since = last_lines, last_ids, page.last
-        return ready
-
-
-class _Generation:
-    """Ids that are remembered and forgotten together. They become a set when one is looked up."""
-
-    def __init__(self) -> None:
-        self._added: list[list[bytes]] = []
-        self._ids: set[bytes] = set()
-        self.size = 0
-
-    def add(self, ids: list[bytes]) -> None:
-        self._added.append(ids)
-        self.size += len(ids)
-
-    @property
-    def ids(self) -> set[bytes]:
-        self._ids.update(*self._added)
-        self._added.clear()
-        return self._ids
-
-
-class RecentIds:
-    """Recognises events that come a second time within the last `limit` or more; without one, until :meth:`forget`.
-
-    Ids of CloudWatch Logs rise with time, as far as anybody has seen. As long as they do, each is greater than all
-    before it, and none needs to be looked up.
-    """
-
-    def __init__(self, limit: int | None = REMEMBERED_IDS) -> None:
-        # None keeps all, until the next time that there is one.
-        self.limit = limit
-        self._highest = b''
-        self._young, self._old = _Generation(), _Generation()
-
-    def __len__(self) -> int:
-        return self._young.size + self._old.size
-
-    def fresh(self, lines: bytes, ids: bytes, remember: bool = True) -> tuple[bytes, bytes]:
-        """The events that have not come before. Those without an id are each an event of its own."""
-        each = ids.split(b'\n')[:-1]
-        if not each or b'' in each:
-            return lines, ids
-        if self._highest < each[0] and all(map(lt, each, each[1:])):
-            self._highest = each[-1]
-        else:
-            self._highest = max(self._highest, *each)
-            lines, ids = self._unseen(lines, each)
-            each = ids.split(b'\n')[:-1]
-        if remember:
-            self._young.add(each)
-        if self.limit is not None and self._young.size > self.limit:
-            self.forget()
-        return lines, ids
-
-    def forget(self) -> None:
-        """Forgets the older of two generations of ids."""
-        self._old, self._young = self._young, _Generation()
-
-    def _unseen(self, lines: bytes, each: list[bytes]) -> tuple[bytes, bytes]:
-        young, old = self._young.ids, self._old.ids
-        first: dict[bytes, bytes] = {}
-        for event_id, line in zip(each, lines.split(b'\n')):
-            if event_id not in young and event_id not in old:
-                first.setdefault(event_id, line)
-        return _lines(first.values()), _lines(first)
-
-
-def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[Block]:
-    """Lines as Blocks, each with the Layout that has as many columns as its lines.
-
-    Flow logs of several formats may share a log group, and even a log stream (vpc/latest/userguide/flow-logs-cwl).
-    """
-    if len(layouts) == 1 or not lines:
-        yield Block(layouts[0], lines, origin)
-        return
-    by_width: dict[int, list[Layout]] = {}
-    for layout in layouts:
-        by_width.setdefault(len(layout.fields), []).append(layout)
-    for width, run in groupby(lines.split(b'\n')[:-1], key=lambda line: len(line.split())):
-        data = _lines(list(run))
-        candidates = by_width.get(width, [layouts[0]])
-        fits = next((layout for layout in candidates if not layout.check(data)[1]), None)
-        if fits or len(candidates) == 1:
-            yield Block(fits or candidates[0], data, origin)
-            continue
-        for layout, some in groupby(data.split(b'\n')[:-1], key=partial(_fitting, candidates)):
-            yield Block(layout, _lines(list(some)), origin)
-
-
-def _fitting(layouts: Sequence[Layout], line: bytes) -> Layout:
-    """The first of the Layouts that a line is a record of, or else the first one."""
-    return next((layout for layout in layouts if layout.repair(line) is not None), layouts[0])
-
-
-def _lines(texts: Iterable[bytes]) -> bytes:
+def joined(texts: Iterable[bytes]) -> bytes:
+    """A line for each text."""
     return b'\n'.join([*texts, b''])
 
 
-def _cut(lines: bytes, count: int) -> tuple[bytes, bytes]:
+def cut(lines: bytes, count: int) -> tuple[bytes, bytes]:
     """The lines before the last `count`, and these."""
     parts = lines[:-1].rsplit(b'\n', count)
     begin = len(parts[0]) + 1 if len(parts) > count else 0

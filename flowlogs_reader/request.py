@@ -46,10 +46,17 @@ class Request(NamedTuple):
         names = [*self.where.missing(layout), *(name for name in self.plan.fields if name not in layout.position)]
         return list(dict.fromkeys(names))
 
-    def lacking_note(self, layouts: Iterable[Layout]) -> str:
-        """What to tell about fields that are asked about and that no record that was read can have; '' for nothing."""
+    def lacking_note(self, layouts: Iterable[Layout], shown: bool) -> str:
+        """What to tell about fields that are asked about and that no record that was read can have; '' for nothing.
+
+        With `shown`, columns that are asked for count as well.
+        """
         layouts = list(layouts)
-        lacking = [self.lacking(layout) for layout in layouts]
+        columns = self.style.columns or () if shown else ()
+        lacking = [
+            list(dict.fromkeys([*self.lacking(layout), *(name for name in columns if name not in layout.position)]))
+            for layout in layouts
+        ]
         names = [name for name in lacking[0] if all(name in others for others in lacking)] if lacking else []
         if not names:
             return ''

@@ -300,8 +300,7 @@ def test_a_server_that_begins_anew_when_asked_to_go_on(flowlogs: FakeAWS, cli: C
 def test_a_moment_of_more_events_than_memory_should_hold(
     trouble: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr('flowlogs_reader.pages.MAX_HELD', 1000)
-    monkeypatch.setattr('flowlogs_reader.pages.REMEMBERED_IDS', 10)
+    monkeypatch.setattr('flowlogs_reader.events.MAX_HELD', 1000)
     monkeypatch.setattr('flowlogs_reader.cloudwatch.REMEMBERED_IDS', 10)
     lines = list(traffic.lines(300))
     fake.add_log_group('flowlogs', lines=lines, timestamp=lambda line: 1454324362000)

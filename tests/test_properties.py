@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader, FlowRecord, aggregated_records
 from flowlogs_reader.cli import main
 from flowlogs_reader.conditions import parse_condition
+from flowlogs_reader.events import Held, RecentIds
 from flowlogs_reader.fields import FIELDS, KNOWN, Kind
 from flowlogs_reader.filters import Filter
 from flowlogs_reader.layout import Layout
-from flowlogs_reader.pages import Held, RecentIds, load_page, page_of, scan_page
+from flowlogs_reader.pages import load_page, page_of, scan_page
 from tests import traffic
 from tests.conftest import NOW
 

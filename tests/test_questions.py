@@ -211,6 +211,14 @@ def test_a_field_that_the_log_lacks_is_told(condition: str, status: int, places:
     assert result.lines == LINES[:places]
 
 
+def test_a_column_that_the_log_lacks_is_told(cli: Cli) -> None:
+    result = cli('-', 'print', '1', '-c', 'srcaddr,vpc_id', stdin=MINUTE)
+    assert result.lines == ['172.20.0.10 -']
+    assert 'this log has no field vpc_id: its fields are version account_id' in result.stderr
+    nothing = cli('-', '-c', 'vpc_id', '-w', 'dstport=1', stdin=MINUTE)
+    assert nothing.stderr.startswith('flowlogs_reader: no records')
+
+
 def test_a_field_that_some_records_have_is_not(cli: Cli) -> None:
     log = MINUTE + b'vpc-id srcaddr\nvpc-1 10.0.0.1\n'
     result = cli('-', '-w', 'vpc_id=vpc-1', '-c', 'srcaddr', stdin=log)
