@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import boto3
+import botocore
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
 
 from flowlogs_reader.cli import main
 from tests.fake_aws import FakeAWS
 
+# tox -e oldest
+OLD_BOTOCORE = tuple(map(int, botocore.__version__.split('.')[:2])) < (1, 40)
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / 'tests' / 'data'
 HOUR = (DATA / 'seed-hour.log').read_bytes()

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, HTTPClientError, PaginationError, R
 from botocore.parsers import ResponseParserError
 
 from tests import traffic
+from tests.conftest import OLD_BOTOCORE
 from tests.fake_aws import FakeAWS
 from tests.fake_patterns import compile_pattern
 from tests.fake_s3 import s3_objects
@@ -51,6 +52,8 @@ def client(fake: FakeAWS) -> ClientMaker:
 
 
 SESSION: Any = boto3.session.Session()
+# The fake answers as AWS does today; botocore of 2025 knew less of it, and took short bodies otherwise.
+newer_botocore = pytest.mark.skipif(OLD_BOTOCORE, reason='needs a newer botocore')
 
 
 def messages(client: Any, **params: Any) -> list[str]:
@@ -126,6 +129,7 @@ class TestFilterLogEvents:
             messages(logs, logStreamNames=['a'], logStreamNamePrefix='a')
         assert code_of(error) == 'InvalidParameterException'
 
+    @newer_botocore
     def test_backwards(self, fake: FakeAWS, client: ClientMaker) -> None:
         recent = list(traffic.lines(50, start=1_704_067_200, per_second=10))
         fake.add_log_group('flowlogs', lines=recent)
@@ -516,6 +520,7 @@ class TestFaults:
         assert len(messages(client('logs', attempts=3))) == 60
         assert fake.count('FilterLogEvents') == 5
 
+    @newer_botocore
     @pytest.mark.parametrize('kind', ['cut', 'half_json'])
     def test_half_a_document_looks_like_an_empty_last_page(self, fake: FakeAWS, client: ClientMaker, kind: str) -> None:
         """botocore neither minds a short body nor JSON that it cannot read: it gives a page without its members."""
@@ -527,6 +532,7 @@ class TestFaults:
         ]
         assert pages[1]['ResponseMetadata']['HTTPStatusCode'] == 200
 
+    @newer_botocore
     @pytest.mark.parametrize('kind', ['cut', 'half_json'])
     def test_half_an_xml_document_is_noticed(self, fake: FakeAWS, client: ClientMaker, kind: str) -> None:
         fake.fault('DescribeFlowLogs', kind, at=1)

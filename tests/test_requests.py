@@ -61,7 +61,8 @@ def test_the_first_request_covers_the_whole_window_and_slices_what_is_left(flowl
     assert begun[0][0] > first['startTime']
     assert [begin for begin, _ in begun[1:]] == [end + 1 for _, end in begun[:-1]]
     assert begun[-1][1] == first['endTime']
-    assert 40 <= len(others) + 1 <= 80
+    # Three pages in a slice, of which the last one is partly filled; more slices while their length is being found.
+    assert 40 <= len(others) + 1 <= 120
 
 
 @pytest.mark.parametrize(('threads', 'at_once'), [(1, 1), (2, 2), (4, 4), (8, 8)])
