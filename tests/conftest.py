@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from io import BytesIO, StringIO
@@ -102,7 +103,11 @@ def cli() -> Cli:
 
     def run(*argv: str, status: int = 0, stdin: bytes = b'', now: datetime = NOW) -> Result:
         stdout, stderr = BytesIO(), StringIO()
-        got = main(argv, BytesIO(stdin), stdout, stderr, now)
+        died: list[object] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading, 'excepthook', died.append)
+            got = main(argv, BytesIO(stdin), stdout, stderr, now)
+        assert not died, f'a thread died: {died}'
         assert got == status, f'exit status {got}, not {status}; stderr: {stderr.getvalue()}'
         assert 'Traceback' not in stderr.getvalue() or '--debug' in argv
         return Result(got, stdout.getvalue(), stderr.getvalue())
