@@ -204,6 +204,8 @@ class Command:
         if is_aws_error(error) and isinstance(reader, S3FlowLogsReader):
             message = f's3://{reader.bucket}: {message}'
         in_order = isinstance(reader, FlowLogsReader)
+        if isinstance(reader, FlowLogsReader) and not reader.matched and reader.log_group_name.endswith(SUFFIXES):
+            message += f'; {reader.log_group_name} is taken for a log group: there is no such file'
         if until is not None and until > reader.start_ms and (in_order or not request.plan.sums):
             later = '' if in_order else ' and holds some of what starts later; drop that'
             if isinstance(reader, FlowLogsReader) and reader.spilled:

@@ -484,6 +484,12 @@ def test_a_path_is_no_log_group(location: str, cli: Cli) -> None:
     assert cli(location, status=1).stderr == f'flowlogs_reader: {location}: No such file or directory\n'
 
 
+def test_a_file_that_is_not_there_is_looked_for_in_aws_and_told(cli: Cli) -> None:
+    stderr = cli('gone.log', status=1).stderr
+    assert 'Unable to locate credentials' in stderr
+    assert stderr.endswith('; gone.log is taken for a log group: there is no such file\n')
+
+
 @pytest.mark.parametrize('location', ['', ' '])
 def test_an_empty_location_is_a_usage_error(location: str, cli: Cli) -> None:
     assert 'LOCATION is empty' in cli(location, status=2).stderr
