@@ -339,6 +339,8 @@ def test_more_columns_are_not_taken_for_a_wrapping() -> None:
 )
 def test_no_mixture_of_lines_is_too_much(parts: list[bytes]) -> None:
     try:
-        read(in_pieces(b'\n'.join(parts), 64))
-    except FlowLogsError:
-        pass
+        found, _ = read(in_pieces(b'\n'.join(parts), 64))
+    except FlowLogsError as error:
+        assert '\n' not in str(error)
+    else:
+        assert {line for _, line in found} <= {LINE, NODATA, OTHER}
