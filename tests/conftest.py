@@ -24,6 +24,8 @@ from tests.fake_aws import FakeAWS
 OLD_BOTOCORE = tuple(map(int, botocore.__version__.split('.')[:2])) < (1, 40)
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / 'tests' / 'data'
+# Every module of the package: what must never be done is looked for in all of them.
+MODULES = sorted((ROOT / 'flowlogs_reader').rglob('*.py'))
 HOUR = (DATA / 'seed-hour.log').read_bytes()
 MINUTE = (DATA / 'seed-minute.log').read_bytes()
 SEED_REGION = 'ap-northeast-1'

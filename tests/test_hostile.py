@@ -29,7 +29,7 @@ from flowlogs_reader.layout import Layout
 from flowlogs_reader.messages import printable
 from flowlogs_reader.pages import load_page, scan_page
 from tests import traffic
-from tests.conftest import NOW, ROOT, Cli
+from tests.conftest import MODULES, NOW, ROOT, Cli
 from tests.fake_aws import FakeAWS, s3_objects
 
 LINES = list(traffic.lines(200))
@@ -520,7 +520,7 @@ def calls_in(path: Path) -> Iterator[ast.Call]:
     return (node for node in ast.walk(ast.parse(path.read_text('utf-8'))) if isinstance(node, ast.Call))
 
 
-@pytest.mark.parametrize('path', sorted((ROOT / 'flowlogs_reader').glob('*.py')), ids=lambda path: path.name)
+@pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_evaluated_formatted_or_handed_to_a_shell(path: Path) -> None:
     for call in calls_in(path):
         name = ast.unparse(call.func)
