@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'flowlogs_reader' / '__init__.py').read_text('utf-8'), re.M)[1]
@@ -31,8 +31,8 @@ setup(
         'Topic :: System :: Networking :: Monitoring',
         'Typing :: Typed',
     ],
-    packages=['flowlogs_reader'],
-    package_data={'flowlogs_reader': ['py.typed', 'models/*/*/*.json']},
+    packages=find_packages(include=['flowlogs_reader', 'flowlogs_reader.*']),
+    package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json']},
     python_requires='>=3.10',
     install_requires=['boto3>=1.36', 'python-dateutil>=2.8.2'],
     extras_require={

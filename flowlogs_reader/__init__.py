@@ -6,13 +6,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .aggregation import aggregated_records
-    from .cloudwatch import FlowLogsReader
+    from .engines.sums import aggregated_records
     from .errors import FlowLogsError
-    from .fields import DEFAULT_FIELDS
-    from .files import FileFlowLogsReader
-    from .record import FlowRecord
-    from .s3 import S3FlowLogsReader
+    from .records.fields import DEFAULT_FIELDS
+    from .records.record import FlowRecord
+    from .sources.cloudwatch.reader import FlowLogsReader
+    from .sources.files import FileFlowLogsReader
+    from .sources.s3.reader import S3FlowLogsReader
 
 __all__ = [
     'DEFAULT_FIELDS',
@@ -26,13 +26,13 @@ __all__ = [
 __version__ = '6.0.0'
 
 _HOMES = {
-    'DEFAULT_FIELDS': 'fields',
-    'FileFlowLogsReader': 'files',
+    'DEFAULT_FIELDS': 'records.fields',
+    'FileFlowLogsReader': 'sources.files',
     'FlowLogsError': 'errors',
-    'FlowLogsReader': 'cloudwatch',
-    'FlowRecord': 'record',
-    'S3FlowLogsReader': 's3',
-    'aggregated_records': 'aggregation',
+    'FlowLogsReader': 'sources.cloudwatch.reader',
+    'FlowRecord': 'records.record',
+    'S3FlowLogsReader': 'sources.s3.reader',
+    'aggregated_records': 'engines.sums',
 }
 
 

@@ -18,7 +18,7 @@ def run() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     try:
-        from .cli import main
+        from .cli.main import main
 
         return main()
     except KeyboardInterrupt:

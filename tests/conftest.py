@@ -17,8 +17,8 @@ import botocore
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
 
-from flowlogs_reader.cli import main
-from tests.fake_aws import FakeAWS
+from flowlogs_reader.cli.main import main
+from tests.fake.aws import FakeAWS
 
 # tox -e oldest
 OLD_BOTOCORE = tuple(map(int, botocore.__version__.split('.')[:2])) < (1, 40)
@@ -126,7 +126,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'#!{sys.executable}\n'
         'import sys\n'
         'from datetime import datetime\n'
-        'from flowlogs_reader.cli import main\n'
+        'from flowlogs_reader.cli.main import main\n'
         f'sys.exit(main(now=datetime.fromisoformat({NOW.isoformat()!r})))\n'
     )
     script.chmod(0o755)

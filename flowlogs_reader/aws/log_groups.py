@@ -1,0 +1,70 @@
+"""What a log group is called, and where it is, when it is not where it was looked for."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Any, NamedTuple
+
+from .session import AwsSession
+
+SECONDS = 3.0
+_ARN = re.compile(r'arn:[a-z-]+:logs:([a-z0-9-]+):([0-9]*):log-group:(.+?)(?::\*)?')
+
+
+class Arn(NamedTuple):
+    """The ARN of a log group."""
+
+    region: str
+    account: str
+    name: str
+
+
+def parse_arn(text: str) -> Arn | None:
+    """None where the text is no ARN of a log group, but the name of one.
+
+    >>> parse_arn('arn:aws:logs:eu-west-1:123456789012:log-group:flows:*')
+    Arn(region='eu-west-1', account='123456789012', name='flows')
+    """
+    found = _ARN.fullmatch(text)
+    return Arn(*found.groups()) if found else None
+
+
+def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
+    """The other Regions that have a log group of this name, and similar names in the session's own Region.
+
+    Asks DescribeLogGroups everywhere at once and takes what answers within `seconds`; errors count as no answer.
+    """
+    from botocore.config import Config
+
+    deadline = monotonic() + seconds
+    hasty = Config(connect_timeout=seconds, read_timeout=seconds, retries={'total_max_attempts': 1})
+    answers: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
+    asked = 0
+    for region in dict.fromkeys([session.region, *session.regions('logs')]):
+        if monotonic() > deadline:
+            break
+        client = session.client('logs', region_name=region, config=hasty)
+        prefix = name if asked else ''
+        Thread(target=_names, args=(client, region, prefix, answers), daemon=True).start()
+        asked += 1
+    found: dict[str, list[str]] = {}
+    for _ in range(asked):
+        try:
+            region, names = answers.get(timeout=max(0.0, deadline - monotonic()))
+        except Empty:
+            break
+        found.setdefault(region, []).extend(names)
+    similar = get_close_matches(name, found.get(session.region, []), 3)
+    return sorted(region for region, names in found.items() if name in names and region != session.region), similar
+
+
+def _names(client: Any, region: str, prefix: str, answers: SimpleQueue[tuple[str, list[str]]]) -> None:
+    try:
+        response = client.describe_log_groups(**({'logGroupNamePrefix': prefix} if prefix else {'limit': 50}))
+        answers.put((region, [group['logGroupName'] for group in response['logGroups']]))
+    except Exception:
+        answers.put((region, []))

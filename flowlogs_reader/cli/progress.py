@@ -1,0 +1,80 @@
+"""How far a long read has come, on a terminal: with tqdm, where that is installed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from ..query.typed_times import resume_text
+from ..records.layout import Block
+from ..sources.base import BaseReader
+
+# Seconds: what is over sooner shows nothing; then how often it changes.
+DELAY = 1.0
+INTERVAL = 0.2
+_WINDOW = '{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]'
+_NO_WINDOW = '{desc} [{elapsed}]'
+
+
+class Progress:
+    """A line on `stderr` that tells how far through its window a reader is, and how many records and MB it has read.
+
+    To be called with every Block; it only counts lines and looks at the clock, five times a second at most it writes.
+    Whoever writes to the same terminal calls :meth:`clear` before.
+    """
+
+    def __init__(self, reader: BaseReader, stderr: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reader = reader
+        self._stderr = stderr
+        self._clock = clock
+        self._due = clock() + DELAY
+        self._records = 0
+        self._bar: Any = None
+
+    def __call__(self, block: Block) -> None:
+        self._records += block.data.count(b'\n')
+        now = self._clock()
+        if now >= self._due:
+            self._due = now + INTERVAL
+            self._show()
+
+    def clear(self) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self) -> None:
+        reached = self._reader.complete_until
+        done = 0 if reached is None else max(0, reached - self._reader.start_ms)
+        if self._bar is None:
+            self._bar = self._make_bar(done)
+            if self._bar is None:
+                self._due = math.inf
+                return
+        where = '' if reached is None else f'{resume_text(reached)}, '
+        megabytes = self._reader.bytes_processed / 1e6
+        self._bar.n = done
+        self._bar.set_description_str(f'{where}{self._records:,} records, {megabytes:,.1f} MB', refresh=False)
+        self._bar.refresh()
+
+    def _make_bar(self, done: int) -> Any:
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return None
+
+        known = self._reader.complete_until is not None
+        return tqdm(
+            total=self._reader.end_ms - self._reader.start_ms if known else None,
+            initial=done,
+            bar_format=_WINDOW if known else _NO_WINDOW,
+            file=self._stderr,
+            leave=False,
+            smoothing=0,
+            dynamic_ncols=True,
+        )

@@ -1,0 +1,131 @@
+"""What other tools put around records: columns before them, tabs, JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import ip_address
+
+from ..errors import DamagedError
+from ..records.layout import Block, Layout
+
+_MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# An event holds 1 MB at most (PutLogEvents).
+MAX_OBJECT = 1 << 21
+_EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
+# A time, a log group and a log stream.
+MAX_WRAPPING = 3
+_ISO_TIME = re.compile(rb'[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)?')
+# How many lines are looked at to find out what stands around the records.
+SAMPLE = 10
+
+
+def unwrapped(layout: Layout, data: bytes) -> bytes:
+    """The lines without what stands around the records, going by the first lines."""
+    begin = 0
+    for _ in range(SAMPLE):
+        line = data[begin : data.index(b'\n', begin)]
+        if layout.repair(line) is not None:
+            return data
+        unwrap = wrapping(layout, line)
+        if unwrap:
+            return unwrap(data)
+        begin += len(line) + 1
+        if begin == len(data):
+            break
+    return data
+
+
+def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
+    """How to take records out of what other tools put around them, going by one line; None where it looks unwrapped.
+
+    ``aws logs filter-log-events --output text`` writes EVENTS and tab-separated columns, a CloudWatch export to S3 an
+    ISO time before each record, ``aws logs tail`` and awslogs the group or the stream.
+    """
+    if line.startswith(b'EVENTS\t'):
+        return lambda data: _EVENT.sub(rb'\1', data)
+    columns = line.split()
+    surplus = len(columns) - len(layout.fields)
+    if 0 < surplus <= MAX_WRAPPING and _is_wrapped(columns[:surplus], layout, columns[surplus:]):
+        # Of lines with as many columns only: others are wrapped in nothing, or in something else.
+        widths = surplus, len(layout.fields) - 1
+        leading = re.compile(
+            rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}(?=(?:[^ \t\n]+[ \t]+){%d}[^ \t\n]+[ \t\r]*$)' % widths
+        )
+        return lambda data: leading.sub(b'', data)
+    return None
+
+
+def _is_wrapped(leading: Sequence[bytes], layout: Layout, columns: Sequence[bytes]) -> bool:
+    """Whether columns come before a record, rather than that the format is not the one of the log."""
+    if not all(_ISO_TIME.fullmatch(column) or _is_name(column) for column in leading):
+        return False
+    addresses = [column for name, column in zip(layout.fields, columns) if name.endswith('addr')]
+    return all(map(_is_address, addresses)) and columns[0] != b'-' and layout.repair(b' '.join(columns)) is not None
+
+
+def _is_name(column: bytes) -> bool:
+    return not column.isdigit() and column != b'-' and not _is_address(column)
+
+
+def _is_address(column: bytes) -> bool:
+    try:
+        return column == b'-' or bool(ip_address(column.decode()))
+    except ValueError:
+        return False
+
+
+def messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
+    """The records in JSON: the messages of CloudWatch Logs events, as Firehose and ``aws logs`` write them.
+
+    Firehose puts document after document without a newline. Raises DamagedError where the JSON breaks off.
+    """
+    found = False
+    for data in _objects(chunks):
+        lines = [_unquoted(text) if b'\\' in text else text[1:-1] for text in _MESSAGE.findall(data)]
+        if lines:
+            found = True
+            yield Block(layout, b'\n'.join(lines) + b'\n')
+    if not found:
+        raise DamagedError('this is JSON without the "message" of any event')
+
+
+def _objects(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """JSON in pieces that end where an object does."""
+    waiting = b''
+    depth = 0
+    for chunk in chunks:
+        waiting += chunk
+        end = _end_of_object(waiting)
+        if end:
+            piece, waiting = waiting[:end], waiting[end:]
+            depth += _depth(piece)
+            yield piece
+        elif len(waiting) > MAX_OBJECT:
+            raise DamagedError(f'a JSON object of more than {MAX_OBJECT} bytes is no event of a log')
+    if depth + _depth(waiting) or b'"' in _STRING.sub(b'', waiting):
+        raise DamagedError('the JSON ends too early')
+
+
+def _end_of_object(data: bytes) -> int:
+    """Where the last object ends that does so outside of a string; 0 where none does."""
+    marked = _STRING.sub(b'\0', data)
+    broken_off = marked.find(b'"')
+    end = marked.rfind(b'}', 0, len(marked) if broken_off < 0 else broken_off) + 1
+    strings = _STRING.findall(data)[: marked.count(b'\0', 0, end)]
+    return end + sum(map(len, strings)) - len(strings)
+
+
+def _depth(data: bytes) -> int:
+    """How many more objects and lists begin here than end."""
+    structure = _STRING.sub(b'', data)
+    return structure.count(b'{') + structure.count(b'[') - structure.count(b'}') - structure.count(b']')
+
+
+def _unquoted(text: bytes) -> bytes:
+    try:
+        return ' '.join(json.loads(text).split()).encode('utf-8', 'replace')
+    except ValueError:
+        return text

@@ -1,0 +1,124 @@
+"""Flow logs in local files and directories, and on standard input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import FlowLogsError
+from ..query.typed_times import resume_text
+from ..records.layout import Block
+from .base import EPOCH, BaseReader
+from .decode import CHUNK
+from .objects import Contents, Piece
+from .ordered import in_order
+from .s3.keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time
+
+STDIN = 'standard input'
+FOREVER = datetime.max.replace(tzinfo=timezone.utc)
+# Blocks that are decompressed ahead: a few hundred kilobytes each.
+AHEAD = 8
+
+
+class FileFlowLogsReader(BaseReader):
+    """The records of a file, of the files in a directory, or of an open binary stream, plain or compressed or Parquet.
+
+    Without `start_time` and `end_time` everything is read; with one of them, exactly the records that start in the
+    window. The format comes from the header rows; without one it is `fields`.
+
+    In a directory, files whose names end with .log, .gz, .txt or .parquet are read, at any depth: those with a time in
+    their names, as S3 objects have it, in that order after all others. Folders and files of other times are left alone.
+
+    With a `thread_count` of 1 nothing is decompressed ahead. Raises FlowLogsError where the location cannot be read at
+    all; what is wrong with one file of many ends up in `unreadable`.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] | BinaryIO,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            start_time=start_time or EPOCH,
+            end_time=end_time or FOREVER,
+            exact_window=bool(start_time or end_time),
+            **options,
+        )
+        self.location = location
+        self._keys = KeyWindow(self.start_ms, self.end_ms, margin=CAPTURE_WINDOW)
+
+    def describe(self) -> str:
+        window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
+        return f'{self._name()} from {window}' if self._window else self._name()
+
+    def _name(self) -> str:
+        return os.fspath(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
+
+    def _read(self, limit: int | None) -> Generator[Block, None, None]:
+        if not isinstance(self.location, (str, os.PathLike)):
+            # Never in a thread: the end of the process would wait for a read that nobody wants any more.
+            yield from self._take(self._contents(STDIN).pieces(_chunks(self.location)))
+            return
+        location = os.fspath(self.location)
+        if os.path.isdir(location):
+            tasks = [partial(self._file, os.path.join(location, key.name), key.time) for key in self._files(location)]
+        else:
+            tasks = [partial(self._file, location)]
+        workers = 0 if limit or self.thread_count == 1 else 1
+        yield from self._take(in_order(tasks, workers=workers, waiting=AHEAD))
+
+    def _files(self, directory: str) -> list[Key]:
+        """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""
+        found: list[Key] = []
+        left_alone = 0
+        for folder, folders, names in os.walk(directory, onerror=self._unreadable_folder):
+            within = [name for name in folders if self._keys.may_hold(os.path.join(folder, name))]
+            left_alone += len(folders) - len(within)
+            folders[:] = within
+            for name in names:
+                if name.endswith(SUFFIXES) and not _is_special(os.path.join(folder, name)):
+                    time = key_time(name)
+                    if self._keys.holds(time):
+                        found.append(Key(time or 0, Path(folder, name).relative_to(directory).as_posix()))
+                    else:
+                        left_alone += 1
+        if not found and not left_alone and not self.unreadable:
+            self._unreadable(FlowLogsError(f'{directory}: no file in it ends with {", ".join(SUFFIXES)}'))
+        return sorted(found)
+
+    def _unreadable_folder(self, error: OSError) -> None:
+        self._unreadable(FlowLogsError(f'{error.filename}: {error.strerror}'))
+
+    def _file(self, path: str, time: int | None = None) -> Iterator[Piece]:
+        try:
+            with open(path, 'rb', buffering=0) as file:
+                yield from self._contents(path, time).pieces(_chunks(file), file if file.seekable() else None)
+        except OSError as error:
+            problem = FlowLogsError(f'{path}: {error.strerror}')
+            if path == self._name():
+                raise problem from None
+            yield Piece(error=problem)
+
+    def _contents(self, origin: str, time: int | None = None) -> Contents:
+        return Contents(origin, self.layout, time or None, self._columns)
+
+
+def _is_special(path: str) -> bool:
+    """Whether it is a pipe or a device, which may be waited for without end."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    # What a pipe has is taken as it comes: read() of a buffered stream would wait for a whole chunk.
+    read = getattr(stream, 'read1', stream.read)
+    try:
+        while chunk := read(CHUNK):
+            yield chunk
+    except OSError as error:
+        raise FlowLogsError(f'reading failed: {error.strerror or error}') from None

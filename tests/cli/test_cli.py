@@ -1,0 +1,505 @@
+"""The command line: options, usage errors, actions and what goes to which stream."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+
+import flowlogs_reader
+from flowlogs_reader.cli.main import main
+from tests import traffic
+from tests.conftest import DATA, HOUR, MINUTE, MINUTE_WINDOW, NOW, ROOT, SEED_REGION, Cli
+from tests.fake.aws import FakeAWS
+
+GROUP = ('VPCFlowLogGroup', '--region', SEED_REGION)
+PROGRAM = (sys.executable, '-m', 'flowlogs_reader')
+MINUTE_LINES = MINUTE.decode().splitlines()
+
+
+# -- usage -------------------------------------------------------------------------------------------------------------
+
+WRONG = [
+    ([], 'LOCATION'),
+    (['g', 'bogus'], "no action 'bogus'"),
+    (['g', 'PRINT'], "no action 'PRINT'"),
+    (['g', 'print', 'two'], "'two'"),
+    (['g', 'print', '-1'], '-1'),
+    (['g', 'print', '--', '-1'], "'-1'"),
+    (['g', 'print', '1.5'], "'1.5'"),
+    (['g', 'print', '١'], "'١'"),
+    (['g', 'print', ''], "''"),
+    (['g', 'print', '1', '2'], "'1 2'"),
+    (['g', 'ipset', 'x'], 'ipset takes no arguments'),
+    (['g', 'aggregate', '10.0.0.1'], "no field '10.0.0.1'"),
+    (['g', 'findip'], 'findip takes one or more IP addresses'),
+    (['g', 'findip', '10.0.0.256'], "'10.0.0.256' is no IP address"),
+    (['g', 'findip', '10.0.0.1', 'host'], "'host' is no IP address"),
+    (['g', '--external-id', 'x'], '--role-arn'),
+    (['g', '-s', '2016-02-01 11:00:00', '-e', '2016-02-01 10:59:00'], 'is not before the end'),
+    (['g', '-s', '2016-02-01 11:00:00', '-e', '2016-02-01 11:00:00'], 'is not before the end'),
+    (['g', '-s', '2016-02-01 15:00:01'], 'is not before the end'),
+    (['g', '-s', 'yesterdayish'], "cannot read the time 'yesterdayish'"),
+    (['g', '-e', '2016-02-30 00:00:00'], "cannot read the time '2016-02-30 00:00:00'"),
+    (['g', '-s', ''], "cannot read the time ''"),
+    (['g', '--profile', 'nobody'], 'nobody'),
+    (['g', '--fields', 'version version'], 'version stands twice'),
+    (['g', '--fields', 'ver$ion'], "'ver$ion'"),
+    (['g', '--thread-count', 'x'], "'x'"),
+    (['g', '--thread-count', '-1'], '--thread-count'),
+    (['g', '--location-type', 'ftp'], "'ftp'"),
+    (['g', '--no-such-option'], '--no-such-option'),
+    (['g', '--region'], '--region'),
+    ([str(DATA / 'seed-hour.log'), '--filter-pattern', 'REJECT'], '--filter-pattern does not go with a file'),
+    ([str(DATA / 'seed-hour.log'), '--region', 'eu-west-1'], '--region does not go with a file'),
+    (['-', '--profile', 'p'], '--profile does not go with a file'),
+    (['-', '--role-arn', 'arn:aws:iam::123456789010:role/r'], '--role-arn does not go with a file'),
+]
+
+
+@pytest.mark.parametrize(('argv', 'says'), WRONG, ids=[' '.join(argv) or 'nothing' for argv, _ in WRONG])
+def test_a_usage_error_is_told_before_anything_is_asked(argv: list[str], says: str, seeded: FakeAWS, cli: Cli) -> None:
+    result = cli(*argv, status=2)
+    usage, *_, message = result.stderr.splitlines()
+    assert usage == 'usage: flowlogs_reader LOCATION [ACTION [ARG ...]] [options]'
+    assert message.startswith('flowlogs_reader: error: ')
+    assert says in message
+    assert result.stdout == b''
+    assert seeded.calls() == []
+
+
+def test_a_profile_from_the_environment_that_is_not_there(
+    seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('AWS_PROFILE', 'nobody')
+    result = cli('g', status=1)
+    assert 'nobody' in result.stderr
+    assert result.stderr.count('\n') == 1
+    assert seeded.calls() == []
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        '{window} findip 54.245.120.220 {region}',
+        'findip {window} 54.245.120.220 {region}',
+        '{region} findip 54.245.120.220 {window}',
+        'findip 54.245.120.220 {region} {window}',
+    ],
+)
+@pytest.mark.parametrize('group_first', [True, False])
+def test_options_stand_anywhere(words: str, group_first: bool, seeded: FakeAWS, cli: Cli) -> None:
+    argv: list[str] = [] if group_first else ['--thread-count', '1']
+    argv.append('VPCFlowLogGroup')
+    for word in words.split():
+        argv += {'{window}': MINUTE_WINDOW, '{region}': GROUP[1:]}.get(word, [word])
+    assert cli(*argv).lines == [line for line in MINUTE_LINES if '54.245.120.220' in line]
+
+
+def test_options_before_everything(seeded: FakeAWS, cli: Cli) -> None:
+    assert cli(*MINUTE_WINDOW, *GROUP[1:], 'VPCFlowLogGroup', 'print', '3').lines == MINUTE_LINES[:3]
+    assert cli('-s', '2016-02-01 10:59:00', 'VPCFlowLogGroup', 'print', '3', *GROUP[1:]).lines == MINUTE_LINES[:3]
+
+
+class TestHelp:
+    @pytest.fixture
+    def help(self, cli: Cli) -> str:
+        result = cli('--help')
+        assert result.stderr == ''
+        return result.stdout.decode()
+
+    def test_every_option_tells_its_default(self, help: str) -> None:
+        options = re.findall(r'^  (-.*?)(?=^  -|^\S|\Z)', help, re.M | re.S)
+        assert len(options) >= 14
+        for option in options:
+            if not option.startswith(('-h', '--version', '--list')):
+                assert 'default' in option, option
+
+    def test_groups_actions_and_exit_statuses(self, help: str) -> None:
+        for title in ('what to read, and what to do:', 'when:', 'AWS:', 'other:', 'examples:', 'exit status:'):
+            assert f'\n{title}\n' in help
+        for action in ('print [N]', 'findip IP ...', 'ipset', 'aggregate'):
+            assert re.search(rf'^ +{re.escape(action)} ', help, re.M)
+        statuses = help.partition('exit status:\n')[2]
+        assert re.findall(r'^  (\d+) ', statuses, re.M) == ['0', '1', '2', '130']
+
+    def test_there_are_five_examples_at_least(self, help: str) -> None:
+        examples = help.partition('examples:\n')[2].partition('\n\n')[0]
+        assert examples.count('flowlogs_reader') >= 5
+
+    def test_it_asks_nobody_and_does_not_even_load_boto3(self) -> None:
+        code = (
+            'import sys; from flowlogs_reader.cli.main import main; status = main(sys.argv[1:]); '
+            'assert not [name for name in sys.modules if name.startswith(("boto", "dateutil"))]; sys.exit(status)'
+        )
+        for argv in (['--help'], [str(DATA / 'seed-minute.log')]):
+            subprocess.run([sys.executable, '-c', code, *argv], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+    def test_it_fits_a_terminal(self, help: str) -> None:
+        assert max(map(len, help.splitlines())) <= 120
+
+
+def test_version(cli: Cli) -> None:
+    assert cli('--version').stdout.decode() == f'flowlogs_reader {flowlogs_reader.__version__}\n'
+
+
+# -- the window --------------------------------------------------------------------------------------------------------
+
+
+def window_asked(fake: FakeAWS) -> tuple[datetime, datetime]:
+    params = fake.calls('FilterLogEvents')[-1].params
+    start, last = (datetime.fromtimestamp(params[name] / 1000, timezone.utc) for name in ('startTime', 'endTime'))
+    return start, last
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(f'2016-02-01T{text}+00:00')
+
+
+@pytest.mark.parametrize(
+    ('options', 'start', 'last'),
+    [
+        ([], '14:00:00.000', '14:59:59.999'),
+        (['-s', '2016-02-01 10:59:00'], '10:59:00.000', '14:59:59.999'),
+        (['-e', '2016-02-01 11:00:00'], '10:00:00.000', '10:59:59.999'),
+        ([*MINUTE_WINDOW], '10:59:00.000', '10:59:59.999'),
+        (['--start-time', '2016-02-01 10:59:00', '--end-time', '2016-02-01 10:59:01'], '10:59:00.000', '10:59:00.999'),
+        (['-s', '01.02.2016 10', '--time-format', '%d.%m.%Y %H'], '10:00:00.000', '14:59:59.999'),
+        (['-s', '2016-02-01T19:59:22+09:00'], '10:59:22.000', '14:59:59.999'),
+    ],
+)
+def test_the_window_is_half_open(options: list[str], start: str, last: str, seeded: FakeAWS, cli: Cli) -> None:
+    cli(*GROUP, *options)
+    assert window_asked(seeded) == (moment(start), moment(last))
+
+
+def test_a_millisecond_of_now_is_not_lost(seeded: FakeAWS, cli: Cli) -> None:
+    cli(*GROUP, now=NOW.replace(microsecond=123_999))
+    assert window_asked(seeded) == (moment('14:00:00.123'), moment('15:00:00.122'))
+
+
+# -- actions -----------------------------------------------------------------------------------------------------------
+
+SMALL = b"""\
+2 1 eni-1 10.0.0.2 10.0.0.10 44000 443 6 10 1000 1454324362 1454324422 ACCEPT OK
+2 1 eni-1 10.0.0.10 10.0.0.2 443 44000 6 8 8000 1454324365 1454324425 ACCEPT OK
+2 1 eni-1 - - - - - - - 1454324365 1454324425 - NODATA
+2 1 eni-1 10.0.0.2 10.0.0.10 44000 443 6 6 540 1454324300 1454324400 REJECT OK
+2 1 eni-1 2001:db8::1 2001:DB8:0:0:0:0:0:2 34892 22 6 54 8855 1454324370 1454324430 ACCEPT OK
+2 1 eni-1 10.0.0.2 8.8.8.8 0 0 1 4 336 1454324370 1454324430 ACCEPT OK
+2 1 eni-1 - - - - - - - 1454324371 1454324431 - SKIPDATA
+"""
+
+
+@pytest.fixture(params=['log group', 'file', 'gzip', 'stdin'])
+def small(request: pytest.FixtureRequest, fake: FakeAWS, cli: Cli, tmp_path: Path) -> Cli:
+    """The command line over the same records from every source."""
+    location, stdin = 'small', b''
+    if request.param == 'log group':
+        fake.add_log_group('small', lines=SMALL.splitlines())
+        fake.add_flow_log(log_group='small')
+        return lambda *argv, **more: cli(location, '-s', '2016-02-01 10:00:00', *argv, **more)
+    if request.param == 'stdin':
+        location, stdin = '-', SMALL
+    else:
+        path = tmp_path / 'flows.log'
+        path.write_bytes(gzip.compress(SMALL) if request.param == 'gzip' else SMALL)
+        location = str(path)
+    return lambda *argv, **more: cli(location, *argv, stdin=stdin, **more)
+
+
+class TestActions:
+    def test_print_is_the_default_and_gives_every_line_as_it_was(self, small: Cli) -> None:
+        in_order = sorted(SMALL.splitlines(keepends=True), key=lambda line: int(line.split()[10]))
+        assert sorted(small().stdout.splitlines(keepends=True)) == sorted(in_order)
+        assert small('print').stdout == small('print', '0').stdout == small().stdout
+        assert small().stderr == ''
+
+    @pytest.mark.parametrize('count', [1, 3, 7, 8])
+    def test_print_n_is_the_head_of_print(self, small: Cli, count: int) -> None:
+        assert small('print', str(count)).lines == small().lines[:count]
+
+    def test_findip_looks_at_both_ends_and_compares_addresses_not_texts(self, small: Cli) -> None:
+        assert small('findip', '10.0.0.2').stdout.count(b'\n') == 4
+        assert small('findip', '10.0.0.1').stdout == b''
+        assert small('findip', '8.8.8.8', '2001:db8:0::1').stdout.count(b'\n') == 2
+        assert small('findip', '2001:db8::2').lines == small('findip', '2001:0DB8::0001').lines != []
+
+    def test_ipset_sorts_by_address_v4_first(self, small: Cli) -> None:
+        assert small('ipset').lines == ['8.8.8.8', '10.0.0.2', '10.0.0.10', '2001:db8::1', '2001:DB8:0:0:0:0:0:2']
+
+    def test_aggregate_sums_five_tuples(self, small: Cli) -> None:
+        rows = [line.split('\t') for line in small('aggregate').lines]
+        assert rows[0] == 'bytes dstaddr dstport end packets protocol srcaddr srcport start'.split()
+        first = '2016-02-01 11:00:22', '2016-02-01 10:58:20'
+        assert ['1540', '10.0.0.10', '443', first[0], '16', '6', '10.0.0.2', '44000', first[1]] in rows
+        assert ['336', '8.8.8.8', '0', '2016-02-01 11:00:30', '4', '1', '10.0.0.2', '0', '2016-02-01 10:59:30'] in rows
+        assert len(rows) == 5
+
+    def test_aggregate_keeps_the_order_of_first_appearance(self, small: Cli) -> None:
+        keys = [line.split()[3:8] for line in small().lines if 'DATA' not in line]
+        rows = [line.split('\t') for line in small('aggregate').lines[1:]]
+        assert [[row[6], row[1], row[7], row[2], row[5]] for row in rows] == [
+            list(key) for key in dict.fromkeys(map(tuple, keys))
+        ]
+
+    @pytest.mark.parametrize('action', ['print', 'ipset', 'aggregate'])
+    def test_nothing_at_all_comes_of_nothing(self, action: str, cli: Cli, fake: FakeAWS) -> None:
+        fake.add_log_group('empty')
+        for argv, stdin in ((['empty'], b''), (['-'], b''), (['-'], b'\n\n')):
+            assert cli(*argv, action, stdin=stdin).stdout == b''
+
+
+def test_aggregate_of_nodata_alone_is_nothing(cli: Cli) -> None:
+    nodata = b''.join(line for line in SMALL.splitlines(keepends=True) if b'DATA' in line)
+    assert cli('-', 'aggregate', stdin=nodata).stdout == b''
+    assert cli('-', 'ipset', stdin=nodata).stdout == b''
+
+
+# -- text output -------------------------------------------------------------------------------------------------------
+
+
+def test_the_default_columns_come_first_whatever_the_format_is(cli: Cli) -> None:
+    header = b'vpc-id bytes x-new tcp-flags start end srcaddr dstaddr action\n'
+    line = b'vpc-1 0 new 19 1454324362 1454324422 - 10.0.0.1 -\n'
+    written = b'- - - - 10.0.0.1 - - - - 0 1454324362 1454324422 - - vpc-1 19 new\n'
+    assert cli('-', stdin=header + line).stdout == written
+
+
+def test_fields_may_be_given_in_several_spellings(cli: Cli) -> None:
+    line = b'vpc-1 10.0.0.1 17\n'
+    for names in ('vpc-id srcaddr protocol', 'vpc_id,srcaddr,protocol', '${vpc-id} ${srcaddr} ${protocol}'):
+        assert cli('-', '--fields', names, stdin=line).stdout == b'- - - 10.0.0.1 - - - 17 - - - - - - vpc-1\n'
+
+
+# -- what goes to stderr -----------------------------------------------------------------------------------------------
+
+
+def test_malformed_lines_are_left_out_and_counted(cli: Cli) -> None:
+    bad = MINUTE_LINES[0].replace(' 6 ', ' tcp ')
+    text = '\n'.join([MINUTE_LINES[0], bad, 'garbage', '', MINUTE_LINES[1]]) + '\n'
+    result = cli('-', stdin=text.encode())
+    assert result.lines == MINUTE_LINES[:2]
+    assert result.stderr == 'flowlogs_reader: 2 lines were left out: not records of this log format\n'
+    result = cli('-', stdin=f'{MINUTE_LINES[0]}\n{bad}\n'.encode())
+    assert result.stderr == 'flowlogs_reader: 1 line was left out: not records of this log format\n'
+
+
+def test_an_empty_result_is_said_to_be_complete_with_its_window(seeded: FakeAWS, cli: Cli) -> None:
+    result = cli(*GROUP, '-s', '2016-02-01 09:00:00', '-e', '2016-02-01 10:00:00')
+    assert result.stdout == b''
+    assert result.stderr == (
+        'flowlogs_reader: no records: VPCFlowLogGroup in ap-northeast-1 from 2016-02-01T09:00:00Z to '
+        '2016-02-01T10:00:00Z was read completely\n'
+    )
+    result = cli(*GROUP, 'findip', '192.0.2.1', '-s', '2016-02-01 10:00:00')
+    assert 'was read completely' in result.stderr
+    assert result.stdout == b''
+
+
+def test_the_wrong_format_is_said_with_what_to_give(fake: FakeAWS, cli: Cli) -> None:
+    fake.add_log_group('custom', lines=['vpc-1 10.0.0.1 10.0.0.2'], timestamp=lambda line: 1454338000000)
+    result = cli('custom', status=1)
+    assert result.stdout == b''
+    assert '1 line was left out' in result.stderr
+    assert 'the lines have 3 columns, the format has 14; give the fields of this log with --fields' in result.stderr
+    assert cli('custom', '--fields', 'vpc-id srcaddr dstaddr').lines == [
+        '- - - 10.0.0.1 10.0.0.2 - - - - - - - - - vpc-1'
+    ]
+
+
+def test_debug_shows_where_an_error_arose(fake: FakeAWS, cli: Cli) -> None:
+    fake.add_log_group('g')
+    fake.deny('FilterLogEvents')
+    assert 'Traceback' in cli('g', '--debug', status=1).stderr
+    assert 'Traceback' not in cli('g', status=1).stderr
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_read_whole_and_a_window_cuts_on_start(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / 'both.log'
+    path.write_bytes(MINUTE + HOUR)
+    assert cli(str(path)).stdout == MINUTE + HOUR
+    assert cli(str(path), *MINUTE_WINDOW).stdout == MINUTE
+    assert cli(str(path), '-s', '2016-02-01 14:00:00').stdout == HOUR
+    assert cli(str(path), '--location-type', 'file', '-e', '2016-02-01 11:00:00').stdout == MINUTE
+
+
+def test_a_file_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    result = cli(str(tmp_path / 'absent.log'), '--location-type', 'file', status=1)
+    assert result.stderr == f'flowlogs_reader: {tmp_path}/absent.log: No such file or directory\n'
+
+
+# -- streams, pipes, signals -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def million() -> Iterator[FakeAWS]:
+    """A log group with a million records."""
+    with FakeAWS() as fake:
+        fake.add_log_group('million', lines=traffic.lines(1_000_000))
+        yield fake
+
+
+def test_print_through_head_on_a_million_records(million: FakeAWS) -> None:
+    line = f"set -o pipefail; {sys.executable} -m flowlogs_reader million -s '2016-02-01' | head -1"
+    env = {**os.environ, **million.environ('us-east-1')}
+    done = subprocess.run(['bash', '-c', line], cwd=ROOT, env=env, capture_output=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stderr) == (0, b'')
+    assert done.stdout == next(traffic.lines(1)) + b'\n'
+    # A pipe holds 64 KB: a page or two, and what was on its way when the pipe broke.
+    assert million.count('FilterLogEvents') < 30
+
+
+def test_print_n_asks_for_no_more_than_n(million: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in million.environ('us-east-1').items():
+        monkeypatch.setenv(name, value)
+    before = million.count('FilterLogEvents')
+    assert len(cli('million', 'print', '10', '-s', '2016-02-01').lines) == 10
+    calls = million.calls('FilterLogEvents')[before:]
+    assert [call.params['limit'] for call in calls] == [10]
+    assert len(cli('million', 'print', '10001', '-s', '2016-02-01').lines) == 10_001
+    calls = million.calls('FilterLogEvents')[before + 1 :]
+    assert [call.params['limit'] for call in calls] == [10_000, 10_000]
+
+
+class Broken(BytesIO):
+    """A pipe whose reader went away after the first write."""
+
+    def write(self, data: object) -> int:
+        raise BrokenPipeError(32, 'Broken pipe')
+
+
+class Interrupted(BytesIO):
+    """Ctrl-C arrives while something is written."""
+
+    def write(self, data: object) -> int:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(('stdout', 'status'), [(Broken(), 0), (Interrupted(), 130)])
+def test_a_broken_pipe_is_success_and_an_interrupt_is_130(stdout: BytesIO, status: int) -> None:
+    stderr = StringIO()
+    assert main([str(DATA / 'seed-hour.log')], BytesIO(), stdout, stderr, NOW) == status
+    assert stderr.getvalue() == ''
+
+
+def test_a_full_disk_is_an_error_of_one_line() -> None:
+    if not os.path.exists('/dev/full'):
+        pytest.skip('this system has no /dev/full')
+    with open('/dev/full', 'wb') as full:
+        done = subprocess.run([*PROGRAM, str(DATA / 'seed-hour.log')], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.count(b'\n') == 1
+    assert b'No space left on device' in done.stderr
+
+
+@pytest.mark.parametrize('argv', [[str(DATA / 'seed-hour.log')], ['--help'], ['--version']])
+def test_a_closed_stdout_is_an_error_of_one_line(argv: list[str]) -> None:
+    done = subprocess.run(
+        ['bash', '-c', 'exec "$@" >&-', 'bash', *PROGRAM, *argv], cwd=ROOT, stderr=subprocess.PIPE, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr == b'flowlogs_reader: standard output is closed\n'
+
+
+def test_a_closed_stderr_does_not_spoil_the_output() -> None:
+    done = subprocess.run(
+        ['bash', '-c', 'exec "$@" 2>&-', 'bash', *PROGRAM, str(DATA / 'seed-hour.log')],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert (done.returncode, done.stdout) == (0, HOUR)
+
+
+def test_a_closed_stdin_is_told() -> None:
+    done = subprocess.run(['bash', '-c', 'exec "$@" <&-', 'bash', *PROGRAM, '-'], cwd=ROOT, capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith(b'error: standard input is closed\n')
+
+
+def test_ctrl_c_ends_with_130_and_without_a_traceback(fake: FakeAWS) -> None:
+    fake.add_log_group('g', lines=traffic.lines(10))
+    fake.fault('FilterLogEvents', 'stall', seconds=60)
+    argv = [*PROGRAM, 'g', '-s', '2016-02-01']
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not fake.calls('FilterLogEvents'):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, b'', b'')
+
+
+def test_unbuffered_python_writes_the_same(tmp_path: Path) -> None:
+    path = tmp_path / 'flows.log'
+    traffic.write_log(path, 20_000)
+    done = subprocess.run(
+        [*PROGRAM, str(path)], cwd=ROOT, env={**os.environ, 'PYTHONUNBUFFERED': '1'}, stdout=subprocess.PIPE
+    )
+    assert (done.returncode, done.stdout) == (0, path.read_bytes())
+
+
+# -- what a location is ------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_may_be_meant_for_a_log_group_is_told(
+    seeded: FakeAWS, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'VPCFlowLogGroup').write_bytes(MINUTE)
+    (tmp_path / 'flows.log').write_bytes(MINUTE)
+    result = cli('VPCFlowLogGroup')
+    assert (result.stdout, result.stderr) == (
+        MINUTE,
+        'flowlogs_reader: VPCFlowLogGroup is a file here; --location-type cwl reads the log group of that name\n',
+    )
+    assert cli('VPCFlowLogGroup', '--location-type', 'cwl', '--region', SEED_REGION, *MINUTE_WINDOW).stdout == MINUTE
+    assert all(
+        cli(*argv).stderr == '' for argv in (['./VPCFlowLogGroup'], ['flows.log'], ['VPCFlowLogGroup', '--quiet'])
+    )
+
+
+def test_a_file_that_is_the_output_is_refused(tmp_path: Path) -> None:
+    """The shell makes it before the command begins."""
+    path = tmp_path / 'VPCFlowLogGroup'
+    with path.open('wb') as output:
+        done = subprocess.run([*PROGRAM, str(path)], cwd=ROOT, stdout=output, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert b'VPCFlowLogGroup is where the output goes: --location-type cwl reads the log group' in done.stderr
+
+
+@pytest.mark.parametrize('location', ['./gone.log', '../gone', './gone/'])
+def test_a_path_is_no_log_group(location: str, cli: Cli) -> None:
+    assert cli(location, status=1).stderr == f'flowlogs_reader: {location}: No such file or directory\n'
+
+
+def test_a_file_that_is_not_there_is_looked_for_in_aws_and_told(cli: Cli) -> None:
+    stderr = cli('gone.log', status=1).stderr
+    assert 'Unable to locate credentials' in stderr
+    assert stderr.endswith('; gone.log is taken for a log group: there is no such file\n')
+
+
+@pytest.mark.parametrize('location', ['', ' '])
+def test_an_empty_location_is_a_usage_error(location: str, cli: Cli) -> None:
+    assert 'LOCATION is empty' in cli(location, status=2).stderr
+
+
+def test_an_empty_result_names_the_window(cli: Cli) -> None:
+    stderr = cli(str(DATA / 'seed-hour.log'), '-s', '2016-02-01', '--for', '1h').stderr
+    assert 'seed-hour.log from 2016-02-01T00:00:00Z to 2016-02-01T01:00:00Z was read completely' in stderr
+
+
+def test_lines_that_meet_no_condition_are_no_wrong_format(cli: Cli) -> None:
+    result = cli('-', '-w', 'dstport=1', stdin=MINUTE + b'no record\n')
+    assert '1 line was left out' in result.stderr and 'has the format' not in result.stderr

@@ -1,0 +1,144 @@
+"""What is said when something fails: one line with what was tried, why it failed and what to do next."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions
+
+from flowlogs_reader.errors import (
+    ADVICE_BY_CLASS,
+    ADVICE_BY_CODE,
+    DamagedError,
+    FlowLogsError,
+    IncompleteError,
+    MissingExtraError,
+    error_code,
+    explain,
+    is_aws_error,
+)
+from tests import traffic
+from tests.conftest import OLD_BOTOCORE, Cli
+from tests.fake.aws import FakeAWS
+from tests.fake.wire import TROUBLES
+
+LINES = list(traffic.lines(50))
+WINDOW = ('-s', '2016-02-01')
+
+
+def client_error(code: str, message: str = 'Said\n  so.') -> exceptions.ClientError:
+    return exceptions.ClientError({'Error': {'Code': code, 'Message': message}}, 'FilterLogEvents')
+
+
+@pytest.mark.parametrize('code', ADVICE_BY_CODE)
+def test_every_known_code_is_one_line_with_advice(code: str) -> None:
+    line = explain(client_error(code))
+    assert '\n' not in line
+    assert line.endswith(f'Said so: {ADVICE_BY_CODE[code]}')
+    assert f'({code})' in line
+
+
+def test_an_unknown_code_is_told_as_it_came() -> None:
+    said = 'An error occurred (Whatever) when calling the FilterLogEvents operation: Said so'
+    assert explain(client_error('Whatever')) == said
+
+
+@pytest.mark.parametrize('name', ADVICE_BY_CLASS)
+def test_every_class_with_advice_is_one_of_botocores(name: str) -> None:
+    if not hasattr(exceptions, name) and OLD_BOTOCORE:
+        pytest.skip('this botocore does not have it yet')
+    assert is_aws_error(getattr(exceptions, name).__new__(getattr(exceptions, name)))
+
+
+def test_advice_goes_by_the_base_class_where_there_is_none_for_the_class() -> None:
+    line = explain(exceptions.ProxyConnectionError(proxy_url='http://p', error='refused'))
+    assert line.endswith(ADVICE_BY_CLASS['ProxyConnectionError'])
+    assert 'AWS cannot be reached' in explain(exceptions.ConnectTimeoutError(endpoint_url='http://e', error='x'))
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    assert explain(OSError()) == 'OSError'
+    assert error_code(OSError()) == ''
+    assert not is_aws_error(OSError())
+
+
+def test_children() -> None:
+    for kind in (DamagedError, IncompleteError):
+        assert issubclass(kind, FlowLogsError)
+    assert str(MissingExtraError('parquet', 'a Parquet file')) == (
+        'a Parquet file needs an extra: pip install "flowlogs_reader[parquet]"'
+    )
+
+
+@pytest.mark.parametrize(
+    ('kind', 'says'),
+    [
+        ('deny', 'not allowed: add this action to the policy'),
+        ('throttle', 'AWS is throttling: lower --thread-count'),
+        ('503', 'AWS is not available: try again'),
+        ('expire_credentials', 'the credentials have expired: sign in again'),
+    ],
+)
+def test_lasting_trouble_of_cloudwatch_logs(
+    kind: str, says: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('AWS_MAX_ATTEMPTS', '2')
+    fake.add_log_group('g', lines=LINES)
+    fake.fault('FilterLogEvents', kind)
+    result = cli('g', *WINDOW, status=1)
+    code = TROUBLES['expired' if kind == 'expire_credentials' else kind]['logs'][0]
+    assert result.stdout == b''
+    assert code in result.stderr
+    assert says in result.stderr
+    assert result.stderr.startswith('flowlogs_reader: ')
+    assert result.stderr.count('\n') == 1
+
+
+def test_an_unknown_access_key(fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('AWS_ACCESS_KEY_ID', 'ASIAUNKNOWN')
+    result = cli('g', status=1)
+    assert 'AWS rejected the access key: check the profile, the keys and the clock' in result.stderr
+
+
+def test_no_credentials(fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('AWS_ACCESS_KEY_ID')
+    result = cli('g', status=1)
+    assert 'Unable to locate credentials: set AWS_PROFILE, give --profile, or run aws configure' in result.stderr
+    assert fake.calls() == []
+
+
+def test_half_a_key_pair(fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv('AWS_SECRET_ACCESS_KEY')
+    assert 'give both halves of the access key' in cli('g', status=1).stderr
+
+
+def test_nobody_there(fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
+    monkeypatch.setenv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9')
+    result = cli('g', status=1)
+    assert 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"' in result.stderr
+    assert 'AWS cannot be reached: check the Region, the network' in result.stderr
+
+
+def test_a_region_that_cannot_be_one(fake: FakeAWS, cli: Cli) -> None:
+    assert 'check the spelling of the Region' in cli('g', '--region', 'us east 1', status=1).stderr
+
+
+def test_a_bad_filter_pattern_is_told_in_the_words_of_aws(fake: FakeAWS, cli: Cli) -> None:
+    fake.add_log_group('g', lines=LINES)
+    result = cli('g', *WINDOW, '--filter-pattern', '"open', status=1)
+    assert 'InvalidParameterException' in result.stderr
+    assert 'ilter pattern' in result.stderr
+    assert result.stderr.count('\n') == 1
+
+
+def test_an_impossible_name_of_a_log_group(fake: FakeAWS, cli: Cli) -> None:
+    for name in ('a b', 'a*', 'x' * 600):
+        result = cli(name, *WINDOW, status=1)
+        assert result.stderr.count('\n') == 1
+
+
+def test_an_infrequent_access_group(fake: FakeAWS, cli: Cli) -> None:
+    fake.add_log_group('g', lines=LINES, log_class='INFREQUENT_ACCESS')
+    result = cli('g', *WINDOW, status=1)
+    assert 'INFREQUENT_ACCESS' in result.stderr
+    assert result.stderr.count('\n') == 1

@@ -1,0 +1,220 @@
+"""How far a long read has come: on a terminal, and nowhere else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+
+from flowlogs_reader import FileFlowLogsReader, FlowLogsReader
+from flowlogs_reader.cli.main import main
+from flowlogs_reader.cli.progress import DELAY, INTERVAL, Progress
+from flowlogs_reader.sources.base import BaseReader
+from tests import traffic
+from tests.conftest import DATA, HOUR, ROOT
+from tests.fake.aws import FakeAWS
+
+GROUP = 'flows'
+START = datetime(2016, 2, 1, 11, tzinfo=timezone.utc)
+END = START + timedelta(seconds=1000)
+# Ten records a second, ten seconds a page, a hundred pages.
+LINES = [*traffic.lines(10_000, start=int(START.timestamp()), per_second=10)]
+WINDOW = ('-s', '2016-02-01 11:00:00', '-e', '2016-02-01 11:16:40')
+
+
+class Terminal(StringIO):
+    """A stream that says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(written: str) -> list[str]:
+    """What stands in each line of a terminal in the end: a carriage return goes back to the beginning."""
+    lines = []
+    for line in written.replace('\r\n', '\n').split('\n'):
+        seen = ''
+        for text in line.split('\r'):
+            seen = text + seen[len(text) :]
+        lines.append(seen.rstrip())
+    return lines
+
+
+def states(written: str) -> list[str]:
+    """What stood there in between."""
+    return [state.strip() for state in written.split('\r') if state.strip()]
+
+
+@pytest.fixture
+def group(fake: FakeAWS) -> FakeAWS:
+    fake.add_log_group(GROUP, lines=LINES)
+    fake.logs.page_events = 100
+    return fake
+
+
+def watched(reader: BaseReader, seconds: float) -> str:
+    """What a read shows when its Blocks are so many seconds apart."""
+    terminal, passed = Terminal(), 0.0
+
+    def clock() -> float:
+        nonlocal passed
+        passed += seconds
+        return passed
+
+    reader.on_block = progress = Progress(reader, terminal, clock)
+    for _ in reader.blocks():
+        pass
+    progress.close()
+    return terminal.getvalue()
+
+
+def log_group(**options: object) -> FlowLogsReader:
+    return FlowLogsReader(GROUP, start_time=START, end_time=END, **options)
+
+
+@pytest.mark.usefixtures('group')
+def test_it_tells_how_far_it_is_how_many_records_and_how_many_megabytes() -> None:
+    told = [state for state in states(watched(log_group(), DELAY)) if 'records' in state]
+    assert len(told) == 100
+    # Up to the last moment of the page before; what this page has of its own last moment is still held back.
+    assert told[49].startswith('49%|')
+    assert '2016-02-01T11:08:09Z, 4,990 records, 0.6 MB' in told[49]
+    percents = [int(state.split('%')[0]) for state in told]
+    assert percents == sorted(percents)
+    assert percents[-1] == 99
+
+
+@pytest.mark.usefixtures('group')
+def test_nothing_of_it_is_left_at_the_end() -> None:
+    written = watched(log_group(), DELAY)
+    assert '\n' not in written
+    assert shown(written) == ['']
+
+
+@pytest.mark.usefixtures('group')
+def test_a_short_read_shows_nothing() -> None:
+    assert watched(log_group(), DELAY / 200) == ''
+
+
+@pytest.mark.usefixtures('group')
+def test_it_changes_now_and_then_only() -> None:
+    told = [state for state in states(watched(log_group(), INTERVAL / 4)) if 'records' in state]
+    assert 15 < len(told) < 25
+
+
+def test_pages_without_a_match_count_too(group: FakeAWS) -> None:
+    group.logs.scan_limit = 100
+    told = states(watched(log_group(where=['addr=192.0.2.1'], thread_count=2), DELAY))
+    assert ', 0 records, 0.0 MB' in told[-1]
+    # Such a page does not tell where in its slice it is.
+    assert int(told[-1].split('%')[0]) > 50
+
+
+def test_a_file_has_no_window_to_be_through() -> None:
+    written = watched(FileFlowLogsReader(DATA / 'seed-hour.log'), DELAY)
+    count = HOUR.count(b'\n')
+    assert states(written)[-1].startswith(f'{count} records, 0.0 MB [')
+    assert shown(written) == ['']
+
+
+@pytest.mark.usefixtures('group')
+def test_without_tqdm_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'tqdm', None)
+    assert watched(log_group(), DELAY) == ''
+
+
+# -- on the command line -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow(group: FakeAWS) -> FakeAWS:
+    """A log group of which one page takes longer than a short read, and is followed by others."""
+    group.fault('FilterLogEvents', 'stall', at=5, seconds=DELAY * 1.2)
+    return group
+
+
+def run(argv: Sequence[str], stderr: StringIO) -> bytes:
+    stdout = BytesIO()
+    assert main([GROUP, *WINDOW, '--thread-count', '1', *argv], BytesIO(), stdout, stderr) == 0
+    return stdout.getvalue()
+
+
+@pytest.mark.usefixtures('slow')
+@pytest.mark.parametrize(
+    ('argv', 'stderr'),
+    [([], StringIO), (['--quiet'], Terminal)],
+    ids=['no terminal', '--quiet'],
+)
+def test_otherwise_it_shows_nothing(argv: list[str], stderr: Callable[[], StringIO]) -> None:
+    stream = stderr()
+    assert run(argv, stream).splitlines() == LINES
+    assert stream.getvalue() == ''
+
+
+@pytest.mark.usefixtures('group')
+def test_what_is_told_meanwhile_stands_on_a_line_of_its_own(group: FakeAWS) -> None:
+    group.put_lines(GROUP, [b'nonsense'])
+    group.fault('FilterLogEvents', 'stall', at=5, seconds=DELAY * 1.2)
+    stderr = Terminal()
+    run([], stderr)
+    assert shown(stderr.getvalue()) == ['flowlogs_reader: 1 line was left out: not records of this log format', '']
+
+
+def on_a_terminal(argv: Sequence[str], stdout: Path | None) -> tuple[int, str]:
+    """Runs the program with stderr on a terminal, and stdout on the same one or in a file."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    written: list[bytes] = []
+
+    def drain() -> None:
+        # Linux raises an error, where others give nothing, when the last process has closed the terminal.
+        try:
+            while data := os.read(master, 65536):
+                written.append(data)
+        except OSError:
+            pass
+
+    reading = threading.Thread(target=drain)
+    reading.start()
+    command = [sys.executable, '-m', 'flowlogs_reader', GROUP, *WINDOW, '--thread-count', '1', *argv]
+    environment = {**os.environ, 'NO_COLOR': '1'}
+    with open(stdout or os.devnull, 'wb') as file:
+        status = subprocess.call(command, cwd=ROOT, env=environment, stdout=file if stdout else slave, stderr=slave)
+    os.close(slave)
+    reading.join()
+    os.close(master)
+    return status, b''.join(written).decode()
+
+
+@pytest.mark.usefixtures('slow')
+def test_a_real_terminal(tmp_path: Path) -> None:
+    status, written = on_a_terminal([], tmp_path / 'out')
+    assert status == 0
+    assert (tmp_path / 'out').read_bytes().splitlines() == LINES
+    assert re.search(r'\d+%\|.*\| 2016-02-01T11:\d\d:\d\dZ, [\d,]+ records, \d\.\d MB \[', written)
+    assert shown(written) == ['']
+
+
+@pytest.mark.usefixtures('slow')
+@pytest.mark.parametrize('argv', [['-w', 'protocol=icmp'], ['top', '5']], ids=' '.join)
+def test_records_on_the_same_terminal_stay_whole(argv: list[str]) -> None:
+    status, written = on_a_terminal([*argv], None)
+    assert status == 0
+    assert ' records, ' in written
+    stdout = BytesIO()
+    assert main([GROUP, *WINDOW, *argv], BytesIO(), stdout, StringIO()) == 0
+    expected = [line.split() for line in stdout.getvalue().decode().splitlines()]
+    told = [line.split() for line in shown(written) if line and not line.startswith('flowlogs_reader: ')]
+    assert told == expected

@@ -1,0 +1,139 @@
+"""What a person at a terminal sees, and that none of it ever reaches a pipe."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO, StringIO
+
+import pytest
+
+from flowlogs_reader.cli.main import main
+from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
+from tests.conftest import MINUTE, NOW, Cli
+
+RED = '\x1b[31m'
+See = Callable[..., list[str]]
+
+
+@pytest.fixture
+def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
+    """Runs the command line with a terminal of 100 columns for its stdout, and returns the lines on it."""
+    monkeypatch.setenv('COLUMNS', '100')
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.delenv('NO_COLOR', raising=False)
+
+    def run(*argv: str, stdin: bytes = MINUTE) -> list[str]:
+        ours, theirs = os.openpty()
+        seen: list[bytes] = []
+
+        def watch() -> None:
+            try:
+                while chunk := os.read(ours, 4096):
+                    seen.append(chunk)
+            except OSError:  # nobody holds the other end any more
+                pass
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        with open(theirs, 'wb') as stdout:
+            assert main(['-', *argv], BytesIO(stdin), stdout, StringIO(), NOW) == 0
+        watching.join()
+        os.close(ours)
+        return b''.join(seen).decode().replace('\r\n', '\n').splitlines()
+
+    yield run
+
+
+def test_columns_line_up(see: See, cli: Cli) -> None:
+    seen = see('-c', 'srcaddr,dstport,action', '--header')
+    assert seen[:4] == [
+        'srcaddr          dstport  action',
+        '172.20.0.10          443  ACCEPT',
+        '103.246.150.154    44589  ACCEPT',
+        '103.246.150.154    44591  ACCEPT',
+    ]
+    piped = cli('-', '-c', 'srcaddr,dstport,action', '--header', stdin=MINUTE).lines
+    assert [line.split() for line in seen[:-1]] == [line.split(' ') for line in piped[:-1]]
+
+
+def test_reject_is_red(see: See, monkeypatch: pytest.MonkeyPatch) -> None:
+    *others, last = see()
+    assert f'{RED}REJECT\x1b[0m' in last
+    assert '\x1b' not in ''.join(others)
+    assert '\x1b' in see('top', 'action')[-1]
+    monkeypatch.setenv('NO_COLOR', '1')
+    assert see()[-1] == last.replace(RED, '').replace('\x1b[0m', '')
+
+
+def test_only_the_verdict_is_coloured(see: See) -> None:
+    log = b'action instance-tag\nREJECT REJECT\nACCEPT REJECT\n'
+    assert see('-c', 'instance_tag,action', stdin=log) == [f'REJECT  {RED}REJECT\x1b[0m', 'REJECT  ACCEPT']
+
+
+def test_a_timeline_has_bars(see: See) -> None:
+    header, *rows = see('timeline', '10s')
+    assert header == 'start                 flows  bytes  packets  accepted  rejected'
+    assert [len(row) <= 100 for row in rows] == [True] * 3
+    bars = [row.count('#') for row in rows]
+    assert (bars[0] > 30, bars[1:]) == (True, [0, -(-bars[0] // 10)])
+    assert '2016-02-01T10:59:20Z     10  11198       93        10         0  ###' in rows[0]
+
+
+@pytest.mark.parametrize('output', ['tsv', 'csv', 'jsonl'])
+@pytest.mark.parametrize('action', ['print', 'timeline 10s', 'top action', 'aggregate'])
+def test_other_formats_are_the_same_on_a_terminal(output: str, action: str, see: See, cli: Cli) -> None:
+    assert see(*action.split(), '-o', output) == cli('-', *action.split(), '-o', output, stdin=MINUTE).lines
+
+
+def test_raw_lines_cannot_control_the_terminal(see: See, cli: Cli) -> None:
+    line = MINUTE.splitlines()[0].replace(b' ACCEPT', b' \x0b\x0cACCEPT')
+    assert see('--raw', stdin=line + b'\r\n') == [line.decode().replace('\x0b\x0c', '\\x0b\\x0c') + '\\x0d']
+    assert cli('-', '--raw', stdin=line + b'\r\n').stdout == line + b'\r\n'
+
+
+def test_nothing_of_this_is_in_a_pipe(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TERM', 'xterm')
+    for action in ('print', 'top action', 'timeline 10s', 'aggregate action'):
+        text = cli('-', *action.split(), stdin=MINUTE).stdout
+        assert not re.search(rb'\x1b|#|  ', text)
+
+
+def test_widths_grow_and_never_shrink() -> None:
+    align = Aligned()
+    assert align(b'a 1\nbb 10\n', b' ', ('n', 'm'), (False, True)) == b'a    1\nbb  10\n'
+    assert align(b'c 100\n', b' ', ('n', 'm'), (False, True)) == b'c   100\n'
+    assert align(b'c 1\n', b' ', ('n', 'o'), (False, True)) == b'c  1\n'
+
+
+def test_a_line_has_no_spaces_at_its_end() -> None:
+    assert Aligned()(b'a b\nc long\n', b' ', ('n', 'm'), (False, False)) == b'a  b\nc  long\n'
+
+
+def test_bars_of_nothing_and_where_there_is_no_room() -> None:
+    assert list(with_bars([], ['start', 'flows'], 1, 80)) == []
+    assert list(with_bars([['a', '0']], ['start', 'flows'], 1, 80)) == [('a', '0', '')]
+    assert list(with_bars([['a', '5'], ['b', '1']], ['start', 'flows'], 1, 5)) == [
+        ('a', '5', '#' * 10),
+        ('b', '1', '##'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ('environment', 'wanted'),
+    [
+        ({}, True),
+        ({'NO_COLOR': ''}, True),
+        ({'NO_COLOR': '0'}, False),
+        ({'TERM': 'dumb'}, False),
+        ({'TERM': 'xterm'}, True),
+    ],
+)
+def test_who_wants_colour(environment: dict[str, str], wanted: bool) -> None:
+    assert wants_colour(environment) == wanted
+
+
+def test_what_is_escaped() -> None:
+    assert escaped(b'a\tb\x1b[2J\x07\x7f\xc2\x9b \n') == b'a\tb\\x1b[2J\\x07\\x7f\\xc2\\x9b \n'

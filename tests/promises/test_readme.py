@@ -1,0 +1,121 @@
+"""README.md: its commands and examples are run, and what it shows is what they give."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
+from tests.fake.aws import FakeAWS
+from tests.fake.s3 import s3_objects
+
+README = (ROOT / 'README.md').read_text('utf-8')
+# Of each fenced block its language and what is in it.
+FENCED = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.M | re.S)
+ENVIRONMENT = dict(os.environ)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in FENCED if name == language]
+
+
+def sessions() -> list[tuple[str, str]]:
+    """Commands after `$ `, with continuations after `> `, and what they write to the terminal."""
+    found = []
+    for text in blocks('console'):
+        for one in re.split(r'^\$ ', text, flags=re.M)[1:]:
+            command = re.match(r'.*\n(?:> .*\n)*', one)
+            assert command
+            found.append((command[0].replace('\n> ', '\n').strip(), one[command.end() :]))
+    return found
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    assert {name for name, _ in FENCED} == {'sh', 'console', 'pycon', 'json', 'text'}
+
+
+@pytest.fixture
+def shown_aws(seeded: FakeAWS) -> FakeAWS:
+    """The seed records in a bucket too, and flow logs of other Regions."""
+    seeded.add_bucket('flow-logs', SEED_REGION, s3_objects((MINUTE + HOUR).splitlines(), prefix='net'))
+    seeded.add_flow_log(
+        'subnet-0d5c8a1e2f3b4a697',
+        destination='arn:aws:s3:::audit-logs/net',
+        region='eu-west-1',
+        file_format='parquet',
+        log_format='${version} ${vpc-id} ${srcaddr} ${dstaddr} ${bytes} ${start} ${end} ${action}',
+    )
+    seeded.add_flow_log(
+        'vpc-0b7d2c4e6f8091a3b', log_group='edge', deliverLogsStatus='FAILED', deliverLogsErrorMessage='Access error'
+    )
+    return seeded
+
+
+@pytest.mark.usefixtures('shown_aws', 'command')
+@pytest.mark.parametrize(('line', 'shown'), sessions(), ids=[line[:60] for line, _ in sessions()])
+def test_commands_give_what_is_shown(line: str, shown: str) -> None:
+    done = subprocess.run(
+        ['bash', '-c', line], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.stdout.decode() == shown
+
+
+def test_python_examples_give_what_is_shown(seeded: FakeAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    examples = doctest.DocTestParser().get_doctest('\n'.join(blocks('pycon')), {}, 'README.md', 'README.md', 0)
+    said: list[str] = []
+    results = doctest.DocTestRunner().run(examples, out=said.append)
+    assert results.attempted > 10
+    assert results.failed == 0, ''.join(said)
+
+
+def test_the_policy_can_be_pasted() -> None:
+    (policy,) = map(json.loads, blocks('json'))
+    actions = {action for statement in policy['Statement'] for action in statement['Action']}
+    assert actions >= {'logs:FilterLogEvents', 'logs:DescribeLogGroups', 'ec2:DescribeFlowLogs', 's3:GetObject'}
+
+
+def test_quick_start_is_two_commands_and_the_second_is_what_ci_runs() -> None:
+    section = README.partition('## Quick start\n')[2].partition('\n## ')[0]
+    quick = re.findall(r'^```sh\n(.*?)^```$', section, re.M | re.S)
+    assert [text.count('\n') for text in quick] == [1, 1]
+    assert blocks('sh') == quick
+    assert quick[1] in (ROOT / '.ci' / 'run').read_text()
+
+
+def test_the_first_command_installs_and_prints_the_sample(tmp_path: Path) -> None:
+    """In a fresh clone; pip asks its index for the dependencies."""
+    clone = tmp_path / 'clone'
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns('.*', '__pycache__', 'build', '*.egg-info'))
+    command = blocks('sh')[0]
+    done = subprocess.run(
+        ['bash', '-c', command], cwd=clone, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    if b'No matching distribution found' in done.stderr:
+        pytest.skip('pip reaches no package index from here')
+    assert (done.returncode, done.stdout) == (0, HOUR), done.stderr.decode()
+    shown = subprocess.run(
+        [clone / '.venv' / 'bin' / 'pip', 'show', '--files', 'flowlogs_reader'], check=True, capture_output=True
+    ).stdout.decode()
+    assert 'Version: 6.0.0\n' in shown
+    for path in ROOT.glob('flowlogs_reader/**/*'):
+        if path.suffix in ('.py', '.typed', '.json'):
+            assert f'  {path.relative_to(ROOT)}\n' in shown
+    requires = re.search(r'^Requires: (.*)$', shown, re.M)
+    assert requires
+    assert sorted(requires[1].split(', ')) == ['boto3', 'python-dateutil']
+
+
+def test_the_licence_is_the_standard_text() -> None:
+    text = (ROOT / 'LICENSE').read_text()
+    assert text.startswith('\n                                 Apache License\n                           Version 2.0')
+    assert text.endswith(
+        '   See the License for the specific language governing permissions and\n   limitations under the License.\n'
+    )

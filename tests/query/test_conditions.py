@@ -1,0 +1,196 @@
+"""What people write for conditions: which values pass, and what is said about those that cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowlogs_reader.query.conditions import find_addresses, parse_condition
+from flowlogs_reader.query.filters import Filter
+from flowlogs_reader.records.layout import Layout
+
+# The condition, values that pass, values that do not.
+PASSES = [
+    ('srcaddr=10.0.0.1', '10.0.0.1', '10.0.0.10 110.0.0.1 - 2001:db8::1'),
+    ('srcaddr=10.0.0.0/8', '10.0.0.0 10.255.255.255', '11.0.0.0 - 2001:db8::1 unknown'),
+    ('srcaddr=10.0.0.1,192.168.0.0/16', '10.0.0.1 192.168.7.7', '10.0.0.2'),
+    ('srcaddr=10.1.2.3/255.0.0.0', '10.9.9.9', '11.0.0.1'),
+    ('dstaddr=0.0.0.0/0', '1.2.3.4', '- ::1'),
+    ('dstaddr=2001:db8::/32', '2001:db8::1 2001:DB8:0:0:0:0:0:2', '2001:db9::1 10.0.0.1 -'),
+    ('dstaddr=2001:db8::1', '2001:db8::1 2001:db8:0:0:0:0:0:1 2001:0db8::0001', '2001:db8::2'),
+    ('dstaddr=2001:0DB8:0:0::1', '2001:db8:0:0:0:0:0:1', '-'),
+    ('srcaddr=-', '-', '10.0.0.1'),
+    ('srcaddr=-,10.0.0.1', '- 10.0.0.1', '10.0.0.2'),
+    ('dstport=443', '443', '4430 0 -'),
+    ('dstport = 443', '443', '80'),
+    ('dstport=22,8000-8100', '22 8000 8050 8100', '23 7999 8101 -'),
+    ('dstport=ssh,RDP', '22 3389', '23'),
+    ('dstport=http-https', '80 443 100', '79 444'),
+    ('dstport=-', '-', '0'),
+    ('dstport=0', '0', '- 1'),
+    ('protocol=tcp', '6', '17'),
+    ('protocol=6,udp', '6 17', '1'),
+    ('bytes>=1000', '1000 9223372036854775807', '999 0 -'),
+    ('bytes>1000', '1001', '1000 -'),
+    ('bytes<1000', '999 0', '1000 -'),
+    ('bytes<=1000', '1000', '1001 -'),
+    ('start>=1454324362', '1454324362', '1454324361'),
+    ('action=REJECT', 'REJECT', 'ACCEPT -'),
+    ('action=reject', 'REJECT', 'ACCEPT'),
+    ('flow-direction=INGRESS', 'ingress', 'egress'),
+    ('type=ipv6', 'IPv6', 'IPv4'),
+    ('log_status=nodata,SKIPDATA', 'NODATA SKIPDATA', 'OK'),
+    ('action=-', '-', 'ACCEPT'),
+    ('interface_id=eni-1,eni-2', 'eni-1 eni-2', 'eni-11 ENI-1 -'),
+    ('Interface-ID=eni-1', 'eni-1', 'eni-2'),
+    ('pkt_dst_aws_service=S3', 'S3', 'EC2 s3'),
+    ('account_id=012345678901', '012345678901', '12345678901'),
+    ('tcp_flags=syn', '2 3 18', '1 16 0 -'),
+    ('tcp_flags=syn,ack', '18 19', '2 16 -'),
+    ('tcp_flags=2', '2', '18 3 -'),
+    ('tcp_flags=2,18-19', '2 18 19', '3'),
+    ('tcp_flags=-', '-', '0'),
+    ('encryption_status=0', '0', '1 -'),
+]
+
+
+@pytest.mark.parametrize(('text', 'passes', 'fails'), PASSES, ids=[text for text, _, _ in PASSES])
+def test_which_values_pass(text: str, passes: str, fails: str) -> None:
+    test = parse_condition(text).test
+    assert [value for value in passes.split() if not test(value.encode())] == []
+    assert [value for value in fails.split() if test(value.encode())] == []
+
+
+EQUAL = [case for case in PASSES if '<' not in case[0] and '>' not in case[0]]
+
+
+@pytest.mark.parametrize(('text', 'passes', 'fails'), EQUAL, ids=[text for text, _, _ in EQUAL])
+def test_not_equal_keeps_exactly_what_equal_drops(text: str, passes: str, fails: str) -> None:
+    layout = Layout([text.partition('=')[0], 'version'])
+    lines = [f'{value} 2\n' for value in f'{passes} {fails}'.split()]
+    kept = [
+        Filter.parse([condition]).keep(layout, ''.join(lines).encode())[0].decode().splitlines(keepends=True)
+        for condition in (text, text.replace('=', '!=', 1))
+    ]
+    assert kept == [lines[: len(passes.split())], lines[len(passes.split()) :]]
+
+
+@pytest.mark.parametrize(
+    ('text', 'fields'),
+    [
+        ('addr=10.0.0.1', ('srcaddr', 'dstaddr')),
+        ('port=22', ('srcport', 'dstport')),
+        ('pkt-addr!=10.0.0.1', ('pkt_srcaddr', 'pkt_dstaddr')),
+        ('bytes>0', ('bytes',)),
+    ],
+)
+def test_some_names_stand_for_both_sides(text: str, fields: tuple[str, ...]) -> None:
+    assert parse_condition(text).fields == fields
+
+
+def test_fields_that_aws_does_not_document() -> None:
+    condition = parse_condition('new-field=a,b', ['new_field'])
+    assert (condition.fields, condition.test(b'a'), condition.test(b'c')) == (('new_field',), True, False)
+
+
+WRONG = [
+    ('dstport', "'dstport' is not FIELD=VALUE"),
+    ('', "'' is not FIELD=VALUE"),
+    ('=443', "'=443' is not FIELD=VALUE"),
+    ('443=dstport', 'is not FIELD=VALUE'),
+    ('destport=443', "no field 'destport': did you mean dstport"),
+    ('colour=red', "no field 'colour': choose from addr, port, pkt_addr, version, account_id"),
+    ('dstport=', 'empty value'),
+    ('dstport=22,', 'empty value'),
+    ('dstport=x', 'dstport takes a number up to 65535, or one of ftp, ssh'),
+    ('dstport=65536', 'up to 65535'),
+    ('dstport=-1', "'-1'"),
+    ('dstport=٢٢', 'takes a number'),
+    ('dstport==22', "'=22'"),
+    ('dstport=100-22', 'the range 100-22 of dstport ends before it begins'),
+    ('dstport>=-', "'-'"),
+    ('protocol=256', 'up to 255'),
+    ('protocol=quic', 'or one of icmp'),
+    ('bytes=1.5', "bytes takes a number; not '1.5'"),
+    ('bytes>=1,2', "'1,2'"),
+    ('bytes=99999999999999999999', 'takes a number'),
+    ('srcaddr=10.0.0', "'10.0.0' is no IP address or CIDR block for srcaddr"),
+    ('addr=10.0.0.0/33', "'10.0.0.0/33'"),
+    ('addr=fe80::1%eth0', "'fe80::1%eth0'"),
+    ('addr=host', "'host'"),
+    ('addr=010.0.0.1', "'010.0.0.1'"),
+    ('addr>10.0.0.1', 'addr holds text'),
+    ('action>ACCEPT', 'action holds text'),
+    ('action=DENY', 'action is one of ACCEPT, REJECT; not'),
+    ('flow_direction=in', 'flow_direction is one of ingress, egress'),
+    ('type=ipv5', 'type is one of IPv4, IPv6, EFA'),
+    ('log_status=fine', 'log_status is one of OK, NODATA, SKIPDATA'),
+    ('tcp_flags=syn,2', "tcp_flags has no '2'"),
+    ('tcp_flags=cwr', "'cwr'"),
+    ('tcp_flags=256', 'up to 255'),
+]
+
+
+@pytest.mark.parametrize(('text', 'says'), WRONG, ids=[text or 'nothing' for text, _ in WRONG])
+def test_what_cannot_fit_is_refused_with_what_can(text: str, says: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        parse_condition(text)
+    assert says in str(raised.value)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'note'),
+    [
+        ('srcaddr=10.0.0.1/8', '10.0.0.1/8 is read as 10.0.0.0/8'),
+        ('srcaddr!=10.0.0.1/8,10.0.0.0/8', '10.0.0.1/8 is read as 10.0.0.0/8'),
+        ('addr=2001:db8::1/32, 10.0.0.9/30', '2001:db8::1/32 is read as 2001:db8::/32, 10.0.0.9/30 is …'),
+        ('addr=10.0.0.0/8,10.0.0.1,10.0.0.1/32,-', ''),
+        ('asg_tag=a/b', ''),
+    ],
+)  # fmt: skip
+def test_a_block_with_host_bits_is_masked_and_said_so(text: str, note: str) -> None:
+    assert parse_condition(text).note == note.replace('…', 'read as 10.0.0.8/30')
+
+
+class TestFindAddresses:
+    def test_any_of_them_in_any_address_column(self) -> None:
+        condition = find_addresses(['10.0.0.1', '192.168.0.0/16', '2001:DB8::1'])
+        assert condition.fields == ('srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
+        assert all(map(condition.test, [b'10.0.0.1', b'192.168.1.1', b'2001:db8:0:0:0:0:0:1']))
+        assert not any(map(condition.test, [b'10.0.0.2', b'-', b'2001:db8::2']))
+
+    def test_commas_separate_too(self) -> None:
+        assert find_addresses(['10.0.0.1,10.0.0.2']).test(b'10.0.0.2')
+
+    def test_host_bits(self) -> None:
+        assert find_addresses(['10.0.0.1/8']).note == '10.0.0.1/8 is read as 10.0.0.0/8'
+
+    @pytest.mark.parametrize('text', ['-', 'host', '10.0.0.1,', '10.0.0.0/99'])
+    def test_what_is_no_address(self, text: str) -> None:
+        with pytest.raises(ValueError, match='findip'):
+            find_addresses([text])
+
+
+class TestLiterals:
+    """Texts of which every line that passes holds one: what may be searched for, and pushed to CloudWatch."""
+
+    @pytest.mark.parametrize(
+        ('text', 'literals'),
+        [
+            ('srcaddr=10.0.0.1,10.0.0.2', (b'10.0.0.1', b'10.0.0.2')),
+            ('dstport=ssh,443', (b'22', b'443')),
+            ('action=reject', (b'REJECT',)),
+            ('vpc_id=vpc-1', (b'vpc-1',)),
+            ('dstport=22,8000-8100', None),
+            ('dstport=22,-', None),
+            ('srcaddr=10.0.0.1,-', None),
+            ('srcaddr=10.0.0.0/8', None),
+            ('srcaddr=::1', None),  # a log may spell it in many ways
+            ('action=-', None),
+            ('action!=REJECT', None),
+            ('bytes>=443', None),
+            ('tcp_flags=syn', None),
+        ],
+    )
+    def test_literals(self, text: str, literals: tuple[bytes, ...] | None) -> None:
+        assert parse_condition(text).literals == literals
