@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from io import BytesIO, StringIO
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,7 +15,7 @@ from flowlogs_reader.records.fields import DEFAULT_FIELDS
 from tests import traffic
 from tests.conftest import Cli
 from tests.fake.aws import FakeAWS
-from tests.fake.s3 import s3_objects
+from tests.roads import ROADS, Log
 
 START, END = 1454324420, 1454324990
 WINDOW = ('-s', '2016-02-01 11:00:20', '-e', '2016-02-01 11:09:50')
@@ -50,89 +48,6 @@ INSIDE = [line for line in LINES if START <= int(line.split()[10]) < END]
 
 def custom(lines: Sequence[bytes]) -> list[bytes]:
     return [traffic.to_format(line, CUSTOM) for line in lines]
-
-
-class Road(NamedTuple):
-    """How records get to where they are read: gives the arguments of the command line, and standard input."""
-
-    lay: Callable[[FakeAWS, Path, Sequence[bytes], Sequence[str]], tuple[list[str], bytes]]
-
-
-def text(lines: Sequence[bytes], header: Sequence[str]) -> bytes:
-    return ' '.join(header).encode() + b'\n' + b'\n'.join(lines) + b'\n'
-
-
-def cloudwatch(fake: FakeAWS, tmp: Path, lines: Sequence[bytes], header: Sequence[str]) -> tuple[list[str], bytes]:
-    start = header.index('start')
-    fake.add_log_group(
-        'flowlogs', lines=lines, timestamp=lambda line: int(line.split()[start]) * 1000, stream=lambda _: 'eni-1-all'
-    )
-    fake.add_flow_log(log_group='flowlogs', log_format=' '.join(f'${{{name}}}' for name in header))
-    return ['flowlogs'], b''
-
-
-def bucket(layout: str, format: str, directory: bool = False) -> Road:
-    def lay(fake: FakeAWS, tmp: Path, lines: Sequence[bytes], header: Sequence[str]) -> tuple[list[str], bytes]:
-        objects = s3_objects(lines, layout, format=format, header=header, prefix='some/prefix', max_lines=700)
-        if not directory:
-            fake.add_bucket('logs', objects=in_order(objects))
-            return ['s3://logs/some/prefix'], b''
-        for key, body in in_order(objects).items():
-            (tmp / key).parent.mkdir(parents=True, exist_ok=True)
-            (tmp / key).write_bytes(body)
-        return [f'{tmp}/some'], b''
-
-    return Road(lay)
-
-
-def in_order(objects: dict[str, bytes]) -> dict[str, bytes]:
-    """The parts of a bucket have a hash in their names; here they are numbered, as one order is expected."""
-    return {
-        f'{key.rpartition("_")[0]}_{number:08}.{key.partition(".")[2]}': body
-        for number, (key, body) in enumerate(objects.items())
-    }
-
-
-def one_object(format: str) -> Callable[[Sequence[bytes], Sequence[str]], bytes]:
-    def body(lines: Sequence[bytes], header: Sequence[str]) -> bytes:
-        (only,) = s3_objects(lines, header=header, format=format, bucket_minutes=10**6).values()
-        return only
-
-    return body
-
-
-BODIES: dict[str, Callable[[Sequence[bytes], Sequence[str]], bytes]] = {
-    'plain': text,
-    'gzip': one_object('text'),
-    'members': lambda lines, header: b''.join(
-        gzip.compress(text(lines[at : at + 300], header)) for at in range(0, len(lines), 300)
-    ),
-    'windows': lambda lines, header: b'\xef\xbb\xbf' + text(lines, header).replace(b'\n', b'\r\n'),
-    'parquet': one_object('parquet'),
-}
-
-
-def local(body: str, stdin: bool) -> Road:
-    def lay(fake: FakeAWS, tmp: Path, lines: Sequence[bytes], header: Sequence[str]) -> tuple[list[str], bytes]:
-        data = BODIES[body](lines, header)
-        if stdin:
-            return ['-'], data
-        (tmp / 'flows.parquet' if body == 'parquet' else tmp / 'flows').write_bytes(data)
-        return [str(tmp / ('flows.parquet' if body == 'parquet' else 'flows'))], b''
-
-    return Road(lay)
-
-
-ROADS = {
-    'cloudwatch': Road(cloudwatch),
-    **{f's3 {layout}': bucket(layout, 'text') for layout in ('default', 'hourly', 'hive', 'hive-hourly')},
-    's3 parquet': bucket('hourly', 'parquet'),
-    's3 hive parquet': bucket('hive', 'parquet'),
-    'directory': bucket('default', 'text', directory=True),
-    'directory parquet': bucket('hive-hourly', 'parquet', directory=True),
-    **{f'file {body}': local(body, stdin=False) for body in BODIES},
-    **{f'stdin {body}': local(body, stdin=True) for body in BODIES},
-}
 
 
 def printed(lines: Sequence[bytes]) -> bytes:
@@ -171,7 +86,7 @@ def custom_printed(lines: Sequence[bytes]) -> bytes:
 
 @pytest.mark.parametrize('road', ROADS)
 def test_every_road_gives_the_same_bytes(cli: Cli, fake: FakeAWS, tmp_path: Path, road: str) -> None:
-    location, stdin = ROADS[road].lay(fake, tmp_path, LINES, traffic.FIELDS)
+    read = ROADS[road].lay(Log(LINES, traffic.FIELDS), fake, tmp_path).over(cli)
     probe = f' {traffic.PROBE_HOST} '.encode()
     for argv, expected in (
         (['print'], printed(INSIDE)),
@@ -183,7 +98,7 @@ def test_every_road_gives_the_same_bytes(cli: Cli, fake: FakeAWS, tmp_path: Path
         (['print', '-w', 'log_status=NODATA'], printed([line for line in INSIDE if line.endswith(b'NODATA')])),
     ):
         assert expected
-        result = cli(*location, *argv, *WINDOW, stdin=stdin)
+        result = read(*argv, *WINDOW)
         assert result.stdout == expected, argv
         assert not [note for note in result.stderr.splitlines() if 'SKIPDATA' not in note]
 
@@ -191,21 +106,21 @@ def test_every_road_gives_the_same_bytes(cli: Cli, fake: FakeAWS, tmp_path: Path
 @pytest.mark.parametrize('road', ROADS)
 def test_every_road_finds_the_format(cli: Cli, fake: FakeAWS, tmp_path: Path, road: str) -> None:
     lines = LINES[:1000]
-    location, stdin = ROADS[road].lay(fake, tmp_path, custom(lines), CUSTOM)
+    read = ROADS[road].lay(Log(custom(lines), CUSTOM), fake, tmp_path).over(cli)
     inside = [line for line in lines if line in set(INSIDE)]
-    assert cli(*location, *WINDOW, stdin=stdin).stdout == custom_printed(inside)
-    assert cli(*location, 'ipset', *WINDOW, stdin=stdin).stdout == ipset(inside)
+    assert read(*WINDOW).stdout == custom_printed(inside)
+    assert read('ipset', *WINDOW).stdout == ipset(inside)
     wanted = [line for line in inside if line.split()[6] == b'443']
-    assert cli(*location, '-w', 'dstport=443', *WINDOW, stdin=stdin).stdout == custom_printed(wanted)
+    assert read('-w', 'dstport=443', *WINDOW).stdout == custom_printed(wanted)
 
 
 @pytest.mark.parametrize('road', ROADS)
 def test_every_road_knows_the_edges_of_the_window(cli: Cli, fake: FakeAWS, tmp_path: Path, road: str) -> None:
     starts = [START - 1, START, END - 1, END]
     lines = [b'2 1 eni-%d 10.0.0.1 10.0.0.2 1 2 6 1 40 %d %d ACCEPT OK' % (at, at, at + 600) for at in starts]
-    location, stdin = ROADS[road].lay(fake, tmp_path, lines, traffic.FIELDS)
-    assert cli(*location, *WINDOW, stdin=stdin).stdout == printed(lines[1:3])
-    result = cli(*location, '-s', '2016-01-01 00:00', '-e', '2016-01-01 00:10', stdin=stdin)
+    read = ROADS[road].lay(Log(lines, traffic.FIELDS), fake, tmp_path).over(cli)
+    assert read(*WINDOW).stdout == printed(lines[1:3])
+    result = read('-s', '2016-01-01 00:00', '-e', '2016-01-01 00:10')
     assert not result.stdout and 'no records: ' in result.stderr and result.stderr.count('\n') == 1
 
 
