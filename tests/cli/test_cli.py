@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import signal
@@ -10,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from flowlogs_reader.cli.main import main
 from tests import traffic
 from tests.conftest import DATA, HOUR, MINUTE, MINUTE_WINDOW, NOW, ROOT, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS
+from tests.roads import ROADS, Log
 
 GROUP = ('VPCFlowLogGroup', '--region', SEED_REGION)
 PROGRAM = (sys.executable, '-m', 'flowlogs_reader')
@@ -200,21 +201,12 @@ SMALL = b"""\
 """
 
 
-@pytest.fixture(params=['log group', 'file', 'gzip', 'stdin'])
+@pytest.fixture(params=['cloudwatch', 'file plain', 'file gzip', 'stdin plain'])
 def small(request: pytest.FixtureRequest, fake: FakeAWS, cli: Cli, tmp_path: Path) -> Cli:
     """The command line over the same records from every source."""
-    location, stdin = 'small', b''
-    if request.param == 'log group':
-        fake.add_log_group('small', lines=SMALL.splitlines())
-        fake.add_flow_log(log_group='small')
-        return lambda *argv, **more: cli(location, '-s', '2016-02-01 10:00:00', *argv, **more)
-    if request.param == 'stdin':
-        location, stdin = '-', SMALL
-    else:
-        path = tmp_path / 'flows.log'
-        path.write_bytes(gzip.compress(SMALL) if request.param == 'gzip' else SMALL)
-        location = str(path)
-    return lambda *argv, **more: cli(location, *argv, stdin=stdin, **more)
+    read = ROADS[request.param].lay(Log(SMALL.splitlines()), fake, tmp_path).over(cli)
+    # A file is read whole without a window, a log group is not.
+    return partial(read, '-s', '2016-02-01 10:00:00') if request.param == 'cloudwatch' else read
 
 
 class TestActions:

@@ -7,55 +7,30 @@ import json
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests import traffic
 from tests.conftest import DATA, MINUTE, SEED_REGION, Cli
-from tests.fake.aws import FakeAWS, s3_objects
+from tests.fake.aws import FakeAWS
+from tests.roads import ROADS, Log
 
 WINDOW = ('-s', '2016-02-01T10:59Z', '-e', '2016-02-01T11:00Z')
 LINES = MINUTE.decode().splitlines()
 BEFORE = MINUTE.replace(b'14543243', b'14543153').replace(b'14543244', b'14543154')  # two and a half hours earlier
 
 
-class Source(NamedTuple):
-    """Where a log is: the arguments that lead there, and what stands on stdin."""
-
-    argv: tuple[str, ...]
-    stdin: bytes = b''
-
-
-def cloudwatch(log: bytes, fake: FakeAWS, path: Path) -> Source:
-    fake.add_log_group('group', SEED_REGION, log.splitlines())
-    fake.add_flow_log(log_group='group', region=SEED_REGION)
-    return Source(('group', '--region', SEED_REGION))
-
-
-def s3(log: bytes, fake: FakeAWS, path: Path) -> Source:
-    fake.add_bucket('bucket', SEED_REGION, s3_objects(log.splitlines(), region=SEED_REGION, prefix='logs'))
-    return Source(('s3://bucket/logs', '--region', SEED_REGION))
-
-
-def file(log: bytes, fake: FakeAWS, path: Path) -> Source:
-    (path / 'flows.log').write_bytes(log)
-    return Source((str(path / 'flows.log'),))
-
-
-def stdin(log: bytes, fake: FakeAWS, path: Path) -> Source:
-    return Source(('-',), log)
-
-
-SOURCES: list[Callable[[bytes, FakeAWS, Path], Source]] = [cloudwatch, s3, file, stdin]
+# A road to each kind of source.
+ASKED = ('cloudwatch', 's3 default', 'file plain', 'stdin plain')
 Ask = Callable[..., bytes]
 
 
-@pytest.fixture(params=SOURCES, ids=lambda make: make.__name__)
+@pytest.fixture(params=ASKED)
 def ask(request: pytest.FixtureRequest, fake: FakeAWS, tmp_path: Path, cli: Cli) -> Ask:
     """Asks something about the seed minute, in a log that holds other records too."""
-    source = request.param(BEFORE + MINUTE, fake, tmp_path)
-    return lambda *argv: cli(*source.argv, *argv, *WINDOW, stdin=source.stdin).stdout
+    log = Log((BEFORE + MINUTE).splitlines(), region=SEED_REGION)
+    read = ROADS[request.param].lay(log, fake, tmp_path).over(cli)
+    return lambda *argv: read(*argv, *WINDOW).stdout
 
 
 QUESTIONS: list[tuple[str, list[str]]] = [
@@ -148,16 +123,16 @@ def test_conditions_and_formats(argv: str, ask: Ask) -> None:
 
 def test_a_busy_log_gives_the_same_from_everywhere(fake: FakeAWS, tmp_path: Path, cli: Cli) -> None:
     """Tables, whose rows do not depend on the order in which a source delivers."""
-    log = b''.join(line + b'\n' for line in traffic.lines(2_000, per_second=20))
+    log = Log(list(traffic.lines(2_000, per_second=20)), region=SEED_REGION)
     window = '-s', '2016-02-01T10:59:30Z', '-e', '2016-02-01T11:00:30Z'
-    sources = [make(log, fake, tmp_path) for make in SOURCES]
+    everywhere = [ROADS[road].lay(log, fake, tmp_path).over(cli) for road in ASKED]
     for argv in (
         ['top', '20', 'srcaddr/8', 'dstport', '-w', 'protocol=tcp'],
         ['top', '20', '-w', 'bytes>=5000', '-w', 'srcport!=443', '--by', 'packets'],
         ['timeline', '7s', '-w', 'addr=10.0.0.0/16'],
         ['aggregate', 'dstaddr/12', 'srcaddr/12', '--both-ways', '--flows', '-w', 'action=ACCEPT'],
     ):
-        results = [cli(*source.argv, *argv, *window, stdin=source.stdin) for source in sources]
+        results = [read(*argv, *window) for read in everywhere]
         assert len({b'\n'.join(sorted(result.stdout.splitlines())) for result in results}) == 1
         assert len({result.stderr for result in results}) == 1
         assert len(results[0].lines) > 5
