@@ -1,4 +1,17 @@
-"""Read AWS VPC Flow Logs from CloudWatch Logs, S3, files and standard input."""
+"""Read AWS VPC Flow Logs from CloudWatch Logs, S3, files and standard input.
+
+The package is a house with a floor for each stage that data passes through. A stage imports only from those above it:
+
+    errors      the exceptions, and their causes
+    records     what a line is: fields, layouts, Blocks, FlowRecord
+    kernel      what is done once for each record: check, test, sum, encode
+    query       what is asked: conditions, group keys, times; and what comes back
+    aws         where AWS is: sessions, what its errors mean, log groups, flow logs
+    sources     where bytes come from: files, CloudWatch Logs, S3
+    engines     how a query is answered
+    output      how an answer is written
+    cli         the command line: argv in, exit status out
+"""
 
 from __future__ import annotations
 
@@ -6,31 +19,58 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .aws.session import AwsSession
     from .engines.sums import aggregated_records
-    from .errors import FlowLogsError
+    from .errors import (
+        Cause,
+        DamagedError,
+        FlowLogsError,
+        IncompleteError,
+        MissingExtraError,
+        NothingThereError,
+        OutputError,
+        UsageError,
+    )
+    from .records.block import Block
     from .records.fields import DEFAULT_FIELDS
+    from .records.layout import Layout
     from .records.record import FlowRecord
     from .sources.cloudwatch.reader import FlowLogsReader
     from .sources.files import FileFlowLogsReader
+    from .sources.report import ReadReport
     from .sources.s3.reader import S3FlowLogsReader
 
 __all__ = [
+    'AwsSession',
+    'Block',
+    'Cause',
     'DEFAULT_FIELDS',
+    'DamagedError',
     'FileFlowLogsReader',
     'FlowLogsError',
     'FlowLogsReader',
     'FlowRecord',
+    'IncompleteError',
+    'Layout',
+    'MissingExtraError',
+    'NothingThereError',
+    'OutputError',
+    'ReadReport',
     'S3FlowLogsReader',
+    'UsageError',
     'aggregated_records',
 ]
 __version__ = '6.0.0'
 
 _HOMES = {
+    'AwsSession': 'aws.session',
+    'Block': 'records.block',
     'DEFAULT_FIELDS': 'records.fields',
     'FileFlowLogsReader': 'sources.files',
-    'FlowLogsError': 'errors',
     'FlowLogsReader': 'sources.cloudwatch.reader',
     'FlowRecord': 'records.record',
+    'Layout': 'records.layout',
+    'ReadReport': 'sources.report',
     'S3FlowLogsReader': 'sources.s3.reader',
     'aggregated_records': 'engines.sums',
 }
@@ -42,8 +82,8 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Public names are imported when they are asked for: Ctrl-C meets the command line before its long imports."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from importlib import import_module
 
-    return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
+    return getattr(import_module(f'.{_HOMES.get(name, "errors")}', __name__), name)

@@ -1,26 +1,28 @@
-"""Which flow logs an account has, what they watch, and the command that reads each: what ``--list`` shows."""
+"""Which flow logs an account has, what they watch, and where they are delivered."""
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, NamedTuple
 
-from ..errors import FlowLogsError, explain, is_aws_error, member
+from ..errors import Cause, FlowLogsError, UsageError
 from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout
-from ..sources.ordered import in_order
 from .session import AwsSession
+from .trouble import cause_of, is_aws_error, member, said
 
-# How many Regions are asked at a time.
-WORKERS = 8
 _RESOURCE = re.compile(r'[a-z]+(-[a-z]+)*-[0-9a-f]+')
 
 
 class FlowLog(NamedTuple):
-    """One flow log as a row of text: DescribeFlowLogs, and the shell command that reads what it delivers."""
+    """One flow log, from DescribeFlowLogs.
+
+    `location` is where its records go, as a reader takes it, and `location_region` the Region of that place. It is ''
+    for a Firehose stream, which cannot be read.
+    """
 
     flow_log_id: str
     region: str
@@ -29,56 +31,50 @@ class FlowLog(NamedTuple):
     destination: str
     format: str
     status: str
-    command: str
+    location: str
+    location_region: str
 
 
-class Search(NamedTuple):
-    """What to look for: all flow logs, or those that cover a resource; in the session's Region, or in all of them.
+class Search:
+    """Looks for all flow logs, or for those that cover a resource; in the session's Region, or in all of them.
 
-    `arguments` are the options that the commands need besides a location and a Region.
+    Raises UsageError if the resource is not the id of one.
     """
 
-    session: AwsSession
-    resource: str = ''
-    all_regions: bool = False
-    arguments: Sequence[str] = ()
-
-    def check(self) -> None:
-        """Raises ValueError where the resource is no id of one."""
-        if self.resource and not _RESOURCE.fullmatch(self.resource):
-            raise ValueError(f'--list takes an eni-…, subnet-…, vpc-…, i-… or tgw-… id, not {self.resource!r}')
+    def __init__(self, session: AwsSession, resource: str = '', all_regions: bool = False) -> None:
+        if resource and not _RESOURCE.fullmatch(resource):
+            raise UsageError(f'a resource is an eni-…, subnet-…, vpc-…, i-… or tgw-… id, not {resource!r}')
+        self.session = session
+        self.resource = resource
+        self.all_regions = all_regions
 
     def rows(self, on_unreadable: Callable[[FlowLogsError], None]) -> list[FlowLog]:
         """The flow logs, by Region. A Region that cannot be asked is handed to `on_unreadable`, and left out.
 
-        Raises FlowLogsError where nobody knows the resource.
+        Raises FlowLogsError if no Region knows the resource.
         """
         try:
             regions = self._regions() if self.all_regions else [self.session.region]
             # Sessions are not thread-safe: the clients are made before any thread begins.
-            tasks = [partial(self._ask, region, self.session.client('ec2', region_name=region)) for region in regions]
+            clients = {region: self.session.client('ec2', region_name=region) for region in regions}
         except Exception as error:
             on_unreadable(_failure('', error))
             return []
         found: list[FlowLog] = []
         known = False
-        for answer in in_order(tasks, workers=min(WORKERS, len(tasks) - 1), waiting=len(tasks)):
+        for answer in self._ask_all(clients):
             if isinstance(answer, FlowLogsError):
                 on_unreadable(answer)
+            elif isinstance(answer, Exception):
+                raise answer
             known = known or answer is not None
             found += answer if isinstance(answer, list) else []
         if not known:
-            raise FlowLogsError(f'there is no {self.resource} {self._where()}: check the id, --region and --profile')
+            raise FlowLogsError(f'there is no {self.resource} {self.where()}', Cause.RESOURCE_UNKNOWN)
         return found
 
-    def nothing(self) -> str:
-        """What to tell where no flow log was found."""
-        if self.resource:
-            advice = 'those of a VPC that another account shares can be seen there only'
-            return f'no flow log covers {self.resource} {self._where()}: {advice}'
-        return f'this account has no flow logs {self._where()}' + ('' if self.all_regions else ': try --all-regions')
-
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The Regions that are asked, in words."""
         return 'in any Region' if self.all_regions else 'in {} ({})'.format(*self.session.region_and_source)
 
     def _regions(self) -> list[str]:
@@ -86,25 +82,39 @@ class Search(NamedTuple):
         answer = self.session.client('ec2').describe_regions()
         return sorted(region['RegionName'] for region in member(answer, 'Regions'))
 
-    def _ask(self, region: str, client: Any) -> Iterator[list[FlowLog] | FlowLogsError | None]:
-        """The flow logs of a Region, or why they are not known, or None where the Region has no such resource."""
+    def _ask_all(self, clients: dict[str, Any]) -> list[list[FlowLog] | Exception | None]:
+        """What each Region answers, in this order. All are asked at once: quotas are per Region."""
+        answers: dict[str, SimpleQueue[list[FlowLog] | Exception | None]] = {name: SimpleQueue() for name in clients}
+
+        def ask(region: str) -> None:
+            try:
+                answers[region].put(self._ask(region, clients[region]))
+            except Exception as error:
+                answers[region].put(error)
+
+        for region in clients:
+            # A daemon, because a thread that sits in a stalled request must not keep the process from ending.
+            Thread(target=ask, args=(region,), daemon=True).start()
+        return [answers[region].get() for region in clients]
+
+    def _ask(self, region: str, client: Any) -> list[FlowLog] | FlowLogsError | None:
+        """The flow logs of a Region, or why they are not known, or None if the Region has no such resource."""
         try:
             resources = covering(client, self.resource) if self.resource else []
             if self.resource and not resources:
-                yield None
-                return
+                return None
             filters = [{'Name': 'resource-id', 'Values': resources}] if resources else []
             pages = client.get_paginator('describe_flow_logs').paginate(Filters=filters)
-            yield [describe(row, region, self.arguments) for page in pages for row in member(page, 'FlowLogs')]
+            return [describe(row, region) for page in pages for row in member(page, 'FlowLogs')]
         except Exception as error:
-            yield _failure(region, error)
+            return _failure(region, error)
 
 
 def _failure(region: str, error: Exception) -> FlowLogsError:
     """Only what AWS, its settings or the network cause: anything else is raised."""
     if not (is_aws_error(error) or isinstance(error, FlowLogsError)):
         raise error
-    failure = FlowLogsError(f'cannot list the flow logs{region and f" in {region}"}: {explain(error)}')
+    failure = FlowLogsError(f'cannot list the flow logs{region and f" in {region}"}: {said(error)}', cause_of(error))
     failure.__cause__ = error
     return failure
 
@@ -128,13 +138,10 @@ def covering(client: Any, resource: str) -> list[str]:
     return list(dict.fromkeys(filter(None, ids)))
 
 
-def describe(row: dict[str, Any], region: str, arguments: Iterable[str] = ()) -> FlowLog:
+def describe(row: dict[str, Any], region: str) -> FlowLog:
     """A row of DescribeFlowLogs."""
     destination, region_to_read = _destination(row, region)
-    if row.get('LogDestinationType') == 'kinesis-data-firehose':
-        command = '# cannot be read from Firehose: read what the stream delivers, from where it delivers it'
-    else:
-        command = shlex.join(['flowlogs_reader', destination, '--region', region_to_read, *arguments])
+    readable = row.get('LogDestinationType') != 'kinesis-data-firehose'
     return FlowLog(
         flow_log_id=row['FlowLogId'],
         region=region,
@@ -143,12 +150,13 @@ def describe(row: dict[str, Any], region: str, arguments: Iterable[str] = ()) ->
         destination=destination,
         format=_format(row),
         status=_status(row),
-        command=command,
+        location=destination if readable else '',
+        location_region=region_to_read,
     )
 
 
 def _destination(row: dict[str, Any], region: str) -> tuple[str, str]:
-    """Where the records go, as the command line takes it, and in which Region that is."""
+    """Where the records go, as a reader takes it, and in which Region that is."""
     arn = row.get('LogDestination', '').removesuffix(':*')
     _, _, service, place, _, name = (*arn.split(':', 5), *[''] * 6)[:6]
     if service == 's3':

@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .session import AwsSession
+if TYPE_CHECKING:
+    from .session import AwsSession
 
 SECONDS = 3.0
 _ARN = re.compile(r'arn:[a-z-]+:logs:([a-z0-9-]+):([0-9]*):log-group:(.+?)(?::\*)?')
@@ -31,6 +32,30 @@ def parse_arn(text: str) -> Arn | None:
     """
     found = _ARN.fullmatch(text)
     return Arn(*found.groups()) if found else None
+
+
+class MissingLogGroup(NamedTuple):
+    """What is known about a log group that was not found.
+
+    `region` was asked, which comes from `region_source` in words. `elsewhere` are the Regions that have a group of this
+    name, `similar` names in `region`. A group with an `account` was named by its ARN, and not looked for elsewhere.
+    """
+
+    name: str
+    region: str
+    region_source: str
+    account: str = ''
+    elsewhere: tuple[str, ...] = ()
+    similar: tuple[str, ...] = ()
+
+
+def find_missing_group(session: AwsSession, name: str, arn: Arn | None = None) -> MissingLogGroup:
+    """Looks for a log group in other Regions, and for similar names, for up to SECONDS."""
+    missing = MissingLogGroup(name, *session.region_and_source)
+    if arn:
+        return missing._replace(account=arn.account)
+    elsewhere, similar = whereabouts(session, name)
+    return missing._replace(elsewhere=tuple(elsewhere), similar=tuple(similar))
 
 
 def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:

@@ -10,7 +10,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FlowLogsError, is_aws_error
+from ..errors import FlowLogsError, UsageError
+from .trouble import is_aws_error
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -117,15 +118,15 @@ class AwsSession:
                 raise FlowLogsError('the AWS credentials hold a line end or another character that no key has')
 
     def check_profile(self) -> None:
-        """Raises ValueError where there is no such profile. Asks nobody but the configuration files."""
+        """Raises UsageError if there is no such profile. Reads the configuration files only."""
         from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
             self._bare.get_scoped_config()
         except ProfileNotFound as error:
-            raise ValueError(f'{error}; aws configure list-profiles shows what there is') from None
+            raise UsageError(f'{error}; aws configure list-profiles shows what there is') from None
         except BotoCoreError as error:
-            raise ValueError(str(error)) from None
+            raise UsageError(str(error)) from None
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""

@@ -1,218 +1,104 @@
-"""What can be done with the records: one small function for each action, in one table.
+"""The actions of the command line, a row each: their arguments, what --help says, how their output looks by default.
 
-Imports stand in the functions: --help shows the table, and need not wait for what only a run takes.
+What an action does is a function of the same name in engines/local.py. Imports stand in the functions: --help shows
+the rows, and need not wait for what only a run takes.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from operator import attrgetter
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Protocol
-
-    from ..engines.sums import Total
-    from ..engines.tables import Key
-    from ..engines.timeline import Timeline
-    from ..output.writer import Writer
-    from ..records.layout import Column, Layout
-    from ..sources.base import BaseReader
-    from .plan import Plan, Settings
-
-    class Summing(Protocol):
-        """What flows can be added to."""
-
-        def names(self, layout: Layout) -> Sequence[str]:
-            """The columns that it needs (see Layout.columns)."""
-
-        def add(self, layout: Layout, columns: Sequence[Column]) -> None: ...
-
-
-TOP = 10
-MEASURES = ('bytes', 'packets', 'flows')
-# Options that go with some actions only, by their names in a Namespace.
-RECORDS = ('columns', 'raw', 'times', 'follow')
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 
 class Action:
-    """What an action takes and does.
+    """A row. `ask` checks the arguments, and returns them as members of a Query; it raises UsageError.
 
-    `plan` checks the arguments, and raises ValueError that says what is wrong with them. `options` are its own.
+    `times` is the form in which it writes times, `header` whether it writes a header, and `bars` the column that it
+    draws on a terminal, if the user does not say otherwise.
     """
 
     def __init__(
-        self, arguments: str, about: str, plan: Callable[[Sequence[str], Settings], Plan], options: tuple[str, ...]
+        self,
+        arguments: str,
+        about: str,
+        ask: Callable[[Sequence[str], Namespace], dict[str, Any]],
+        times: str = 'epoch',
+        header: bool = True,
+        bars: str = '',
     ) -> None:
         self.arguments = arguments
         self.about = about
-        self.plan = plan
-        self.options = options
+        self.ask = ask
+        self.times = times
+        self.header = header
+        self.bars = bars
 
 
-def plan_print(arguments: Sequence[str], settings: Settings) -> Plan:
-    from .plan import Plan
+def ask_print(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
 
     if len(arguments) > 1:
-        raise ValueError(f'print takes one number at most, not {" ".join(arguments)!r}')
+        raise UsageError(f'print takes one number at most, not {" ".join(arguments)!r}')
     count = arguments[0] if arguments else '0'
     if not _is_number(count):
-        raise ValueError(f'print takes how many records to print, 0 or more, not {count!r}')
-    return Plan(partial(print_records, limit=int(count) or None, raw=settings.raw))
+        raise UsageError(f'print takes how many records to print, 0 or more, not {count!r}')
+    return {'limit': int(count) or None}
 
 
-def print_records(reader: BaseReader, writer: Writer, limit: int | None = None, raw: bool = False) -> None:
-    write = writer.raw if raw else writer.records
-    for block in reader.blocks(limit, raw, writer.columns):
-        write(block)
-
-
-def plan_findip(arguments: Sequence[str], settings: Settings) -> Plan:
+def ask_findip(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
     from ..query.conditions import find_addresses
-    from .plan import Plan
 
     if not arguments:
-        raise ValueError('findip takes one or more IP addresses or CIDR blocks')
-    return Plan(partial(print_records, raw=settings.raw), (find_addresses(arguments),))
+        raise UsageError('findip takes one or more IP addresses or CIDR blocks')
+    return {'conditions': (find_addresses(arguments),)}
 
 
-def plan_ipset(arguments: Sequence[str], settings: Settings) -> Plan:
-    from .plan import Plan
+def ask_ipset(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
 
     if arguments:
-        raise ValueError(f'ipset takes no arguments, not {" ".join(arguments)!r}')
-    return Plan(print_addresses)
+        raise UsageError(f'ipset takes no arguments, not {" ".join(arguments)!r}')
+    return {}
 
 
-class Addresses:
-    """Each address once."""
-
-    def __init__(self) -> None:
-        self.seen: set[bytes] = set()
-
-    def names(self, layout: Layout) -> Sequence[str]:
-        return 'srcaddr', 'dstaddr'
-
-    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
-        self.seen.update(*columns)
-
-
-def print_addresses(reader: BaseReader, writer: Writer) -> None:
-    """Each address once, in numeric order, IPv4 before IPv6."""
-    addresses = Addresses()
-
-    def write() -> None:
-        writer.addresses(sorted(addresses.seen - {b'-'}, key=_address_order))
-
-    sum_up(reader, addresses, write, ('srcaddr', 'dstaddr'))
-
-
-def _address_order(text: bytes) -> tuple[int, int, bytes]:
-    from ipaddress import ip_address
-
-    try:
-        address = ip_address(text.decode())
-    except ValueError:
-        return 9, 0, text
-    return address.version, int(address), text
-
-
-def plan_aggregate(arguments: Sequence[str], settings: Settings) -> Plan:
-    from ..engines.sums import FIVE_TUPLE, SUMMED
-    from ..engines.tables import check_both_ways, parse_keys
-    from .plan import Plan
-
-    keys = parse_keys(arguments or FIVE_TUPLE, (*SUMMED, 'flows'), settings.extra_fields)
-    if settings.both_ways:
-        check_both_ways(keys)
-    # As flowlogs-reader 5.0.1 had no other keys, a log may lack some of them.
-    fields = _fields(keys) if arguments else ()
-    return Plan(partial(print_aggregate, keys=keys, settings=settings), fields=fields, sums=True)
-
-
-def print_aggregate(reader: BaseReader, writer: Writer, keys: Sequence[Key], settings: Settings) -> None:
-    """The flows of each key: columns in alphabetical order, as flowlogs-reader 5.0.1 writes them."""
-    from ..engines.tables import Conversations, FlowTable
-
-    table = Conversations(keys) if settings.both_ways else FlowTable(keys)
-    header = sorted(name for name in table.columns if name != 'flows' or settings.flows)
-    write = partial(writer.totals, header, table.columns, table.lines, times='date')
-    sum_up(reader, table, write, _fields(keys))
-
-
-def plan_top(arguments: Sequence[str], settings: Settings) -> Plan:
-    from ..engines.tables import parse_keys
-    from .plan import Plan
+def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
+    from ..query.groups import parse_keys
+    from ..records.fields import MEASURES
 
     counted = bool(arguments) and _is_number(arguments[0])
-    count = int(arguments[0]) if counted else TOP
-    if not count:
-        raise ValueError('top takes how many rows to print, 1 or more, not 0')
+    count = int(arguments[0]) if counted else None
+    if count == 0:
+        raise UsageError('top takes how many rows to print, 1 or more, not 0')
     try:
-        keys = parse_keys(arguments[counted:] or ('srcaddr', 'dstaddr'), MEASURES, settings.extra_fields)
-    except ValueError as error:
-        raise ValueError(f'top takes a number and fields: {error}') from None
-    return Plan(partial(print_top, keys=keys, count=count, by=settings.by), fields=_fields(keys), sums=True)
+        keys = parse_keys(arguments[counted:] or ('srcaddr', 'dstaddr'), MEASURES, options.fields or ())
+    except UsageError as error:
+        raise UsageError(f'top takes a number and fields: {error}') from None
+    return {'keys': keys, 'limit': count, 'measure': options.by or MEASURES[0]}
 
 
-def print_top(reader: BaseReader, writer: Writer, keys: Sequence[Key], count: int, by: str) -> None:
-    """The keys with the most bytes, packets or flows; what is equal comes in the order of its text."""
-    from heapq import nsmallest
+def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..query.groups import check_both_ways, parse_keys
+    from ..query.query import FIVE_TUPLE
 
-    from ..engines.tables import FlowTable
-
-    table = FlowTable(keys)
-    measure: Callable[[Total], int] = attrgetter(by)
-
-    def write() -> None:
-        first = nsmallest(count, table.totals(), key=lambda total: (-measure(total), total.key))
-        rows = ([total.bytes, total.packets, total.flows, *map(bytes.decode, total.key)] for total in first)
-        writer.table([*MEASURES, *(key.name for key in keys)], rows)
-
-    sum_up(reader, table, write, _fields(keys))
+    summed = ('packets', 'bytes', 'start', 'end', 'flows')
+    keys = parse_keys(arguments or FIVE_TUPLE, summed, options.fields or ())
+    if options.both_ways:
+        check_both_ways(keys)
+    return {'keys': keys, 'both_ways': bool(options.both_ways), 'flows': bool(options.flows)}
 
 
-def plan_timeline(arguments: Sequence[str], settings: Settings) -> Plan:
-    from ..engines.timeline import Timeline
+def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
     from ..query.typed_times import parse_length
-    from .plan import Plan
 
     if len(arguments) > 1:
-        raise ValueError(f'timeline takes one length of time, such as 5m, not {" ".join(arguments)!r}')
-    seconds = int(parse_length(arguments[0] if arguments else '1m').total_seconds())
-    return Plan(partial(print_timeline, timeline=Timeline(seconds, settings.window, settings.tz)), sums=True)
-
-
-def print_timeline(reader: BaseReader, writer: Writer, timeline: Timeline) -> None:
-    from ..errors import FlowLogsError
-
-    header = ['start', 'flows', 'bytes', 'packets', 'accepted', 'rejected']
-    sum_up(reader, timeline, lambda: writer.table(header, timeline.rows(), times='iso', bars='flows'), ('action',))
-    if timeline.undated:
-        raise FlowLogsError(f'{timeline.undated} flows are in no interval: the log does not say when they started')
-
-
-def sum_up(reader: BaseReader, sums: Summing, write: Callable[[], None], fields: Iterable[str]) -> None:
-    """Reads everything, then writes. What was read before an error is worth having, and is written all the same.
-
-    `fields` are those that are looked at besides the sums.
-    """
-    from ..engines.sums import SUMMED
-
-    failure = None
-    try:
-        for layout, columns in reader.tables(sums.names, [*fields, *SUMMED]):
-            sums.add(layout, columns)
-    except Exception as error:
-        failure = error
-    write()
-    if failure:
-        raise failure
-
-
-def _fields(keys: Iterable[Key]) -> tuple[str, ...]:
-    return tuple(key.field for key in keys)
+        raise UsageError(f'timeline takes one length of time, such as 5m, not {" ".join(arguments)!r}')
+    return {'interval': int(parse_length(arguments[0] if arguments else '1m').total_seconds())}
 
 
 def _is_number(text: str) -> bool:
@@ -220,17 +106,14 @@ def _is_number(text: str) -> bool:
 
 
 ACTIONS: dict[str, Action] = {
-    'print': Action('[N]', 'the records, or the first N of them; 0 is all (the default action)', plan_print, RECORDS),
-    'findip': Action('IP ...', 'the records with one of these addresses or blocks', plan_findip, RECORDS),
-    'ipset': Action('', 'each address that occurs, once, sorted', plan_ipset, ()),
-    'top': Action(
-        '[N] [FIELD ...]', 'the 10, or N, pairs of hosts, or FIELDs, with most bytes', plan_top, ('times', 'by')
+    'print': Action(
+        '[N]', 'the records, or the first N of them; 0 is all (the default action)', ask_print, header=False
     ),
-    'aggregate': Action(
-        '[FIELD ...]',
-        'packets and bytes of each five-tuple, or FIELDs',
-        plan_aggregate,
-        ('times', 'flows', 'both_ways'),
+    'findip': Action('IP ...', 'the records with one of these addresses or blocks', ask_findip, header=False),
+    'ipset': Action('', 'each address that occurs, once, sorted', ask_ipset, header=False),
+    'top': Action('[N] [FIELD ...]', 'the 10, or N, pairs of hosts, or FIELDs, with most bytes', ask_top),
+    'aggregate': Action('[FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'),
+    'timeline': Action(
+        '[INTERVAL]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars='flows'
     ),
-    'timeline': Action('[INTERVAL]', 'flows in each minute, or INTERVAL, by verdict', plan_timeline, ('times',)),
 }

@@ -1,152 +1,260 @@
-"""What a parsed command line asks for: the Namespace -> checked values that the other modules take."""
+"""What a parsed command line asks for: the Namespace -> a Query, a Style, and an opened source.
+
+Everything that can be wrong with the arguments is a UsageError here, before AWS is asked anything.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable
+import sys
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..engines.follow import INTERVALS
+from ..errors import FlowLogsError, UsageError
 from ..output.terminal import wants_colour
 from ..output.writer import Style
 from ..query.conditions import field_name, parse_condition
-from ..query.filters import Filter
-from ..query.typed_times import EPOCH, iso, parse_length, parse_time, parse_zone, resume_text
+from ..query.query import Query, Window
+from ..query.typed_times import parse_length, parse_time, parse_zone
 from ..records.layout import Layout
-from ..sources.base import DEFAULT_WINDOW, milliseconds
+from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
+from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
-from .plan import Plan, Settings
+from .options import MAX_THREADS, OPTIONS, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
+
+    from ..aws.session import AwsSession
+    from ..sources.base import BaseReader
+
+SCHEMES = 's3://BUCKET/PREFIX'
 
 
-class Request(NamedTuple):
-    """`fields` and `window` (start and end) are None where the source has its own.
-
-    `interval` is how many seconds there are between two rounds of reading; None for one round only.
-    """
-
-    plan: Plan
-    where: Filter
-    fields: tuple[str, ...] | None
-    window: tuple[datetime, datetime] | None
-    style: Style
-    interval: int | None = None
-
-    def notes(self) -> list[str]:
-        """What to tell about how the conditions were understood."""
-        return [condition.note for condition in self.where.conditions if condition.note]
-
-    def lacking(self, layout: Layout) -> list[str]:
-        """The fields that are asked about and that no record of this layout has."""
-        names = [*self.where.missing(layout), *(name for name in self.plan.fields if name not in layout.position)]
-        return list(dict.fromkeys(names))
-
-    def lacking_note(self, layouts: Iterable[Layout], shown: bool) -> str:
-        """What to tell about fields that are asked about and that no record that was read can have; '' for nothing.
-
-        With `shown`, columns that are asked for count as well.
-        """
-        layouts = list(layouts)
-        columns = self.style.columns or () if shown else ()
-        lacking = [
-            list(dict.fromkeys([*self.lacking(layout), *(name for name in columns if name not in layout.position)]))
-            for layout in layouts
-        ]
-        names = [name for name in lacking[0] if all(name in others for others in lacking)] if lacking else []
-        if not names:
-            return ''
-        return f'this log has no field {", ".join(names)}: its fields are {" ".join(layouts[0].fields)}'
-
-    def skipdata_note(self, skipped: Counter[int]) -> str:
-        """What SKIPDATA records, counted by their start in Unix seconds, mean for sums."""
-        first, last = (iso(time, self.style.tz) for time in (min(skipped), max(skipped)))
-        times = f'{skipped.total()} times from {first} to {last}' if skipped.total() > 1 else f'at {first}'
-        return f'the numbers are too low: AWS skipped records {times} (SKIPDATA)'
+def prepare(options: Namespace) -> None:
+    """Puts in what is the same for every run: the default action, and names of fields as a tuple."""
+    options.action = options.action or 'print'
+    options.thread_count = THREADS if options.thread_count is None else options.thread_count
+    if options.fields:
+        options.fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields
 
 
-def make_request(options: Namespace, source: str, now: datetime, terminal: int) -> Request:
-    """Raises ValueError where something that does not depend on the source is wrong."""
-    tz = parse_zone(options.tz)
-    fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields if options.fields else None
-    window = _window(options, source, now, tz)
-    seconds = (milliseconds(window[0]) // 1000, -(-milliseconds(window[1]) // 1000)) if window else None
+# -- which options go together ----------------------------------------------------------------------------------------
+
+
+def check_list(options: Namespace) -> None:
+    """With --list, most options have no meaning."""
+    for option in OPTIONS:
+        value = getattr(options, option.name, None)
+        if value not in (None, []) and not (option.with_list or option.list_only):
+            what = option.shown if option.shown.startswith('-') else repr(value)
+            raise UsageError(f'{what} does not go with --list')
+    _check_text(options, {})
+
+
+def check_options(options: Namespace, source: Source) -> None:
+    """Every option that was given goes with the action, the source and the other options."""
     if options.action not in ACTIONS:
-        raise ValueError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
-    settings = Settings(
-        by=options.by or 'bytes',
-        flows=bool(options.flows),
-        both_ways=bool(options.both_ways),
+        raise UsageError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
+    for option in OPTIONS:
+        if getattr(options, option.name, None) is not None:
+            _check_option(option, options.action, source)
+    for name in ('columns', 'output', 'times', 'header'):
+        if options.raw and getattr(options, name) is not None:
+            raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
+    if options.header and options.output == 'jsonl':
+        raise UsageError('--header does not go with -o jsonl, which names every value')
+    if options.follow:
+        _check_follow(options)
+    if options.external_id and not options.role_arn:
+        raise UsageError('--external-id goes with --role-arn')
+    if not 0 <= options.thread_count <= MAX_THREADS:
+        raise UsageError(f'--thread-count is 0 to {MAX_THREADS}')
+    _check_text(options, {'location'} if source.name == 'file' else set())
+
+
+def _check_option(option: Option, action: str, source: Source) -> None:
+    if option.list_only:
+        raise UsageError(f'{option.shown} goes with --list')
+    if option.sources and source.name not in option.sources:
+        raise UsageError(f'{option.shown} does not go with {source.about}')
+    if option.actions and action not in option.actions:
+        raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
+
+
+def _check_follow(options: Namespace) -> None:
+    for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for'))):
+        if value is not None:
+            raise UsageError(f'{name} does not go with --follow, which has no end')
+    if options.action == 'print' and options.arguments:
+        raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
+
+
+def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
+    """Bytes that were not text on the command line: file names may hold any, requests to AWS may not."""
+    for name, value in vars(options).items():
+        if isinstance(value, str) and name not in exempt:
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f'{value[:60]!r} is not text in UTF-8') from None
+
+
+# -- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def source_of(options: Namespace) -> Source:
+    """Which source the location belongs to. Raises UsageError if there is no location, or no source takes it."""
+    if options.location is None:
+        raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
+    if options.location_type:
+        return SOURCES[options.location_type]
+    if not options.location.strip():
+        raise UsageError('LOCATION is empty: give a log group, a file or -')
+    source = recognise(options.location)
+    if source is None:
+        scheme = options.location.partition('://')[0]
+        raise UsageError(
+            f'{scheme}:// is not a place that logs are read from: there are {SCHEMES}, log groups, files, and - for '
+            'standard input'
+        )
+    return source
+
+
+def make_query(options: Namespace, default_window: timedelta | None, now: datetime) -> Query:
+    """The question. `default_window` is how long the window is if no times are given; None reads everything."""
+    tz = parse_zone(TIME_ZONE if options.tz is None else options.tz)
+    fields: tuple[str, ...] = options.fields or ()
+    asked = ACTIONS[options.action].ask(options.arguments, options)
+    conditions = tuple(parse_condition(text, fields) for text in options.where or ())
+    query = Query(
+        action=options.action,
+        conditions=(*asked.pop('conditions', ()), *conditions),
+        window=_window(options, default_window, now, tz),
+        fields=options.fields,
+        columns=_columns(options),
         raw=bool(options.raw),
-        extra_fields=fields or (),
-        window=seconds,
         tz=tz,
+        **asked,
     )
-    plan = ACTIONS[options.action].plan(options.arguments, settings)
-    conditions = [parse_condition(text, fields or ()) for text in options.where or ()]
-    request = Request(
-        plan=plan,
-        where=Filter([*plan.conditions, *conditions], note_skipdata=plan.sums),
-        fields=fields,
-        window=window,
-        style=make_style(options, terminal, tz, fields or ()),
-        interval=INTERVALS[source] if options.follow else None,
-    )
-    lacking = request.lacking(Layout(fields)) if fields else []
+    lacking = [names[0] for names in query.asked_fields if fields and not {*names} & {*fields}]
     if lacking:
-        raise ValueError(f'--fields has no {", ".join(lacking)}: the fields of the log are {" ".join(fields or ())}')
-    return request
+        missing = ', '.join(dict.fromkeys(lacking))
+        raise UsageError(f'--fields has no {missing}: the fields of the log are {" ".join(fields)}')
+    return query
 
 
-def make_style(options: Namespace, terminal: int, tz: tzinfo, extra_fields: tuple[str, ...] = ()) -> Style:
-    """Raises ValueError for columns that no log has."""
-    columns = None
-    if options.columns is not None:
-        columns = tuple(field_name(name, extra_fields) for name in re.split('[, ]+', options.columns.strip(', ')))
-        twice = [name for name in columns if columns.count(name) > 1]
-        if twice:
-            raise ValueError(f'--columns has {twice[0]} twice')
-    return Style(
-        output=options.output or 'text',
-        columns=columns,
-        header=options.header,
-        times=options.times,
-        tz=tz,
-        terminal=terminal,
-        colour=terminal > 0 and wants_colour(os.environ),
-        live=terminal > 0 or bool(options.follow),
-    )
+def _columns(options: Namespace) -> tuple[str, ...] | None:
+    if options.columns is None:
+        return None
+    columns = tuple(field_name(name, options.fields or ()) for name in re.split('[, ]+', options.columns.strip(', ')))
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise UsageError(f'--columns has {twice[0]} twice')
+    return columns
 
 
-def _window(options: Namespace, source: str, now: datetime, tz: tzinfo) -> tuple[datetime, datetime] | None:
+def _window(options: Namespace, default: timedelta | None, now: datetime, tz: tzinfo) -> Window | None:
     given = options.start_time, options.end_time
     length = None if getattr(options, 'for') is None else parse_length(getattr(options, 'for'))
-    if source == 'file' and given == (None, None) and length is None:
+    if default is None and given == (None, None) and length is None:
         return None
-    start, end = (
-        None if text is None else parse_time(text, now=now, tz=tz, time_format=options.time_format) for text in given
-    )
+    time_format = TIME_FORMAT if options.time_format is None else options.time_format
+    start, end = (None if text is None else parse_time(text, now=now, tz=tz, time_format=time_format) for text in given)
     if length and start and end:
-        raise ValueError('--for gives a length after -s or before -e: it does not go with both')
+        raise UsageError('--for gives a length after -s or before -e: it does not go with both')
     if start and length:
         end = _moved(start, length)
     end = end or now
-    start = start or _moved(end, -(length or DEFAULT_WINDOW))
+    start = start or _moved(end, -(length or default or timedelta(hours=1)))
     if start >= end and not (options.follow and start == end):
-        raise ValueError(f'the start, {_shown(start)}, is not before the end, {_shown(end)}')
-    return start, end
+        raise UsageError(f'the start, {_shown(start)}, is not before the end, {_shown(end)}')
+    return Window(milliseconds(start), milliseconds(end))
 
 
 def _moved(moment: datetime, length: timedelta) -> datetime:
     try:
         return max(EPOCH, moment + length)
     except OverflowError:
-        raise ValueError(f'--for leads out of the calendar from {iso(moment)}') from None
+        raise UsageError(f'--for leads out of the calendar from {iso(moment)}') from None
 
 
 def _shown(moment: datetime) -> str:
     return resume_text(milliseconds(moment))
+
+
+def make_style(options: Namespace, terminal: int, query: Query | None = None) -> Style:
+    """How the output looks: as the action has it by default, unless the user says otherwise."""
+    action = ACTIONS[query.action] if query else None
+    header = action.header if action else True
+    return Style(
+        output=options.output or 'text',
+        columns=query.columns if query else None,
+        raw=bool(query and query.raw),
+        header=header if options.header is None else options.header,
+        times=options.times or (action.times if action else 'epoch'),
+        tz=query.tz if query else UTC,
+        terminal=terminal,
+        colour=terminal > 0 and wants_colour(os.environ),
+        bars=action.bars if action else '',
+        live=terminal > 0 or bool(options.follow),
+    )
+
+
+# -- where it is read from --------------------------------------------------------------------------------------------
+
+
+def open_source(
+    options: Namespace,
+    source: Source,
+    query: Query,
+    stdin: Callable[[], BinaryIO],
+    on_unreadable: Callable[[FlowLogsError], None],
+) -> BaseReader:
+    """The reader of the location, with the conditions and the window of the query."""
+    settings: dict[str, Any] = {
+        'fields': query.fields,
+        'where': query.conditions,
+        'count_skipdata': query.sums,
+        'on_unreadable': on_unreadable,
+        **source.settings,
+    }
+    if query.window:
+        settings['start_time'], settings['end_time'] = (
+            EPOCH + timedelta(milliseconds=ms) for ms in (query.window.start_ms, query.window.end_ms)
+        )
+    for option in OPTIONS:
+        value = getattr(options, option.name, None)
+        if option.keyword and value is not None:
+            settings[option.keyword] = value
+    if source.asks_aws:
+        settings['session'] = make_session(options, options.location)
+    location = stdin() if options.location == '-' and source.name == 'file' else options.location
+    # Every reader takes its location first, and what its options are for: see sources/base.py.
+    reader_class: Callable[..., BaseReader] = source.load()
+    return reader_class(location, **settings)
+
+
+def make_session(options: Namespace, location: str = '') -> AwsSession:
+    """The session of all AWS clients. An ARN names the Region itself."""
+    from ..aws.log_groups import parse_arn
+    from ..aws.session import AwsSession
+    from .process import tune_malloc
+
+    tune_malloc()
+    arn = parse_arn(location)
+    if arn and options.region not in (None, arn.region):
+        raise UsageError(f'the log group is in {arn.region}, as its ARN says: leave --region {options.region} out')
+    region = arn.region if arn else options.region
+    session = AwsSession(region, options.profile, options.role_arn, options.external_id)
+    if options.profile:
+        session.check_profile()
+    return session
+
+
+def standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise UsageError('standard input is closed')
+    return sys.stdin.buffer

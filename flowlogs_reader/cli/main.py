@@ -1,4 +1,4 @@
-"""The command line: streams, exit status. What a run needs is imported when it is known that there is one."""
+"""The command line: streams in, exit status out. What a run needs is imported when it is known that there is one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import sys
 from io import StringIO
 
 from ..errors import OutputError
-from .options import Exit, Status, make_parser
-from .stderr import abandon, tell, writing
+from ..output.stream import writing
+from .parser import make_parser
+from .status import Exit, Status
+from .stderr import abandon, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import BinaryIO, TextIO
 
-    from ..engines.follow import Clock
+    from .clock import Clock
 
 
 def main(
@@ -63,10 +65,10 @@ def _run(
     try:
         options = parser.parse_intermixed_args(argv)
         # A tenth of a second that --help and typing errors need not wait for.
-        from ..engines.follow import Clock
-        from .run import Command
+        from .clock import Clock
+        from .run import Run
 
         clock = clock or Clock(stdout, now)
-        return Command(stdin, stdout, stderr, now or clock.now(), clock).run(options, parser)
+        return Run(stdin, stdout, stderr, now or clock.now(), clock).run(options, parser)
     except Exit as end:
         return end.status

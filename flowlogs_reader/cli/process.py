@@ -10,8 +10,8 @@ M_TRIM_THRESHOLD = -1
 LARGE = 16 << 20
 
 
-def keep_flat() -> None:
-    """Has glibc use memory again, where it is the C library.
+def tune_malloc() -> None:
+    """Tune glibc's malloc to reuse freed memory, if it is the C library.
 
     It gives each thread an arena of its own, and keeps what the thread has freed: with four threads that each hold a
     page of 3 MB twice while they read it, that is 20 MB of 113. And it asks the kernel for every piece of that size

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from ..query.typed_times import resume_text
-from ..records.layout import Block
+from ..records.block import Block
+from ..records.times import resume_text
 from ..sources.base import BaseReader
 
 # Seconds: what is over sooner shows nothing; then how often it changes.

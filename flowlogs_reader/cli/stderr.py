@@ -1,15 +1,12 @@
-"""What is told on stderr: on one line, harmless to a terminal, and not told where nobody can hear it."""
+"""Messages on stderr: one line each, harmless to a terminal, and dropped if nobody can read them."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
-
-from ..errors import OutputError
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import IO, Any, TextIO
 
 PROGRAM = 'flowlogs_reader'
@@ -21,7 +18,7 @@ def tell(stderr: TextIO, message: str) -> None:
 
 
 def write(stderr: TextIO, text: str) -> None:
-    """Writes, or does without: the exit status says whether all is well when stderr is closed or full."""
+    """Writes, or does without: the exit status says whether all is well if stderr is closed or full."""
     try:
         stderr.write(text)
         stderr.flush()
@@ -29,19 +26,8 @@ def write(stderr: TextIO, text: str) -> None:
         abandon(stderr)
 
 
-@contextmanager
-def writing() -> Iterator[None]:
-    """A full disk is an error of its own; a closed pipe is none."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f'cannot write the output: {error.strerror}') from error
-
-
 def abandon(stream: IO[Any]) -> None:
-    """Nobody reads any more: what the buffer still holds must not be written, nor complained about, at the end."""
+    """Drops what the buffer still holds: nobody reads any more, and the end of the process must not complain."""
     with suppress(OSError, ValueError):
         descriptor = stream.fileno()
         null = os.open(os.devnull, os.O_WRONLY)

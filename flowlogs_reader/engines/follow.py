@@ -1,18 +1,15 @@
-"""Reading on while records arrive: what ``--follow`` does."""
+"""Reading on while records arrive."""
 
 from __future__ import annotations
 
-import select
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
-from typing import BinaryIO
+from datetime import datetime
+from typing import Protocol
 
-from ..errors import is_transient
-from ..sources.base import BaseReader, milliseconds
+from ..aws.trouble import is_transient
+from ..records.times import milliseconds
+from ..sources.base import BaseReader
 
-# Seconds between two rounds. Listing a bucket takes a request for each account, Region and day; files come every 5 min.
-INTERVALS = {'cwl': 10, 's3': 60}
 # A round rests at least so many times as long as it took, so that AWS is asked a quarter of the time at most.
 REST = 3
 MAX_PAUSE = 300
@@ -21,33 +18,18 @@ MAX_PAUSE = 300
 OVERLAP_MS = 30 * 60 * 1000
 
 
-class Clock:
-    """Tells the time and waits. It can be set to another time than now."""
+class Clock(Protocol):
+    """Tells the time, and waits."""
 
-    def __init__(self, stdout: BinaryIO, now: datetime | None = None) -> None:
-        self._stdout = stdout
-        self._ahead = now - datetime.now(timezone.utc) if now else timedelta()
+    def now(self) -> datetime: ...
 
-    def now(self) -> datetime:
-        return datetime.now(timezone.utc) + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        """Raises BrokenPipeError when the reader of the output goes away meanwhile: nothing else would ever tell."""
-        try:
-            poll = select.poll()
-            poll.register(self._stdout.fileno(), 0)
-        except (AttributeError, OSError, ValueError):  # Windows; no file
-            time.sleep(seconds)
-            return
-        if poll.poll(seconds * 1000):
-            raise BrokenPipeError
+    def sleep(self, seconds: float) -> None: ...
 
 
 def follow(
     reader: BaseReader,
     read: Callable[[], None],
     clock: Clock,
-    interval: float,
     tell: Callable[[Exception], None],
 ) -> None:
     """Calls `read` again and again, each time with another window of `reader`, until that raises what is not transient.
@@ -58,6 +40,7 @@ def follow(
     A transient error of AWS is told once, and the reading goes on with longer and longer pauses. In the first round
     nothing has worked yet, so that every error is raised.
     """
+    interval = reader.POLL_SECONDS or MAX_PAUSE
     start = since = reader.start_ms
     failures = 0
     complete = False
@@ -69,7 +52,7 @@ def follow(
         try:
             read()
         except Exception as error:
-            reader.start_ms = start
+            reader.start_ms = reader.report.start_ms = start
             if not (complete and is_transient(error)):
                 raise
             failures += 1

@@ -1,112 +1,61 @@
-"""Flows summed by key fields."""
+"""Flows summed by keys, in the kernel's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, groupby, islice
-from operator import is_not
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any
 
-from ..kernel.memo import Memo
+from ..errors import UsageError
+from ..kernel import Sums
+from ..query.groups import GroupKey
+from ..query.query import FIVE_TUPLE
+from ..query.result import ROWS
+from ..records.block import Block
 from ..records.fields import KNOWN
-from ..records.layout import Column, Layout, normalise
+from ..records.layout import Layout, normalise
 from ..records.record import FlowRecord, convert
-
-FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
-SUMMED = ('packets', 'bytes', 'start', 'end')
-# How the sums of a record begin that is no flow.
-UNCOUNTED = b'- - '
-MINUS = UNCOUNTED[0]
-# Later than any time of a record.
-NEVER = 2**63
+from ..sources.base import BaseReader
+from ..sources.filter import SUMMED, Filter
 
 
-class Total(NamedTuple):
-    """The flows that share a key: its columns as text, sums, the first start and the last end in Unix seconds."""
-
-    key: tuple[bytes, ...]
-    packets: int
-    bytes: int
-    flows: int
-    start: int | None
-    end: int | None
+def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
+    """An empty table for these keys. What is not tracked is not summed."""
+    return Sums([None if key.prefix is None else ('prefix', key.prefix, key.prefix) for key in keys], track)
 
 
-class Table:
-    """Sums of packets, bytes and flows for each key, in the order in which the keys first appear.
-
-    Memory grows with the number of keys: about 300 bytes each.
-    """
-
-    def __init__(self) -> None:
-        # The sums of the first record of a key stay text, since most keys have no second one: packets, bytes, start,
-        # end. With a second one they become a list of numbers, and the number of flows.
-        self._totals: dict[bytes, Any] = {}
-        self._numbers = Memo(_number)
-        self._starts = Memo(_start)
-        self._ends = Memo(_end)
-
-    def add(self, keys: Column, sums: Column) -> None:
-        """Adds a flow for each key: SUMMED with a space between two, ``-`` where a value is missing.
-
-        Records without packets and bytes (NODATA, SKIPDATA) are no flows and are left out.
-        """
-        flags = [row[0] != MINUS or not row.startswith(UNCOUNTED) for row in sums]
-        if not all(flags):
-            keys, sums = [*compress(keys, flags)], [*compress(sums, flags)]
-        totals, numbers, starts, ends = self._totals, self._numbers, self._starts, self._ends
-        firsts = map(totals.setdefault, keys, sums)
-        # What is said of a key that was there is not the object that was handed in.
-        for key, row in compress(zip(keys, sums), list(map(is_not, firsts, sums))):
-            total = totals[key]
-            if type(total) is bytes:
-                total = totals[key] = self._parsed(total)
-            packets, octets, start, end = row.split(b' ')
-            total[0] += numbers[packets]
-            total[1] += numbers[octets]
-            if starts[start] < total[2]:
-                total[2] = starts[start]
-            if ends[end] > total[3]:
-                total[3] = ends[end]
-            total[4] += 1
-
-    def _parsed(self, row: bytes) -> list[int]:
-        packets, octets, start, end = row.split(b' ')
-        return [self._numbers[packets], self._numbers[octets], self._starts[start], self._ends[end], 1]
-
-    def totals(self) -> Iterator[Total]:
-        for line in self.lines():
-            key, packets, octets, start, end, flows = line[:-1].rsplit(b' ', 5)
-            columns = tuple(key.split(b' ')) if key else ()
-            yield Total(columns, int(packets), int(octets), int(flows), _time(start), _time(end))
-
-    def lines(self) -> Iterator[bytes]:
-        """The totals as canonical lines: the key fields, packets, bytes, start, end, flows."""
-        for key, total in self._totals.items():
-            if type(total) is bytes:
-                if b'-' not in total:
-                    yield key + b' ' + total + b' 1\n'
-                    continue
-                total = self._parsed(total)
-            packets, octets, start, end, flows = total
-            times = b'%d' % start if start != NEVER else b'-', b'%d' % end if end >= 0 else b'-'
-            yield b'%b %d %d %b %b %d\n' % (key, packets, octets, *times, flows)
+def fields_of(keys: Iterable[GroupKey]) -> tuple[str, ...]:
+    return tuple(key.field for key in keys)
 
 
-def _number(text: bytes) -> int:
-    return 0 if text == b'-' else int(text)
+def read_into(table: Sums, sources: Iterable[BaseReader], keys: Sequence[Sequence[str]]) -> None:
+    """Reads everything into a table."""
+    for source in sources:
+        for _ in source.sum_into(table, keys):
+            pass
 
 
-def _start(text: bytes) -> int:
-    return NEVER if text == b'-' else int(text)
+def after_reading(read: Callable[[], None], chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    """Reads everything, then gives the chunks. What was read before an error comes out before it is raised."""
+    failure = None
+    try:
+        read()
+    except Exception as error:
+        failure = error
+    yield from chunks()
+    if failure:
+        raise failure
 
 
-def _end(text: bytes) -> int:
-    return -1 if text == b'-' else int(text)
+def chunks_of(table: Sums) -> Iterator[bytes]:
+    """The rows as canonical lines: the keys, packets, bytes, start, end, flows."""
+    for begin in range(0, len(table), ROWS):
+        yield table.lines(begin, ROWS)
 
 
-def _time(text: bytes) -> int | None:
-    return None if text == b'-' else int(text)
+def tabbed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Canonical lines as the lines of a Table."""
+    return (chunk.replace(b' ', b'\t') for chunk in chunks)
 
 
 def aggregated_records(
@@ -121,34 +70,43 @@ def aggregated_records(
     Values are what the attributes of a FlowRecord are. A key value that a record lacks is None, a key like any other;
     records without packets and bytes (NODATA, SKIPDATA) are left out. Rows come in the order of first appearance, after
     all records have been read; memory grows with the number of keys. A reader that has not been read from is summed
-    without building records, several times faster. Raises ValueError for a key field that neither AWS nor any of the
+    without building records, several times faster. Raises UsageError for a key field that neither AWS nor any of the
     records has.
     """
     fields = tuple(map(normalise, key_fields))
-    names = ' '.join(fields), ' '.join(SUMMED)
-    table = Table()
+    table = Sums([None] * len(fields))
     unknown = {name for name in fields if name not in KNOWN}
-    for layout, columns in _tables(records, names):
+    for layout in _added(table, records, fields):
         unknown -= layout.position.keys()
-        table.add(*columns)
-    for total in table.totals():
+    for chunk in chunks_of(table):
         if unknown:
-            raise ValueError(f'no record has a field {min(unknown)}')
-        row = {name: convert(name, text.decode()) for name, text in zip(fields, total.key)}
-        times = {name: None if at is None else convert(name, str(at)) for name, at in zip(('start', 'end'), total[4:])}
-        yield {**row, 'packets': total.packets, 'bytes': total.bytes, **times}
+            raise UsageError(f'no record has a field {min(unknown)}')
+        for line in chunk.decode().splitlines():
+            *values, packets, octets, start, end, _ = line.split(' ')
+            row = {name: convert(name, text) for name, text in zip(fields, values)}
+            times = {'start': convert('start', start), 'end': convert('end', end)}
+            yield {**row, 'packets': int(packets), 'bytes': int(octets), **times}
 
 
-def _tables(records: Iterable[FlowRecord], names: Sequence[str]) -> Iterator[tuple[Layout, list[Column]]]:
-    if getattr(records, 'unread', False):
-        yield from records.tables(lambda layout: names)  # type: ignore[attr-defined]
+def _added(table: Sums, records: Iterable[FlowRecord], fields: Sequence[str]) -> Iterator[Layout]:
+    """Adds records to a table, and gives the Layouts that were met."""
+
+    def keys(layout: Layout) -> list[Sequence[str]]:
+        """Without packets and bytes in its layout, a record is not summed."""
+        return [fields] if {'packets', 'bytes'} & layout.position.keys() else []
+
+    if isinstance(records, BaseReader) and records.unread:
+        for block in records.sum_into(table, keys, fields):
+            yield block.layout
         return
-    fields = ' '.join(names).split()
+    names = [*fields, *SUMMED]
     # Objects that have the attributes of a FlowRecord will do.
     records = (
-        record if isinstance(record, FlowRecord) else FlowRecord({name: getattr(record, name, None) for name in fields})
+        record if isinstance(record, FlowRecord) else FlowRecord({name: getattr(record, name, None) for name in names})
         for record in records
     )
+    everything = Filter()
     for layout, run in groupby(records, key=lambda record: record.layout):
         while layout and (data := ''.join([record._line + '\n' for record in islice(run, 1000)])):
-            yield layout, layout.columns(data.encode(), names)
+            everything.add(table, Block(layout, data.encode()), keys(layout))
+            yield layout

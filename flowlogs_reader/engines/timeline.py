@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
+from math import gcd
 from typing import NamedTuple
 
-from ..errors import FlowLogsError
-from ..query.typed_times import UTC, iso
-from ..records.layout import Column, Layout
-from .tables import FlowTable, Key
+from ..errors import Cause, FlowLogsError, UsageError
+from ..kernel import Sums
+from ..query.query import Window
+from ..records.layout import Layout
+from ..records.times import UTC, iso
+from ..sources.base import BaseReader
 
 # More rows than anybody reads; a day has 86,400 seconds.
 MAX_ROWS = 100_000
+# The offsets of all zones from UTC are multiples of so many seconds, since there are flow logs (2015).
+OFFSET_UNIT = 900
 
 
 class Interval(NamedTuple):
@@ -30,69 +34,84 @@ class Interval(NamedTuple):
 class Timeline:
     """Flows by intervals of `seconds`, of which the first of a day begins at midnight in `tz`.
 
-    `window` is [begin, end) in Unix seconds: every interval of it has a row. Without one, every interval from the first
-    flow to the last has. A flow counts where it starts, or ends where the log has no `start`. Where clocks change, the
-    intervals go on in steps of the same length.
+    With a `window` every interval of it has a row; without one, every interval from the first flow to the last. A flow
+    counts where it starts, or ends if the log has no `start`. When clocks change, the intervals go on in steps of the
+    same length. `undated` flows have no time.
 
-    Raises ValueError where the window would have more rows than MAX_ROWS.
+    Raises UsageError if the window would have more rows than MAX_ROWS.
     """
 
-    def __init__(self, seconds: int, window: tuple[int, int] | None = None, tz: tzinfo = UTC) -> None:
+    def __init__(self, seconds: int, window: Window | None = None, tz: tzinfo = UTC) -> None:
         self._seconds = seconds
-        self._window = window
         self._tz = tz
-        self._offset: int | None = None
-        self._sums: dict[int, list[int]] = defaultdict(lambda: [0] * 5)
+        self._window = (window.start_ms // 1000, -(-window.end_ms // 1000)) if window else None
         self.undated = 0
-        if window:
-            self._check(*window, ValueError)
+        self._complete = False
+        if self._window and self._count(*self._window) > MAX_ROWS:
+            raise UsageError(self._too_many(*self._window), Cause.TOO_MANY_INTERVALS)
+        # Without a window, the offset of the zone is known when the first flow is.
+        unit = seconds if self._window else gcd(seconds, OFFSET_UNIT)
+        offset = self._offset(self._window[0]) if self._window else 0
+        self._table = Sums([('bucket', unit, offset), None], ('packets', 'bytes'))
 
-    def names(self, layout: Layout) -> Sequence[str]:
-        return self._table(layout).names(layout)
-
-    def add(self, layout: Layout, columns: Sequence[Column]) -> None:
-        """Raises FlowLogsError where the log has no times, or too many."""
-        table = self._table(layout)
-        table.add(layout, columns)
-        for total in table.totals():
-            time, action = total.key
-            if time == b'-':
-                self.undated += total.flows
-                continue
-            counts = total.flows * (action == b'ACCEPT'), total.flows * (action == b'REJECT')
-            sums = self._sums[self._begin(int(time))]
-            for at, number in enumerate((total.flows, total.bytes, total.packets, *counts)):
-                sums[at] += number
-        if len(self._sums) > MAX_ROWS:
-            self._check(min(self._sums), max(self._sums) + 1, FlowLogsError)
+    def read(self, sources: Iterable[BaseReader]) -> None:
+        """Raises FlowLogsError if a log has no times, or the flows are too far apart."""
+        for source in sources:
+            for _ in source.sum_into(self._table, _keys, ['action']):
+                # Few verdicts share an interval.
+                if len(self._table) > 4 * MAX_ROWS:
+                    list(self.rows())
+        self._complete = True
 
     def rows(self) -> Iterator[Interval]:
-        """In the order of time. Raises FlowLogsError where the flows are too far apart."""
-        if not self._window and not self._sums:
+        """In the order of time. Raises FlowLogsError if the flows are too far apart.
+
+        There are none if the read failed before it brought anything.
+        """
+        found = self._found()
+        if not found and not (self._window and self._complete):
             return
-        starts = set(self._sums)
-        first, last = self._window or (min(starts, default=0), max(starts, default=-1) + 1)
-        self._check(first, last, FlowLogsError)
-        starts.update(range(self._begin(first), last, self._seconds))
+        first, last = self._window or (min(found), max(found) + 1)
+        offset = self._offset(first)
+        sums: dict[int, list[int]] = {}
+        for time, numbers in found.items():
+            begin = time - (time + offset) % self._seconds
+            sums[begin] = [sum(pair) for pair in zip(sums.get(begin, [0] * 5), numbers)]
+        if self._count(first, last) > MAX_ROWS:
+            raise FlowLogsError(self._too_many(first, last), Cause.TOO_MANY_INTERVALS)
+        starts = {*sums, *range(first - (first + offset) % self._seconds, last, self._seconds)}
         for start in sorted(starts):
-            yield Interval(start, *self._sums.get(start, (0,) * 5))
+            yield Interval(start, *sums.get(start, (0,) * 5))
 
-    def _table(self, layout: Layout) -> FlowTable:
-        """A table of few rows: a Block holds few moments."""
-        name = next((name for name in ('start', 'end') if name in layout.position), None)
-        if not name:
-            raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
-        return FlowTable([Key(name), Key('action')])
+    def _found(self) -> dict[int, list[int]]:
+        """Flows, bytes, packets, accepted and rejected flows by the beginning of the table's own intervals."""
+        found: dict[int, list[int]] = {}
+        self.undated = 0
+        for line in self._table.lines().splitlines():
+            time, action, packets, octets, _, _, flows = line.split(b' ')
+            if time == b'-':
+                self.undated += int(flows)
+                continue
+            verdicts = [int(flows) * (action == word) for word in (b'ACCEPT', b'REJECT')]
+            numbers = [int(flows), int(octets), int(packets), *verdicts]
+            found[int(time)] = [sum(pair) for pair in zip(found.get(int(time), [0] * 5), numbers)]
+        return found
 
-    def _begin(self, time: int) -> int:
-        """When the interval began in which a moment lies."""
-        if self._offset is None:
-            moment = datetime.fromtimestamp(self._window[0] if self._window else time, self._tz)
-            self._offset = (moment.utcoffset() or timedelta()) // timedelta(seconds=1)
-        return time - (time + self._offset) % self._seconds
+    def _offset(self, time: int) -> int:
+        """The offset of the zone from UTC, in seconds, at a moment."""
+        moment = datetime.fromtimestamp(time, self._tz)
+        return (moment.utcoffset() or timedelta()) // timedelta(seconds=1)
 
-    def _check(self, first: int, last: int, error: type[Exception]) -> None:
-        rows = (last - first) // self._seconds
-        if rows > MAX_ROWS:
-            span = f'{iso(first, self._tz)} to {iso(last, self._tz)}'
-            raise error(f'a timeline of {span} would have {rows:,} rows: give a longer interval, or -s and -e')
+    def _count(self, first: int, last: int) -> int:
+        return (last - first) // self._seconds
+
+    def _too_many(self, first: int, last: int) -> str:
+        span = f'{iso(first, self._tz)} to {iso(last, self._tz)}'
+        return f'a timeline of {span} would have {self._count(first, last):,} rows'
+
+
+def _keys(layout: Layout) -> Sequence[Sequence[str]]:
+    name = next((name for name in ('start', 'end') if name in layout.position), None)
+    if not name:
+        raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
+    return [(name, 'action')]

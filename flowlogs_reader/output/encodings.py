@@ -1,73 +1,77 @@
-"""How lines are written: as they are, or as TSV, CSV or JSON lines.
+"""How lines are written: as text, or as TSV, CSV or JSON lines.
 
-Each encoding takes whole lines of printable text with one separator between two columns and `-` where a value is
-missing, and works on all of them at once: a Block of records costs a few operations, not a few for each record.
+An encoding has a prologue, lines, and an epilogue, so that it may as well be a format with a head and a tail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..records.fields import KNOWN, Kind
-
-# The lines, the character between two columns, the names of the columns, and which of them hold numbers.
-Encoding = Callable[[bytes, bytes, Sequence[str], Sequence[bool]], bytes]
-
-# Columns of numbers that are in no record, only in tables.
-COUNTS = {'flows', 'accepted', 'rejected', 'bytes_to_dst', 'bytes_to_src'}
+from ..kernel import encode
+from ..query.result import Column
+from ..records.fields import Kind
 
 
-def kind_of(name: str) -> Kind:
-    """What a column holds. Names that AWS does not document hold text."""
-    if name in KNOWN:
-        return KNOWN[name].kind
-    return Kind.INTEGER if name in COUNTS else Kind.TEXT
+@dataclass(frozen=True)
+class Shape:
+    """What lines look like: their columns, where in a line the value of each is, and what is between two values.
 
-
-def text(data: bytes, separator: bytes, names: Sequence[str], numbers: Sequence[bool]) -> bytes:
-    return data
-
-
-def tsv(data: bytes, separator: bytes, names: Sequence[str], numbers: Sequence[bool]) -> bytes:
-    return data.replace(separator, b'\t')
-
-
-def csv(data: bytes, separator: bytes, names: Sequence[str], numbers: Sequence[bool]) -> bytes:
-    """RFC 4180, with bare newlines. A missing value is empty.
-
-    >>> csv(b'10.0.0.1 -\\n', b' ', ['srcaddr', 'bytes'], [False, True])
-    b'10.0.0.1,\\n'
+    `times` is the form of each column that holds times and is to be written as 'iso' or 'date'; None for all others.
     """
-    if len(names) == 1 or b',' in data or b'"' in data:
-        lines = (b','.join(map(_csv_value, line.split(separator))) for line in data[:-1].split(b'\n'))
-        # A line with nothing on it would be no row.
-        return b''.join([(line or b'""') + b'\n' for line in lines])
-    data = b'\n' + data.replace(separator, b',')
-    if b',-' in data or b'\n-' in data:
-        # Twice, since a match takes the comma that the next one needs.
-        data = data.replace(b',-,', b',,').replace(b',-,', b',,').replace(b',-\n', b',\n').replace(b'\n-,', b'\n,')
-    return data[1:]
+
+    columns: tuple[Column, ...]
+    places: tuple[int, ...]
+    separator: bytes
+    times: tuple[str | None, ...]
+
+    @property
+    def names(self) -> list[bytes]:
+        return [column.name.encode() for column in self.columns]
+
+    @property
+    def numbers(self) -> list[bool]:
+        """Which columns are written as numbers: times are, as Unix seconds."""
+        return [column.kind is not Kind.TEXT and not form for column, form in zip(self.columns, self.times)]
+
+    def encoded(self, encoding: str, lines: bytes) -> bytes:
+        return encode(encoding, self.names, self.numbers, self.places, self.times, self.separator, lines)
 
 
-def _csv_value(value: bytes) -> bytes:
-    if value == b'-':
+class Encoding:
+    """Writes lines of one Shape after another, with a header if it is asked for one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._shape: Shape | None = None
+        self._headed = False
+
+    def begin(self, shape: Shape, headed: bool) -> None:
+        """The lines that follow have this shape. Columns that change get a header of their own."""
+        if self._shape is None or shape.columns != self._shape.columns:
+            self._headed = headed
+        self._shape = shape
+
+    def lines(self, data: bytes) -> bytes:
+        """Some lines of the shape, encoded, after a header if one is due."""
+        assert self._shape
+        header, self._headed = self._header() if self._headed else b'', False
+        return header + self._shape.encoded(self._name, data)
+
+    def end(self) -> bytes:
+        """What comes after the last line."""
         return b''
-    return b'"%b"' % value.replace(b'"', b'""') if b',' in value or b'"' in value else value
+
+    def _header(self) -> bytes:
+        assert self._shape
+        if self._name == 'jsonl':
+            # Every value has its name already.
+            return b''
+        names = self._shape.names
+        line = self._shape.separator.join(names) + b'\n'
+        return encode(
+            self._name, names, [False] * len(names), range(len(names)), [None] * len(names), self._shape.separator, line
+        )
 
 
-def jsonl(data: bytes, separator: bytes, names: Sequence[str], numbers: Sequence[bool]) -> bytes:
-    """One JSON object for each line. A missing value is null.
-
-    >>> jsonl(b'10.0.0.1 40\\n- 0\\n', b' ', ['srcaddr', 'bytes'], [False, True])
-    b'{"srcaddr": "10.0.0.1", "bytes": 40}\\n{"srcaddr": null, "bytes": 0}\\n'
-    """
-    data = data.replace(b'\\', b'\\\\').replace(b'"', b'\\"')
-    # Numbers stand between two \x01, which no text holds, until those that are missing have become null.
-    values = (b'\x01%b\x01' if number else b'"%b"' for number in numbers)
-    members = [b'"%b": %b' % (name.encode(), value) for name, value in zip(names, values)]
-    template = b'{' + b', '.join(members) + b'}\n'
-    written = template * data.count(b'\n') % tuple(data[:-1].replace(b'\n', separator).split(separator))
-    return written.replace(b': "-"', b': null').replace(b'\x01-\x01', b'null').replace(b'\x01', b'')
-
-
-ENCODINGS: dict[str, Encoding] = {'text': text, 'tsv': tsv, 'csv': csv, 'jsonl': jsonl}
+ENCODINGS: Sequence[str] = ('text', 'tsv', 'csv', 'jsonl')

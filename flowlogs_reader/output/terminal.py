@@ -1,9 +1,11 @@
-"""What is done only where a person looks: columns line up, REJECT stands out, nothing controls the screen."""
+"""Comfort for a person at a terminal: columns line up, REJECT stands out, nothing controls the screen."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+
+from .encodings import Encoding, Shape
 
 SHORTEST_BAR = 10
 GAP = b'  '
@@ -16,24 +18,30 @@ def wants_colour(environment: Mapping[str, str]) -> bool:
     return not environment.get('NO_COLOR') and environment.get('TERM') != 'dumb'
 
 
-class Aligned:
-    """An encoding (see formats.py) in columns of one width each.
+class Aligned(Encoding):
+    """Columns of one width each.
 
     A width is that of the widest value so far: lines are not held back until all are known.
     """
 
     def __init__(self, colour: bool = False) -> None:
+        super().__init__('text')
         self._colour = colour
-        self._names: Sequence[str] = ()
         self._widths: list[int] = []
 
-    def __call__(self, data: bytes, separator: bytes, names: Sequence[str], numbers: Sequence[bool]) -> bytes:
-        if names != self._names:
-            self._names, self._widths = names, [0] * len(names)
-        rows = [line.split(separator) for line in data[:-1].split(b'\n')]
-        self._widths = [max(old, *map(len, column)) for old, column in zip(self._widths, zip(*rows))]
+    def begin(self, shape: Shape, headed: bool) -> None:
+        if self._shape is None or shape.columns != self._shape.columns:
+            self._widths = [0] * len(shape.columns)
+        super().begin(shape, headed)
+
+    def lines(self, data: bytes) -> bytes:
+        assert self._shape
+        shape = self._shape
+        rows = [line.split(shape.separator) for line in super().lines(data)[:-1].split(b'\n')]
+        self._widths = [max(old, *map(len, values)) for old, values in zip(self._widths, zip(*rows))]
+        names = [column.name for column in shape.columns]
         action = names.index('action') if self._colour and 'action' in names else None
-        return b''.join([GAP.join(self._cells(row, numbers, action)).rstrip() + b'\n' for row in rows])
+        return b''.join([GAP.join(self._cells(row, shape.numbers, action)).rstrip() + b'\n' for row in rows])
 
     def _cells(self, row: Sequence[bytes], numbers: Sequence[bool], action: int | None) -> Iterator[bytes]:
         for at, (value, width, number) in enumerate(zip(row, self._widths, numbers)):
@@ -50,10 +58,9 @@ def escaped(data: bytes) -> bytes:
     return _CONTROL.sub(lambda match: b'\\x%02x' % match[0][0], data)
 
 
-def with_bars(rows: Sequence[Sequence[str]], header: Sequence[str], column: int, width: int) -> Iterator[Sequence[str]]:
-    """Each row with a bar that is as long as its number is large, and has room beside it."""
+def with_bars(rows: Sequence[Sequence[bytes]], header: Sequence[str], column: int, width: int) -> list[list[bytes]]:
+    """Each row with a bar that is as long as its number is large, and fills the room beside the columns."""
     longest = max((int(row[column]) for row in rows), default=0) or 1
     cells = (max(map(len, values)) for values in zip(header, *rows))
     room = max(SHORTEST_BAR, width - sum(cells) - len(GAP) * len(header))
-    for row in rows:
-        yield *row, '#' * -(-int(row[column]) * room // longest)
+    return [[*row, b'#' * -(-int(row[column]) * room // longest)] for row in rows]

@@ -1,20 +1,25 @@
-"""What a person writes for a condition (``dstport=22,3389``) -> a test of one column's text."""
+"""Conditions that records must meet: what a person writes (``dstport=22,3389``) -> data.
+
+A condition says what is asked and does nothing. What tests lines, asks CloudWatch Logs or writes SQL is made from it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from dataclasses import field as member
 from difflib import get_close_matches
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
+from ..errors import UsageError
 from ..records.fields import KNOWN, Kind
 from ..records.layout import normalise
 
-Test = Callable[[bytes], bool]
-
 ADDRESSES = ('srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
-# One word for several fields: the condition holds where it holds for one of them.
+ANY_ADDRESS = 'any address'
+# One name for several fields: the condition holds if it holds for one of them.
 EITHER = {
     'addr': ('srcaddr', 'dstaddr'),
     'port': ('srcport', 'dstport'),
@@ -33,72 +38,91 @@ PROTOCOLS = {
 }  # fmt: skip
 NUMBER_NAMES = {'srcport': PORTS, 'dstport': PORTS, 'protocol': PROTOCOLS}
 TCP_FLAGS = {'fin': 1, 'syn': 2, 'rst': 4, 'psh': 8, 'ack': 16, 'urg': 32}
-# Fields with few values: anything else is a typing error.
-WORDS = {
-    'action': ('ACCEPT', 'REJECT'),
-    'log_status': ('OK', 'NODATA', 'SKIPDATA', 'INCOMPLETEDATA'),
-    'flow_direction': ('ingress', 'egress'),
-    'type': ('IPv4', 'IPv6', 'EFA'),
-}
-# The largest value of numbers that have one; protocol and flags are octets of the packet's header.
+# The largest value of the numbers that have one. Protocol and flags are octets of the packet's header.
 LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
+# Numbers in a log have at most 19 digits.
+MAX_NUMBER = 10**19 - 1
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
 
 
-class Condition(NamedTuple):
-    """A test that one of `fields` must pass, or with `negated`, that none may pass.
+class Range(NamedTuple):
+    """The whole numbers from `low` to `high`, both included."""
 
-    `literals` are texts of which every line that meets the condition holds at least one, whatever its format; None
-    where there are no such texts. They allow lines to be ruled out before anything is parsed. `note` says how the text
-    was understood, where that may surprise.
+    low: int
+    high: int
+
+
+class Flags(NamedTuple):
+    """The numbers in which all bits of `mask` are set."""
+
+    mask: int
+
+
+Network = IPv4Network | IPv6Network
+# None is a missing value.
+Value = str | Range | Flags | Network | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A field, an operator, and the values that it may have.
+
+    `field` is a field's name, a key of EITHER, or ANY_ADDRESS. `operator` is ``=`` (one of the values), ``!=`` (none of
+    them), or ``<``, ``<=``, ``>``, ``>=`` with one Range of a single number. `text` is what the user wrote.
     """
 
-    text: str
-    fields: tuple[str, ...]
-    test: Test
-    negated: bool = False
-    literals: tuple[bytes, ...] | None = None
-    note: str = ''
+    field: str
+    operator: str
+    values: tuple[Value, ...]
+    text: str = member(default='', compare=False)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of which one must meet the condition, or with ``!=`` none."""
+        return ADDRESSES if self.field == ANY_ADDRESS else EITHER.get(self.field, (self.field,))
+
+    @property
+    def negated(self) -> bool:
+        return self.operator == '!='
 
 
 def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     """The condition ``FIELD OP VALUE[,VALUE …]``.
 
-    >>> parse_condition('dstport=22,8000-8100').test(b'8080')
-    True
-    >>> parse_condition('srcaddr=10.0.0.0/8').test(b'11.0.0.1')
-    False
+    >>> parse_condition('dstport=ssh,8000-8100').values
+    (Range(low=22, high=22), Range(low=8000, high=8100))
 
-    `extra_fields` are names beyond the ones that AWS documents. Raises ValueError that says what would fit.
+    `extra_fields` are names beyond the ones that AWS documents. Raises UsageError that says what would fit.
     """
     match = _CONDITION.fullmatch(text)
     if not match:
-        raise ValueError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
-    name, operator, value = match.groups()
-    name = field_name(name, extra_fields, EITHER)
-    fields = EITHER.get(name, (name,))
+        raise UsageError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
+    written, operator, value = match.groups()
+    name = field_name(written, extra_fields, EITHER)
+    first = EITHER.get(name, (name,))[0]
     if operator in ('=', '!='):
-        test, literals = _any_of(name, fields[0], value)
-        negated = operator == '!='
-        note = _host_bits(value) if fields[0] in ADDRESSES else ''
-        return Condition(text, fields, test, negated, None if negated else literals, note)
-    return Condition(text, fields, _ordering(name, fields[0], operator, value))
+        return Condition(name, operator, _values(name, first, value, extra_fields), text)
+    if not _is_number(first):
+        raise UsageError(f'{name} holds text, which can be compared with = and != only')
+    _refuse_field_name(value, extra_fields)
+    bound = _number(name, first, value, value)
+    return Condition(name, operator, (Range(bound, bound),), text)
 
 
 def find_addresses(texts: Iterable[str]) -> Condition:
-    """The condition of ``findip``: one of the addresses or CIDR blocks stands in any address column."""
+    """The condition of ``findip``: any of the four address fields holds one of the addresses or CIDR blocks."""
     given = ','.join(texts)
     if '-' in _items('findip', given):
-        raise ValueError("'-' is no IP address or CIDR block for findip")
-    test, literals = _any_of('findip', 'srcaddr', given)
-    return Condition(f'findip {given}', ADDRESSES, test, literals=literals, note=_host_bits(given))
+        raise UsageError("'-' is not an IP address or CIDR block for findip")
+    networks = tuple(_network('findip', item) for item in _items('findip', given))
+    return Condition(ANY_ADDRESS, '=', networks, f'findip {given}')
 
 
 def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> str:
     """The name of a field that AWS documents, one of `extra_fields`, or one of `words`, however it is spelt.
 
-    Raises ValueError that says what there is.
+    Raises UsageError that says what there is.
     """
     name = normalise(text)
     names = [*words, *KNOWN, *extra_fields]
@@ -106,12 +130,17 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
         return name
     close = get_close_matches(name, names, 3)
     advice = f'did you mean {" or ".join(close)}?' if close else f'choose from {", ".join(names)}'
-    raise ValueError(f'there is no field {text[:60]!r}: {advice}')
+    raise UsageError(f'there is no field {text[:60]!r}: {advice}')
 
 
-def _host_bits(value: str) -> str:
-    """What to tell about CIDR blocks that name a host: which blocks are meant."""
-    blocks = [(item, ip_network(item, strict=False)) for item in _items('', value) if '/' in item]
+def host_bits(condition: Condition) -> str:
+    """Which blocks are meant by CIDR blocks that name a host, such as ``10.0.0.1/8``; '' if there are none."""
+    if condition.fields[0] not in ADDRESSES or condition.operator not in ('=', '!='):
+        return ''
+    written = condition.text.removeprefix('findip ') if condition.field == ANY_ADDRESS else ''
+    match = _CONDITION.fullmatch(condition.text)
+    items = (written or (match[3] if match else '')).split(',')
+    blocks = [(item.strip(), ip_network(item.strip(), strict=False)) for item in items if '/' in item]
     return ', '.join(
         f'{item} is read as {network}'
         for item, network in blocks
@@ -119,110 +148,82 @@ def _host_bits(value: str) -> str:
     )
 
 
+def _values(name: str, first: str, value: str, extra_fields: Iterable[str]) -> tuple[Value, ...]:
+    """The values in a list with commas. `first` is the field, or the first of several, that the condition is about."""
+    items = _items(name, value)
+    for item in items:
+        _refuse_field_name(item, extra_fields)
+    if first in ADDRESSES:
+        return tuple(None if item == '-' else _network(name, item) for item in items)
+    if first == 'tcp_flags' and any(item.lower() in TCP_FLAGS for item in items):
+        return (_flags(items),)
+    if _is_number(first):
+        return tuple(None if item == '-' else _range(name, first, item) for item in items)
+    return tuple(None if item == '-' else _word(first, item) for item in items)
+
+
 def _items(name: str, value: str) -> list[str]:
-    values = [item.strip() for item in value.split(',')]
-    if not all(values):
-        raise ValueError(f'{name} is given an empty value; "-" stands for a missing one')
-    return values
+    items = [item.strip() for item in value.split(',')]
+    if not all(items):
+        raise UsageError(f'{name} is given an empty value; "-" stands for a missing one')
+    return items
 
 
-def _any_of(name: str, field: str, value: str) -> tuple[Test, tuple[bytes, ...] | None]:
-    values = _items(name, value)
-    if field in ADDRESSES:
-        return _address_test(name, values)
-    if field == 'tcp_flags' and any(item.lower() in TCP_FLAGS for item in values):
-        return _flags_test(values), None
-    if field in KNOWN and KNOWN[field].kind is not Kind.TEXT:
-        return _number_test(name, field, values)
-    texts = tuple(_word(field, item).encode() for item in values)
-    return frozenset(texts).__contains__, texts if b'-' not in texts else None
+def _refuse_field_name(item: str, extra_fields: Iterable[str]) -> None:
+    """A value that is the name of a field was meant as one: compared as text, it would match nothing, or everything."""
+    if normalise(item) in {*KNOWN, *extra_fields, *EITHER}:
+        raise UsageError(f'{item.strip()} is the name of a field: fields are compared with values, not with each other')
 
 
-def _address_test(name: str, values: list[str]) -> tuple[Test, tuple[bytes, ...] | None]:
-    networks: list[IPv4Network | IPv6Network] = []
-    for item in values:
-        if item != '-':
-            try:
-                networks.append(ip_network(item.replace('%', ' '), strict=False))  # % begins a zone, which no log has
-            except ValueError:
-                raise ValueError(f'{item!r} is no IP address or CIDR block for {name}') from None
-    hosts = [network.network_address for network in networks if network.prefixlen == network.max_prefixlen]
-    missing = '-' in values
-    if len(hosts) == len(networks) and not missing and all(isinstance(host, IPv4Address) for host in hosts):
-        texts = tuple(str(host).encode() for host in hosts)
-        return frozenset(texts).__contains__, texts
-
-    def test(text: bytes) -> bool:
-        if text == b'-':
-            return missing
-        try:
-            address = ip_address(text.decode())
-        except ValueError:
-            return False
-        return any(address in network for network in networks if network.version == address.version)
-
-    return test, None
+def _is_number(name: str) -> bool:
+    return name in KNOWN and KNOWN[name].kind is not Kind.TEXT
 
 
-def _flags_test(values: list[str]) -> Test:
-    unknown = [item for item in values if item.lower() not in TCP_FLAGS]
+def _network(name: str, item: str) -> Network:
+    try:
+        return ip_network(item.replace('%', ' '), strict=False)  # % begins a zone, which no log has
+    except ValueError:
+        raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}') from None
+
+
+def _flags(items: list[str]) -> Flags:
+    unknown = [item for item in items if item.lower() not in TCP_FLAGS]
     if unknown:
-        raise ValueError(f'tcp_flags has no {unknown[0]!r}: give a number, or names of {", ".join(TCP_FLAGS)}')
-    mask = sum({TCP_FLAGS[item.lower()] for item in values})
-    return lambda text: text != b'-' and int(text) & mask == mask
+        raise UsageError(f'tcp_flags has no {unknown[0]!r}: give a number, or names of {", ".join(TCP_FLAGS)}')
+    return Flags(sum({TCP_FLAGS[item.lower()] for item in items}))
 
 
-def _number_test(name: str, field: str, values: list[str]) -> tuple[Test, tuple[bytes, ...] | None]:
-    missing = '-' in values
-    ranges = []
-    for item in values:
-        if item != '-':
-            low, high = (match[1], match[2]) if (match := _RANGE.fullmatch(item)) else (item, item)
-            ranges.append((_number(name, field, low), _number(name, field, high)))
-            if ranges[-1][0] > ranges[-1][1]:
-                raise ValueError(f'the range {item} of {name} ends before it begins')
-    single = not missing and all(low == high for low, high in ranges)
-
-    def test(text: bytes) -> bool:
-        if text == b'-':
-            return missing
-        number = int(text)
-        return any(low <= number <= high for low, high in ranges)
-
-    return test, tuple(b'%d' % number for number, _ in ranges) if single else None
+def _range(name: str, first: str, item: str) -> Range:
+    match = _RANGE.fullmatch(item)
+    low, high = (match[1], match[2]) if match else (item, item)
+    found = Range(_number(name, first, low, item), _number(name, first, high, item))
+    if found.low > found.high:
+        raise UsageError(f'the range {item} of {name} ends before it begins')
+    return found
 
 
-def _ordering(name: str, field: str, operator: str, value: str) -> Test:
-    if field not in KNOWN or KNOWN[field].kind is Kind.TEXT:
-        raise ValueError(f'{name} holds text, which can be compared with = and != only')
-    bound = _number(name, field, value)
-    if operator == '<':
-        return lambda text: text != b'-' and int(text) < bound
-    if operator == '<=':
-        return lambda text: text != b'-' and int(text) <= bound
-    if operator == '>':
-        return lambda text: text != b'-' and int(text) > bound
-    return lambda text: text != b'-' and int(text) >= bound
-
-
-def _number(name: str, field: str, text: str) -> int:
+def _number(name: str, first: str, text: str, whole: str) -> int:
+    """The number in a text, which is the `whole` value or one end of a range."""
     text = text.strip()
-    names = NUMBER_NAMES.get(field, {})
+    names = NUMBER_NAMES.get(first, {})
     if text.lower() in names:
         return names[text.lower()]
-    largest = LARGEST.get(field, 10**19 - 1)
+    largest = LARGEST.get(first, MAX_NUMBER)
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= largest):
-        limit = f' up to {largest}' if field in LARGEST else ''
+        limit = f' up to {largest}' if first in LARGEST else ''
         known = f', or one of {", ".join(names)}' if names else ''
-        raise ValueError(f'{name} takes a number{limit}{known}; not {text[:40]!r}')
+        raise UsageError(f'{name} takes a number{limit}{known}; not {whole.strip()[:40]!r}')
     return int(text)
 
 
-def _word(field: str, text: str) -> str:
-    words = WORDS.get(field)
-    if not words or text == '-':
-        return text
-    for word in words:
-        if word.lower() == text.lower():
-            return word
-    raise ValueError(f'{field} is one of {", ".join(words)}; not {text[:40]!r}')
+def _word(name: str, text: str) -> str:
+    """The text in the case in which AWS writes it, so that it can be compared as it is."""
+    known = KNOWN.get(name)
+    if known and known.words:
+        for word in known.words:
+            if word.lower() == text.lower():
+                return word
+        raise UsageError(f'{name} is one of {", ".join(known.words)}; not {text[:40]!r}')
+    if known and known.case:
+        return text.upper() if known.case == 'upper' else text.lower()
+    return text

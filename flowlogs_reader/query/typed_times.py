@@ -7,8 +7,9 @@ with a ValueError of one line that says what to type instead. The present moment
 import re
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
-UTC = timezone.utc
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from ..errors import UsageError
+from ..records.times import EPOCH, UTC, iso
+
 DEFAULT_TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 
 _FORMS = "2h, 1h30m, now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z or Unix seconds"
@@ -63,7 +64,7 @@ def parse_time(text: str, *, now: datetime, tz: tzinfo = UTC, time_format: str |
             raise _Unclear(f'it is before 1970 ({iso(moment)})', 'a later time, such as 2016-02-01')
     except (ValueError, OverflowError) as exc:
         instead = exc.instead if isinstance(exc, _Unclear) else _FORMS
-        raise ValueError(f'cannot read the time {_quote(text)}: {exc}; type {instead}') from None
+        raise UsageError(f'cannot read the time {_quote(text)}: {exc}; type {instead}') from None
     return moment
 
 
@@ -78,7 +79,7 @@ def parse_length(text: str) -> timedelta:
     length = _length(' '.join(text.split()))
     if not length:
         why = 'it is not a number and a unit' if length is None else 'it must be more than zero'
-        raise ValueError(f'cannot read the length {_quote(text)}: {why}; type for example 90s, 10m, 1h30m, 2d or 1w')
+        raise UsageError(f'cannot read the length {_quote(text)}: {why}; type for example 90s, 10m, 1h30m, 2d or 1w')
     return length
 
 
@@ -103,37 +104,7 @@ def parse_zone(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; a path, NUL or not a zone file; a directory or too long
         why = _why_no_zone(name, zoneinfo.available_timezones())
-        raise ValueError(f'cannot read the zone {_quote(name)}: {why}') from None
-
-
-def iso(seconds: int | datetime, tz: tzinfo = UTC) -> str:
-    """Return Unix seconds or a datetime (naive means UTC) as ISO 8601 text in `tz`, with `Z` for UTC.
-
-    >>> iso(1454324362)
-    '2016-02-01T10:59:22Z'
-
-    A fraction is shown only where there is one. Raises ValueError for a moment outside the years 1..9999.
-    """
-    try:
-        if isinstance(seconds, datetime):
-            local = (seconds if seconds.tzinfo else seconds.replace(tzinfo=UTC)).astimezone(tz)
-        else:
-            local = datetime.fromtimestamp(seconds, tz)
-    except (ValueError, OverflowError, OSError):
-        raise ValueError(f'cannot show {seconds} as a date: it is out of range; use Unix seconds') from None
-    whole_ms = local.microsecond and local.microsecond % 1000 == 0
-    text = local.isoformat(timespec='milliseconds' if whole_ms else 'auto')
-    return text.removesuffix('+00:00') + 'Z' if local.tzname() == 'UTC' else text
-
-
-def resume_text(ms: int) -> str:
-    """Return Unix milliseconds as a text that `parse_time` reads back exactly, whatever the zone.
-
-    >>> resume_text(1454324362250)
-    '2016-02-01T10:59:22.250Z'
-    """
-    text = iso(ms // 1000)
-    return f'{text[:-1]}.{ms % 1000:03d}Z' if ms % 1000 else text
+        raise UsageError(f'cannot read the zone {_quote(name)}: {why}') from None
 
 
 def _quote(text: str) -> str:

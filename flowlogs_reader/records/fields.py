@@ -10,20 +10,26 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """What the values of a field are."""
+    """What the values of a field are. The value is the letter that the kernel knows the kind by."""
 
-    TEXT = 'text'
-    INTEGER = 'integer'
-    TIME = 'Unix seconds'
+    TEXT = 'T'
+    INTEGER = 'I'
+    TIME = 'M'
 
 
 class Field(NamedTuple):
-    """A field of a flow log record: its name with underscores, its kind, the version that brought it, what it says."""
+    """A field of a flow log record: its name with underscores, its kind, the version that brought it, what it says.
+
+    `words` are all the values that AWS documents for it, if it documents all. `case` is 'upper' or 'lower' if AWS
+    writes every value in that case.
+    """
 
     name: str
     kind: Kind
     version: int
     about: str
+    words: tuple[str, ...] = ()
+    case: str = ''
 
 
 _TEXT, _INTEGER, _TIME = Kind.TEXT, Kind.INTEGER, Kind.TIME
@@ -41,22 +47,22 @@ FIELDS: tuple[Field, ...] = (
     Field('bytes', _INTEGER, 2, 'bytes of the flow in the capture window'),
     Field('start', _TIME, 2, 'first packet seen'),
     Field('end', _TIME, 2, 'last packet seen'),
-    Field('action', _TEXT, 2, 'ACCEPT or REJECT'),
-    Field('log_status', _TEXT, 2, 'OK, NODATA or SKIPDATA'),
+    Field('action', _TEXT, 2, 'ACCEPT or REJECT', words=('ACCEPT', 'REJECT')),
+    Field('log_status', _TEXT, 2, 'OK, NODATA or SKIPDATA', words=('OK', 'NODATA', 'SKIPDATA', 'INCOMPLETEDATA')),
     Field('vpc_id', _TEXT, 3, 'VPC of the interface'),
     Field('subnet_id', _TEXT, 3, 'subnet of the interface'),
     Field('instance_id', _TEXT, 3, 'your instance on the interface'),
     Field('tcp_flags', _INTEGER, 3, 'OR of FIN 1, SYN 2, RST 4, SYN-ACK 18'),
-    Field('type', _TEXT, 3, 'IPv4, IPv6 or EFA'),
+    Field('type', _TEXT, 3, 'IPv4, IPv6 or EFA', words=('IPv4', 'IPv6', 'EFA')),
     Field('pkt_srcaddr', _TEXT, 3, 'source address of the packet itself'),
     Field('pkt_dstaddr', _TEXT, 3, 'destination address of the packet itself'),
-    Field('region', _TEXT, 4, 'Region of the interface'),
-    Field('az_id', _TEXT, 4, 'Availability Zone id'),
-    Field('sublocation_type', _TEXT, 4, 'wavelength, outpost or localzone'),
+    Field('region', _TEXT, 4, 'Region of the interface', case='lower'),
+    Field('az_id', _TEXT, 4, 'Availability Zone id', case='lower'),
+    Field('sublocation_type', _TEXT, 4, 'wavelength, outpost or localzone', case='lower'),
     Field('sublocation_id', _TEXT, 4, 'id of the sublocation'),
-    Field('pkt_src_aws_service', _TEXT, 5, 'AWS address range of the packet source'),
-    Field('pkt_dst_aws_service', _TEXT, 5, 'AWS address range of the packet destination'),
-    Field('flow_direction', _TEXT, 5, 'ingress or egress'),
+    Field('pkt_src_aws_service', _TEXT, 5, 'AWS address range of the packet source', case='upper'),
+    Field('pkt_dst_aws_service', _TEXT, 5, 'AWS address range of the packet destination', case='upper'),
+    Field('flow_direction', _TEXT, 5, 'ingress or egress', words=('ingress', 'egress')),
     Field('traffic_path', _INTEGER, 5, 'way out of the VPC, 1 to 8'),
     Field('resource_type', _TEXT, 6, 'always TransitGateway'),
     Field('tgw_id', _TEXT, 6, 'transit gateway'),
@@ -69,8 +75,8 @@ FIELDS: tuple[Field, ...] = (
     Field('tgw_dst_subnet_id', _TEXT, 6, 'destination subnet'),
     Field('tgw_src_eni', _TEXT, 6, 'attachment interface of the source'),
     Field('tgw_dst_eni', _TEXT, 6, 'attachment interface of the destination'),
-    Field('tgw_src_az_id', _TEXT, 6, 'Availability Zone of the source'),
-    Field('tgw_dst_az_id', _TEXT, 6, 'Availability Zone of the destination'),
+    Field('tgw_src_az_id', _TEXT, 6, 'Availability Zone of the source', case='lower'),
+    Field('tgw_dst_az_id', _TEXT, 6, 'Availability Zone of the destination', case='lower'),
     Field('tgw_pair_attachment_id', _TEXT, 6, 'the other attachment of the flow'),
     Field('packets_lost_no_route', _INTEGER, 6, 'packets lost for want of a route'),
     Field('packets_lost_blackhole', _INTEGER, 6, 'packets lost to a blackhole route'),
@@ -86,7 +92,7 @@ FIELDS: tuple[Field, ...] = (
     Field('ecs_task_definition_arn', _TEXT, 7, 'ECS task definition'),
     Field('ecs_task_arn', _TEXT, 7, 'ECS task'),
     Field('ecs_task_id', _TEXT, 7, 'id of the ECS task'),
-    Field('reject_reason', _TEXT, 8, 'BPA (Block Public Access) or EC (encryption controls)'),
+    Field('reject_reason', _TEXT, 8, 'BPA (Block Public Access) or EC (encryption controls)', case='upper'),
     Field('resource_id', _TEXT, 9, 'regional NAT gateway'),
     Field('encryption_status', _INTEGER, 10, '0 none, 1 Nitro, 2 application, 3 both'),
     Field('instance_tag', _TEXT, 11, 'value of a tag of the instance, percent-encoded'),
@@ -95,13 +101,15 @@ FIELDS: tuple[Field, ...] = (
     Field('interface_tag_2', _TEXT, 11, 'value of a second tag of the interface'),
     Field('asg_tag', _TEXT, 11, 'value of a tag of the Auto Scaling group'),
     Field('asg_tag_2', _TEXT, 11, 'value of a second tag of the Auto Scaling group'),
-    Field('interface_type', _TEXT, 11, 'service behind the interface, such as nat_gateway'),
+    Field('interface_type', _TEXT, 11, 'service behind the interface, such as nat_gateway', case='lower'),
     Field('next_hop_interface_id', _TEXT, 11, 'interface of the next hop'),
     Field('next_hop_subnet_id', _TEXT, 11, 'subnet of the next hop'),
-    Field('next_hop_az_id', _TEXT, 11, 'Availability Zone of the next hop'),
+    Field('next_hop_az_id', _TEXT, 11, 'Availability Zone of the next hop', case='lower'),
     Field('next_hop_vpc_id', _TEXT, 11, 'VPC of the next hop'),
-    Field('next_hop_interface_type', _TEXT, 11, 'service behind the interface of the next hop'),
+    Field('next_hop_interface_type', _TEXT, 11, 'service behind the interface of the next hop', case='lower'),
 )
 
 KNOWN: dict[str, Field] = {field.name: field for field in FIELDS}
 DEFAULT_FIELDS: tuple[str, ...] = tuple(field.name for field in FIELDS if field.version == 2)
+# What flows are measured by.
+MEASURES: tuple[str, ...] = ('bytes', 'packets', 'flows')

@@ -87,7 +87,8 @@ class FlowRecord:
         return hash(frozenset(self.to_dict().items()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FlowRecord, (dict(zip(self.layout.fields, self._columns())) if self.layout else {},)
+        fields = self.layout.fields if self.layout else ()
+        return _restored, (_base(type(self)), fields, self._line, self._texts), getattr(self, '__dict__', None)
 
 
 def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
@@ -139,10 +140,22 @@ def _checked(cls: type[FlowRecord], line: bytes) -> FlowRecord:
     return _record(cls, b' '.join(cls.layout.parse(line)).decode(), line.decode().split())
 
 
-def _record(cls: type[FlowRecord], line: str, texts: list[str]) -> FlowRecord:
+def _record(cls: type[FlowRecord], line: str, texts: list[str] | None) -> FlowRecord:
     record = object.__new__(cls)
     record._line, record._texts = line, texts
     return record
+
+
+def _base(cls: type[FlowRecord]) -> type[FlowRecord]:
+    """FlowRecord, or the user's subclass, of which this class is made for a log format."""
+    ancestry: tuple[Any, ...] = cls.__mro__
+    base: type[FlowRecord] = next(base for base in ancestry if base.layout is None)
+    return base
+
+
+def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | None) -> FlowRecord:
+    """What was pickled: classes that are made for a log format have no name to be found by."""
+    return _record(record_class(fields, base.__mro__) if fields else base, line, texts)
 
 
 def _seconds(value: Any) -> Any:
@@ -151,9 +164,13 @@ def _seconds(value: Any) -> Any:
     return value
 
 
-def _moment(text: str) -> datetime:
-    number = int(text)
+def moment(number: int) -> datetime:
+    """A time in a record, in Unix seconds, or milliseconds if it does not fit into 31 bits, as a naive datetime."""
     return _EPOCH + (timedelta(milliseconds=number) if number > MAX_SECONDS else timedelta(seconds=number))
+
+
+def _moment(text: str) -> datetime:
+    return moment(int(text))
 
 
 _CONVERT: dict[str, Callable[[str], Any]] = {

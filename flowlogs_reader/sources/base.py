@@ -1,112 +1,117 @@
-"""What all readers share: the time window, the counters, and three levels on one stream."""
+"""What a source of records owes, and what all sources share.
+
+A source is a place where flow logs lie: a log group, a bucket, files. To be one, a class
+
+* is a subclass of :class:`BaseReader` (or of :class:`~flowlogs_reader.sources.aws_reader.AwsReader`, if it asks AWS),
+  whose constructor takes the location first and spells out its keywords;
+* has a row in :mod:`flowlogs_reader.sources.registry`, which recognises its locations and loads it when it is chosen;
+* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here;
+* fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, how far it is
+  complete, what was unreadable. What it counts itself it counts in the thread that draws the Blocks;
+* says in ``describe`` what is being read, and in ``diagnose`` what it knows about a failure;
+* says in DEFAULT_WINDOW how long the window is if the user gives none (None: everything is read), and in POLL_SECONDS
+  how often it makes sense to look for new records (None: it cannot be followed). If it can be followed, ``go_on``
+  prepares it for the next window.
+
+It states facts. Options of the command line, and advice, are the business of ``cli``.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from itertools import islice
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import ClassVar, TypeVar
 
-from ..aws.session import MAX_THREADS, AwsSession
-from ..errors import FlowLogsError
-from ..query.filters import Filter, Window
+from ..errors import Cause, FlowLogsError, UsageError
+from ..kernel import Sums, check
+from ..query.conditions import Condition
+from ..query.query import Window
+from ..records.block import Block, first_lines
 from ..records.fields import DEFAULT_FIELDS
-from ..records.layout import Block, Column, Layout, apart
+from ..records.layout import Layout
 from ..records.record import FlowRecord, records
+from ..records.times import milliseconds
+from .filter import SUMMED, Filter
 from .objects import Piece
+from .report import ReadReport
 
 Reader = TypeVar('Reader', bound='BaseReader')
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-DEFAULT_WINDOW = timedelta(hours=1)
-MILLISECOND = timedelta(milliseconds=1)
-
-
-def utc(moment: datetime) -> datetime:
-    """An aware time in UTC. A naive one is taken for UTC, as flowlogs-reader 5.0.1 does."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
-
-
-def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since the epoch, by integer arithmetic: a float second cannot hold every millisecond."""
-    return (utc(moment) - EPOCH) // MILLISECOND
+# What flowlogs-reader 5.0.1 reads if it is given no times.
+LAST_HOUR = timedelta(hours=1)
+# Requests at a time, and the connections that a client keeps.
+MAX_THREADS = 50
 
 
 class BaseReader(Iterator[FlowRecord]):
     """Flow log records of the half-open window [start_time, end_time), on three levels.
 
-    :meth:`blocks` gives runs of canonical lines, :meth:`columns` tuples of chosen columns, and iteration gives a
+    :meth:`blocks` gives runs of canonical lines, :meth:`columns` tuples of chosen fields, and iteration gives a
     :class:`FlowRecord` for each record. Each level is several times cheaper than the next. All of them draw on one
-    stream, so that a reader is read once.
+    stream: a reader is read once.
 
-    With `exact_window` rows are compared with the window, for sources that can only choose whole files by their time.
     `where` takes conditions as the command line does (``'dstport=443'``): only records that meet all of them come out.
-    With `raise_on_error` a line that is no record of the format is a ValueError; otherwise it is counted in
+    With `exact_window` each record is compared with the window; without it the source chooses by its own units. With
+    `raise_on_error` a line that is not a record of the layout is a ValueError; otherwise it is counted in
     `skipped_records` and left out. What cannot be read at all, such as one object of many, is kept in `unreadable`,
-    handed to `on_unreadable`, and does not end the iteration either.
+    handed to `on_unreadable`, and does not end the iteration.
 
-    `bytes_processed` counts the text read from the source, `compressed_bytes_processed` the bytes that files and
-    objects keep it as. `complete_until` is the time, in milliseconds since the epoch, before which nothing is
-    missing from what came out so far; None where the source cannot tell. `layouts` has the formats met so far.
-    `on_block` is called with each Block as the source has it, an empty one where a page brings nothing.
+    `bytes_processed` counts the text that was read, `compressed_bytes_processed` the bytes in which files and objects
+    hold it. `report` has all that is known about the read. `on_block` is called with each Block as the source gave it,
+    and with an empty one if a page brought nothing.
     """
+
+    DEFAULT_WINDOW: ClassVar[timedelta | None] = LAST_HOUR
+    POLL_SECONDS: ClassVar[int | None] = None
 
     def __init__(
         self,
         *,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
+        start_time: datetime,
+        end_time: datetime,
+        exact_window: bool,
         thread_count: int = 0,
         fields: Sequence[str] | None = DEFAULT_FIELDS,
-        where: Iterable[str] | Filter = (),
-        exact_window: bool = False,
+        where: Iterable[str | Condition] = (),
+        count_skipdata: bool = False,
         raise_on_error: bool = False,
         on_unreadable: Callable[[FlowLogsError], None] | None = None,
-        session: AwsSession | None = None,
-        region_name: str | None = None,
-        profile_name: str | None = None,
-        boto_client: Any = None,
-        boto_client_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        self.end_time = end_time or now
-        self.start_time = start_time or (self.end_time - DEFAULT_WINDOW)
-        self.start_ms, self.end_ms = milliseconds(self.start_time), milliseconds(self.end_time)
+        self.start_time, self.end_time = start_time, end_time
+        self.start_ms, self.end_ms = milliseconds(start_time), milliseconds(end_time)
         if self.start_ms > self.end_ms:
-            raise ValueError(f'the window ends at {self.end_time}, before it begins at {self.start_time}')
+            raise UsageError(f'the window ends at {end_time}, before it begins at {start_time}')
         self.thread_count = min(thread_count or 0, MAX_THREADS)
         self.layout = Layout(fields) if fields else None
         known = self.layout.fields if self.layout else ()
-        self.where = where if isinstance(where, Filter) else Filter.parse(where, known)
-        self._window = Window(self.start_ms, self.end_ms) if exact_window else None
+        conditions = Filter.parse(where, known).conditions
+        self.where = Filter(conditions, Window(self.start_ms, self.end_ms) if exact_window else None, count_skipdata)
         self.raise_on_error = raise_on_error
-        self.unreadable: list[FlowLogsError] = []
         self._on_unreadable = on_unreadable
-        self.session = session or AwsSession(region_name, profile_name, client_kwargs=boto_client_kwargs)
-        self._client = boto_client
-        self._handed_in = boto_client is not None
-        self.bytes_processed = 0
-        self.compressed_bytes_processed = 0
-        self.skipped_records = 0
-        self.complete_until: int | None = None
-        self.layouts: dict[Layout, None] = {}
+        self.report = ReadReport(start_ms=self.start_ms, skipdata=self.where.skipdata)
         self.on_block: Callable[[Block], None] | None = None
-        self._matched = self._sound = False
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._source: Generator[Block, None, None] | None = None
         self._columns: frozenset[str] | None = None
-        self._example: tuple[Layout, bytes] | None = None
         self._records: Iterator[FlowRecord] | None = None
+
+    # -- what a source provides -------------------------------------------------------------------------------------
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         """Blocks of lines as the source has them, unchecked, in order; with a `limit`, little more than that."""
         raise NotImplementedError
 
+    def describe(self) -> str:
+        """What is being read, in words."""
+        raise NotImplementedError
+
+    def diagnose(self, error: Exception) -> object | None:
+        """More facts about an error that ended the read, which may take some requests; None if there are none."""
+        return None
+
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
-        """Prepares for reading another window, out of which what has come out before is left: see follow.py.
+        """Prepares for reading another window, without what has come out before: see engines/follow.py.
 
         What lies before `late_ms` will be in no window after that, and need not be remembered. Times are milliseconds
         since the epoch.
@@ -114,12 +119,36 @@ class BaseReader(Iterator[FlowRecord]):
         self.close()
         self._source = None
         self.start_ms, self.end_ms = start_ms, end_ms
-        self.skipped_records = 0
+        self.report.start_ms = start_ms
+        self.report.left_out = 0
+
+    # -- what all sources share -------------------------------------------------------------------------------------
 
     @property
     def fields(self) -> tuple[str, ...] | None:
-        """The names of the log's fields where they were given; None where they are found out."""
+        """The names of the log's fields if they were given; None if the source finds them out."""
         return self.layout.fields if self.layout else None
+
+    @property
+    def bytes_processed(self) -> int:
+        return self.report.text_bytes
+
+    @property
+    def compressed_bytes_processed(self) -> int:
+        return self.report.stored_bytes
+
+    @property
+    def skipped_records(self) -> int:
+        return self.report.left_out
+
+    @property
+    def unreadable(self) -> list[FlowLogsError]:
+        return self.report.unreadable
+
+    @property
+    def complete_until(self) -> int | None:
+        """Milliseconds since the epoch before which nothing is missing from what came out; None if not known."""
+        return self.report.complete_until
 
     def __enter__(self: Reader) -> Reader:
         return self
@@ -144,39 +173,46 @@ class BaseReader(Iterator[FlowRecord]):
         """Blocks of canonical lines that meet the conditions; with a limit, no more than so many lines.
 
         With `raw` a line that was not canonical comes in a Block of its own, which also holds it as it was written.
-        `columns` names all that the caller will look at: sources that store columns apart may leave others unread.
+        `columns` names all fields that the caller will look at: sources that store fields apart may leave out others.
         """
         left = limit
         with self._reading(limit, columns) as source:
-            for block in apart(source) if raw else source:
-                data, skipped = self.where.keep(block.layout, block.data, self._window, block.time)
+            for block in _apart(source) if raw else source:
+                data, skipped = self.where.keep(block)
                 if left is not None:
                     data = first_lines(data, left)
                     left -= data.count(b'\n')
-                self._account(block, bool(data), skipped)
+                self._account(block, data.count(b'\n'), skipped)
                 if data:
                     yield block._replace(data=data)
                 if left == 0:
                     return
 
-    def tables(
-        self, names: Callable[[Layout], Sequence[str]], columns: Iterable[str] | None = None
-    ) -> Iterator[tuple[Layout, list[Column]]]:
-        """The same records as columns: those that `names` tells for each Layout, as :meth:`Layout.columns` has them."""
-        with self._reading(None, columns) as source:
+    def sum_into(
+        self,
+        table: Sums,
+        keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
+        columns: Iterable[str] = (),
+    ) -> Iterator[Block]:
+        """Adds every record that meets the conditions to a table, once for each of the `keys`, which are fields.
+
+        The keys may depend on the Layout; `columns` then names all fields that they may be, besides start and end.
+        Yields each Block after it was added, so that the caller can look at the table meanwhile.
+        """
+        names = columns if callable(keys) else chain(*keys)
+        with self._reading(None, [*names, *SUMMED]) as source:
             for block in source:
-                found, skipped = self.where.columns(
-                    block.layout, block.data, names(block.layout), self._window, block.time
-                )
-                some = any(map(len, found))
-                self._account(block, some, skipped)
-                if some:
-                    yield block.layout, found
+                own = keys(block.layout) if callable(keys) else keys
+                self._account(block, *self.where.add(table, block, own))
+                yield block
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
-        """For each record a tuple of these columns as they stand in the log; ``-`` where a value is missing."""
-        for _, columns in self.tables(lambda layout: names, names):
-            yield from zip(*columns)
+        """For each record a tuple of these fields as they stand in the log; ``-`` if a value is missing."""
+        with self._reading(None, names) as source:
+            for block in source:
+                values, skipped = self.where.values(block, names)
+                self._account(block, max(map(len, values), default=0), skipped)
+                yield from zip(*values)
 
     @contextmanager
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
@@ -185,6 +221,7 @@ class BaseReader(Iterator[FlowRecord]):
             tested = (name for condition in self.where.conditions for name in condition.fields)
             self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
         if self._source is None:
+            self.report.origin = self.report.origin or self.describe()
             self._source = self._read(limit)
         try:
             yield self._source
@@ -192,15 +229,26 @@ class BaseReader(Iterator[FlowRecord]):
             self.close()
             raise
 
-    def _account(self, block: Block, matched: bool, skipped: int) -> None:
+    def _account(self, block: Block, matched: int, skipped: int) -> None:
+        report = self.report
         if block.data:
-            self.layouts[block.layout] = None
+            report.read[block.layout] += block.data.count(b'\n') - skipped
+        if matched:
+            report.matched[block.layout] += matched
         if skipped:
-            self._skip(skipped, block)
-        self._sound = self._sound or bool(block.data) and not skipped
-        self._matched = self._matched or matched
+            self._leave_out(skipped, block)
+        report.sound = report.sound or bool(block.data) and not skipped
         if self.on_block:
             self.on_block(block)
+
+    def _leave_out(self, count: int, block: Block) -> None:
+        self.report.left_out += count
+        lines = [line for line in block.data.split(b'\n') if line and not line.isspace()]
+        self.report.sound = self.report.sound or count < len(lines)
+        self.report.odd_line = self.report.odd_line or (block.layout, lines[0][:1000])
+        if self.raise_on_error:
+            for line in lines:
+                block.layout.parse(line)
 
     def __iter__(self) -> Iterator[FlowRecord]:
         if self._records is None:
@@ -214,39 +262,22 @@ class BaseReader(Iterator[FlowRecord]):
         for block in self.blocks():
             yield from records(block.layout, block.data)
 
-    @property
-    def matched(self) -> bool:
-        """Whether a record came out so far."""
-        return self._matched
-
-    def skipdata(self) -> Counter[int]:
-        """How many SKIPDATA records there were so far at each time, where the Filter was told to note them."""
-        starts = {int(start): count for start, count in self.where.skipdata.items() if start != b'-'}
-        if self._window:
-            starts = {start: count for start, count in starts.items() if self.start_ms <= start * 1000 < self.end_ms}
-        return Counter(starts)
-
-    def describe(self) -> str:
-        """What is being read, in words."""
-        raise NotImplementedError
-
-    @property
-    def mismatch(self) -> str | None:
-        """What to do when no line at all had the format; None while some had."""
-        if self._sound or not self._example:
+    def mismatch(self) -> FlowLogsError | None:
+        """What is wrong if lines were read and none had the format; None otherwise."""
+        if not self.report.mismatch or not self.report.odd_line:
             return None
-        layout, line = self._example
-        columns = len(line.split())
-        return (
-            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have {columns} '
-            f'columns, the format has {len(layout.fields)}; give the fields of this log with --fields'
+        layout, line = self.report.odd_line
+        return FlowLogsError(
+            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have '
+            f'{len(line.split())} columns, the format has {len(layout.fields)}',
+            Cause.FORMAT_MISMATCH,
         )
 
-    def _take(self, pieces: Iterable[Piece]) -> Iterator[Block]:
-        """The Blocks in what workers read, counted here, where there is one thread."""
+    def _store(self, pieces: Iterable[Piece]) -> Iterator[Block]:
+        """The Blocks in what worker threads read; counted here, in one thread."""
         for piece in pieces:
-            self.bytes_processed += piece.text
-            self.compressed_bytes_processed += piece.stored
+            self.report.text_bytes += piece.text
+            self.report.stored_bytes += piece.stored
             if piece.error:
                 self._unreadable(piece.error)
             if piece.block:
@@ -255,30 +286,24 @@ class BaseReader(Iterator[FlowRecord]):
     def _unreadable(self, error: FlowLogsError) -> None:
         if self.raise_on_error:
             raise error
-        if str(error) in self._told:
+        if str(error) in self._reported:
             return
-        self._told.add(str(error))
-        self.unreadable.append(error)
+        self._reported.add(str(error))
+        self.report.unreadable.append(error)
         if self._on_unreadable:
             self._on_unreadable(error)
 
-    def _skip(self, count: int, block: Block) -> None:
-        self.skipped_records += count
-        lines = [line for line in block.data.split(b'\n') if line and not line.isspace()]
-        self._sound = self._sound or count < len(lines)
-        self._example = self._example or (block.layout, lines[0][:1000])
-        if self.raise_on_error:
-            for line in lines:
-                block.layout.parse(line)
+
+def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Blocks of canonical lines as they are, and each line of any other Block in a Block of its own."""
+    for block in blocks:
+        if check(block.layout.kinds, block.data)[0] is block.data:
+            yield block
+        else:
+            for line in block.data[:-1].split(b'\n'):
+                yield block._replace(data=line + b'\n', raw=line + b'\n')
 
 
 def _closed() -> Generator[Block, None, None]:
     raise ValueError('this reader is closed')
     yield
-
-
-def first_lines(data: bytes, count: int) -> bytes:
-    """The first `count` lines, or fewer where there are no more."""
-    if data.count(b'\n') <= count:
-        return data
-    return b''.join(islice(data.splitlines(keepends=True), count))

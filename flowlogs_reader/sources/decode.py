@@ -7,8 +7,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from ..errors import DamagedError, FlowLogsError
+from ..kernel import check
+from ..records.block import Block
 from ..records.fields import KNOWN
-from ..records.layout import MAX_LINE, Block, Layout
+from ..records.layout import MAX_LINE, Layout
 from .envelopes import messages, unwrapped
 
 # Compressed bytes are read in pieces whose text stays in the processor's cache: larger ones take a quarter longer.
@@ -194,4 +196,4 @@ def _is_binary(layout: Layout, data: bytes) -> bool:
     """Whether these lines are no text, so that one message serves better than the number of lines."""
     if len(data.translate(None, _CONTROL)) == len(data):
         return False
-    return not layout.check(unwrapped(layout, data))[0]
+    return not check(layout.kinds, unwrapped(layout, data))[0]

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from ..errors import DamagedError
-from ..records.layout import Block, Layout
+from ..records.block import Block
+from ..records.layout import Layout
+from .filter import is_record
 
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -27,7 +29,7 @@ def unwrapped(layout: Layout, data: bytes) -> bytes:
     begin = 0
     for _ in range(SAMPLE):
         line = data[begin : data.index(b'\n', begin)]
-        if layout.repair(line) is not None:
+        if is_record(layout, line):
             return data
         unwrap = wrapping(layout, line)
         if unwrap:
@@ -63,7 +65,7 @@ def _is_wrapped(leading: Sequence[bytes], layout: Layout, columns: Sequence[byte
     if not all(_ISO_TIME.fullmatch(column) or _is_name(column) for column in leading):
         return False
     addresses = [column for name, column in zip(layout.fields, columns) if name.endswith('addr')]
-    return all(map(_is_address, addresses)) and columns[0] != b'-' and layout.repair(b' '.join(columns)) is not None
+    return all(map(_is_address, addresses)) and columns[0] != b'-' and is_record(layout, b' '.join(columns))
 
 
 def _is_name(column: bytes) -> bool:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ..errors import FlowLogsError
-from ..query.typed_times import resume_text
-from ..records.layout import Block
-from .base import EPOCH, BaseReader
+from ..query.conditions import Condition
+from ..records.block import Block
+from ..records.fields import DEFAULT_FIELDS
+from ..records.times import EPOCH, resume_text
+from .base import BaseReader
 from .decode import CHUNK
+from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time, period_of
 from .objects import Contents, Piece
 from .ordered import in_order
-from .s3.keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time
 
 STDIN = 'standard input'
 FOREVER = datetime.max.replace(tzinfo=timezone.utc)
@@ -37,25 +39,38 @@ class FileFlowLogsReader(BaseReader):
     all; what is wrong with one file of many ends up in `unreadable`.
     """
 
+    DEFAULT_WINDOW = None
+
     def __init__(
         self,
         location: str | os.PathLike[str] | BinaryIO,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
-        **options: Any,
+        *,
+        thread_count: int = 0,
+        fields: Sequence[str] | None = DEFAULT_FIELDS,
+        where: Iterable[str | Condition] = (),
+        count_skipdata: bool = False,
+        raise_on_error: bool = False,
+        on_unreadable: Callable[[FlowLogsError], None] | None = None,
     ) -> None:
         super().__init__(
             start_time=start_time or EPOCH,
             end_time=end_time or FOREVER,
             exact_window=bool(start_time or end_time),
-            **options,
+            thread_count=thread_count,
+            fields=fields,
+            where=where,
+            count_skipdata=count_skipdata,
+            raise_on_error=raise_on_error,
+            on_unreadable=on_unreadable,
         )
         self.location = location
         self._keys = KeyWindow(self.start_ms, self.end_ms, margin=CAPTURE_WINDOW)
 
     def describe(self) -> str:
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
-        return f'{self._name()} from {window}' if self._window else self._name()
+        return f'{self._name()} from {window}' if self.where.window else self._name()
 
     def _name(self) -> str:
         return os.fspath(self.location) if isinstance(self.location, (str, os.PathLike)) else STDIN
@@ -63,7 +78,7 @@ class FileFlowLogsReader(BaseReader):
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         if not isinstance(self.location, (str, os.PathLike)):
             # Never in a thread: the end of the process would wait for a read that nobody wants any more.
-            yield from self._take(self._contents(STDIN).pieces(_chunks(self.location)))
+            yield from self._store(self._contents(STDIN).pieces(_chunks(self.location)))
             return
         location = os.fspath(self.location)
         if os.path.isdir(location):
@@ -71,7 +86,7 @@ class FileFlowLogsReader(BaseReader):
         else:
             tasks = [partial(self._file, location)]
         workers = 0 if limit or self.thread_count == 1 else 1
-        yield from self._take(in_order(tasks, workers=workers, waiting=AHEAD))
+        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD))
 
     def _files(self, directory: str) -> list[Key]:
         """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""
@@ -88,7 +103,7 @@ class FileFlowLogsReader(BaseReader):
                         found.append(Key(time or 0, Path(folder, name).relative_to(directory).as_posix()))
                     else:
                         left_alone += 1
-        if not found and not left_alone and not self.unreadable:
+        if not found and not left_alone and not self.report.unreadable:
             self._unreadable(FlowLogsError(f'{directory}: no file in it ends with {", ".join(SUFFIXES)}'))
         return sorted(found)
 
@@ -106,7 +121,7 @@ class FileFlowLogsReader(BaseReader):
             yield Piece(error=problem)
 
     def _contents(self, origin: str, time: int | None = None) -> Contents:
-        return Contents(origin, self.layout, time or None, self._columns)
+        return Contents(origin, self.layout, period_of(time) if time else None, self._columns)
 
 
 def _is_special(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What is in a file or an object, of whatever kind -> Blocks, counted; and what is wrong with it."""
+"""The contents of a file or an object, in any encoding -> Blocks, counted; and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
 
 from ..errors import DamagedError, FlowLogsError, MissingExtraError
-from ..records.layout import Block, Layout
+from ..records.block import Block
+from ..records.layout import Layout
 from .decode import PARQUET, inflate, peek, text_blocks
 from .parquet import parquet_blocks
-from .s3.keys import KeyWindow, key_time
 
 
 class Piece(NamedTuple):
@@ -48,13 +48,13 @@ class Counted(Iterator[bytes]):
 class Contents(NamedTuple):
     """How to read a file or an object: its name, and what the reader knows and wants.
 
-    `layout` is for text without a header row, `time` (Unix seconds) for records without times. With `columns` others
-    may be left out.
+    `layout` is for text without a header row, `ended` (see Block) for records without times. With `columns` other
+    fields may be left out.
     """
 
     origin: str
     layout: Layout | None = None
-    time: int | None = None
+    ended: tuple[int, int] | None = None
     columns: Collection[str] | None = None
 
     def pieces(self, chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[Piece]:
@@ -71,17 +71,17 @@ class Contents(NamedTuple):
             if head.startswith(PARQUET):
                 blocks = self._parquet(data, file, stored)
             elif head and self.origin.endswith('.parquet'):
-                raise DamagedError('this is no Parquet data')
+                raise DamagedError('this is not Parquet data')
             else:
                 text = Counted(inflate(data))
                 blocks = text_blocks(text, self.layout)
             for block in blocks:
                 size = len(block.data) if text is None else text.take()
-                yield Piece(block._replace(origin=self.origin, time=self.time), size, stored.take())
+                yield Piece(block._replace(origin=self.origin, ended=self.ended), size, stored.take())
         except MissingExtraError:
             raise
         except FlowLogsError as error:
-            problem = type(error)(f'{self.origin}: {error}')
+            problem = error.within(self.origin)
         yield Piece(None, text.take() if text else 0, stored.take(), problem, self.origin)
 
     def _parquet(self, data: Iterator[bytes], file: BinaryIO | None, stored: Counted) -> Iterator[Block]:
@@ -92,39 +92,3 @@ class Contents(NamedTuple):
             else:
                 stored.size = whole.seek(0, os.SEEK_END)
             yield from parquet_blocks(whole, self.columns, self.origin)
-
-
-class Once:
-    """Lets each object through once, over many readings, some of which break off. Objects are known by their origin."""
-
-    def __init__(self) -> None:
-        self._read: set[str] = set()
-        self._bytes: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._read)
-
-    def __contains__(self, origin: str) -> bool:
-        """Whether the whole object has come out."""
-        return origin in self._read
-
-    def forget(self, keys: KeyWindow) -> None:
-        """Forgets all objects but those with these keys."""
-        self._read = {origin for origin in self._read if keys.holds(key_time(origin))}
-
-    def fresh(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """The pieces of objects, less what came out of these before. They may be cut elsewhere, yet hold the same."""
-        at = 0
-        for piece in pieces:
-            if piece.block:
-                origin, data = piece.block.origin, piece.block.data
-                out = self._bytes.get(origin, 0)
-                yield piece._replace(block=piece.block._replace(data=data[max(0, out - at) :]))
-                at += len(data)
-                self._bytes[origin] = max(out, at)
-            else:
-                yield piece
-            if piece.end:
-                at = 0
-                self._bytes.pop(piece.end, None)
-                self._read.add(piece.end)

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
 from ..errors import DamagedError, MissingExtraError
+from ..records.block import Block
 from ..records.fields import KNOWN
-from ..records.layout import Block, Layout, normalise
-from .s3.keys import partitions
+from ..records.layout import Layout, normalise
+from .keys import partitions
 
 # Rows that are made into lines at a time: about a megabyte of text.
 ROWS = 8192

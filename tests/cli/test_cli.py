@@ -43,8 +43,8 @@ WRONG = [
     (['g', 'ipset', 'x'], 'ipset takes no arguments'),
     (['g', 'aggregate', '10.0.0.1'], "no field '10.0.0.1'"),
     (['g', 'findip'], 'findip takes one or more IP addresses'),
-    (['g', 'findip', '10.0.0.256'], "'10.0.0.256' is no IP address"),
-    (['g', 'findip', '10.0.0.1', 'host'], "'host' is no IP address"),
+    (['g', 'findip', '10.0.0.256'], "'10.0.0.256' is not an IP address"),
+    (['g', 'findip', '10.0.0.1', 'host'], "'host' is not an IP address"),
     (['g', '--external-id', 'x'], '--role-arn'),
     (['g', '-s', '2016-02-01 11:00:00', '-e', '2016-02-01 10:59:00'], 'is not before the end'),
     (['g', '-s', '2016-02-01 11:00:00', '-e', '2016-02-01 11:00:00'], 'is not before the end'),
@@ -53,7 +53,7 @@ WRONG = [
     (['g', '-e', '2016-02-30 00:00:00'], "cannot read the time '2016-02-30 00:00:00'"),
     (['g', '-s', ''], "cannot read the time ''"),
     (['g', '--profile', 'nobody'], 'nobody'),
-    (['g', '--fields', 'version version'], 'version stands twice'),
+    (['g', '--fields', 'version version'], 'the log format has the field version twice'),
     (['g', '--fields', 'ver$ion'], "'ver$ion'"),
     (['g', '--thread-count', 'x'], "'x'"),
     (['g', '--thread-count', '-1'], '--thread-count'),
@@ -303,7 +303,7 @@ def test_the_wrong_format_is_said_with_what_to_give(fake: FakeAWS, cli: Cli) -> 
     result = cli('custom', status=1)
     assert result.stdout == b''
     assert '1 line was left out' in result.stderr
-    assert 'the lines have 3 columns, the format has 14; give the fields of this log with --fields' in result.stderr
+    assert 'the lines have 3 columns, the format has 14: give the fields of this log with --fields' in result.stderr
     assert cli('custom', '--fields', 'vpc-id srcaddr dstaddr').lines == [
         '- - - 10.0.0.1 10.0.0.2 - - - - - - - - - vpc-1'
     ]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions
 
+from flowlogs_reader.aws.trouble import CAUSE_BY_CLASS, CAUSE_BY_CODE
+from flowlogs_reader.cli.summary import ADVICE, explain
 from flowlogs_reader.errors import (
-    ADVICE_BY_CLASS,
-    ADVICE_BY_CODE,
+    Cause,
     DamagedError,
     FlowLogsError,
     IncompleteError,
     MissingExtraError,
-    error_code,
-    explain,
-    is_aws_error,
+    NothingThereError,
+    OutputError,
+    UsageError,
 )
 from tests import traffic
-from tests.conftest import OLD_BOTOCORE, Cli
+from tests.conftest import Cli
 from tests.fake.aws import FakeAWS
 from tests.fake.wire import TROUBLES
 
@@ -29,11 +30,16 @@ def client_error(code: str, message: str = 'Said\n  so.') -> exceptions.ClientEr
     return exceptions.ClientError({'Error': {'Code': code, 'Message': message}}, 'FilterLogEvents')
 
 
-@pytest.mark.parametrize('code', ADVICE_BY_CODE)
+def test_every_cause_has_advice_of_one_line() -> None:
+    assert {*ADVICE} == {*Cause}
+    assert all(advice and '\n' not in advice for advice in ADVICE.values())
+
+
+@pytest.mark.parametrize('code', CAUSE_BY_CODE)
 def test_every_known_code_is_one_line_with_advice(code: str) -> None:
     line = explain(client_error(code))
     assert '\n' not in line
-    assert line.endswith(f'Said so: {ADVICE_BY_CODE[code]}')
+    assert line.endswith(f'Said so: {ADVICE[CAUSE_BY_CODE[code]]}')
     assert f'({code})' in line
 
 
@@ -42,28 +48,27 @@ def test_an_unknown_code_is_told_as_it_came() -> None:
     assert explain(client_error('Whatever')) == said
 
 
-@pytest.mark.parametrize('name', ADVICE_BY_CLASS)
-def test_every_class_with_advice_is_one_of_botocores(name: str) -> None:
-    if not hasattr(exceptions, name) and OLD_BOTOCORE:
-        pytest.skip('this botocore does not have it yet')
-    assert is_aws_error(getattr(exceptions, name).__new__(getattr(exceptions, name)))
-
-
 def test_advice_goes_by_the_base_class_where_there_is_none_for_the_class() -> None:
     line = explain(exceptions.ProxyConnectionError(proxy_url='http://p', error='refused'))
-    assert line.endswith(ADVICE_BY_CLASS['ProxyConnectionError'])
+    assert line.endswith(f': {ADVICE[CAUSE_BY_CLASS["ProxyConnectionError"]]}')
     assert 'AWS cannot be reached' in explain(exceptions.ConnectTimeoutError(endpoint_url='http://e', error='x'))
 
 
 def test_an_error_without_words_is_told_by_its_name() -> None:
     assert explain(OSError()) == 'OSError'
-    assert error_code(OSError()) == ''
-    assert not is_aws_error(OSError())
+
+
+@pytest.mark.parametrize('kind', [FlowLogsError, UsageError])
+def test_an_error_of_the_package_is_told_with_the_advice_for_its_cause(kind: type[FlowLogsError | UsageError]) -> None:
+    assert explain(kind('no.', Cause.REGION_MISSING)) == 'no: give --region or set AWS_DEFAULT_REGION'
+    assert explain(kind('no')) == 'no'
 
 
 def test_children() -> None:
-    for kind in (DamagedError, IncompleteError):
+    for kind in (DamagedError, IncompleteError, NothingThereError, OutputError, MissingExtraError):
         assert issubclass(kind, FlowLogsError)
+    assert issubclass(UsageError, ValueError)
+    assert not issubclass(UsageError, FlowLogsError)
     assert str(MissingExtraError('parquet', 'a Parquet file')) == (
         'a Parquet file needs an extra: pip install "flowlogs_reader[parquet]"'
     )

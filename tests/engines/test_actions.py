@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlogs_reader import FlowRecord
-from flowlogs_reader.engines.tables import network
+from flowlogs_reader.kernel.pure import network
 from flowlogs_reader.records.layout import Layout
 from tests import traffic
 from tests.conftest import DATA, MINUTE, SEED_REGION, Cli
@@ -106,7 +106,11 @@ def test_a_key_with_a_prefix_length_is_a_network(length: int, cli: Cli) -> None:
      ('unknown', 8, 'unknown')],
 )  # fmt: skip
 def test_networks(text: str, length: int, block: str) -> None:
-    assert network(text.encode(), length) == block.encode()
+    assert network(text.encode(), length, length) == block.encode()
+
+
+def test_the_length_of_a_network_goes_by_the_kind_of_its_address() -> None:
+    assert [network(text, 8, 48) for text in (b'10.1.2.3', b'2001:db8::1')] == [b'10.0.0.0/8', b'2001:db8::/48']
 
 
 # -- aggregate ---------------------------------------------------------------------------------------------------------
@@ -117,7 +121,7 @@ def test_aggregate_by_any_fields(keys: list[str], cli: Cli) -> None:
     sums: dict[tuple[str, ...], list[FlowRecord]] = {}
     for record in FLOWS:
         values = [str(getattr(record, key.partition('/')[0])) for key in keys]
-        values = [network(text.encode(), 16).decode() if '/' in key else text for key, text in zip(keys, values)]
+        values = [network(text.encode(), 16, 16).decode() if '/' in key else text for key, text in zip(keys, values)]
         sums.setdefault(tuple(values), []).append(record)
     expected = [
         dict(zip(keys, key))
@@ -324,7 +328,7 @@ class TestSkipData:
     @pytest.mark.parametrize('action', ['top', 'aggregate', 'timeline'])
     def test_it_is_told_how_many_and_from_when(self, action: str, cli: Cli) -> None:
         assert cli('-', action, stdin=self.LOG).stderr == (
-            'flowlogs_reader: the numbers are too low: AWS skipped records 2 times from 2016-02-01T10:59:30Z to '
+            'flowlogs_reader: totals are incomplete: AWS skipped records 2 times from 2016-02-01T10:59:30Z to '
             '2016-02-01T10:59:41Z (SKIPDATA)\n'
         )
 
@@ -360,7 +364,7 @@ class TestSkipData:
         window = ['-s', '2016-02-01T10:59:00Z', '-e', '2016-02-01T11:00:00Z']
         result = cli('group', 'top', '-w', condition, '--fields', ' '.join(Layout().fields), *window)
         assert len(result.lines) == 2
-        assert 'the numbers are too low' in result.stderr
+        assert 'totals are incomplete: AWS skipped records' in result.stderr
         assert fake.calls('FilterLogEvents')[0].params['filterPattern']
 
 
@@ -398,16 +402,19 @@ WRONG = [
     (['top', '1.5'], "no field '1.5'"),
     (['top', '5', '6'], "no field '6'"),
     (['top', 'srcadr'], 'did you mean srcaddr'),
-    (['top', 'srcaddr', 'srcaddr'], 'srcaddr is there twice'),
+    (['top', 'srcaddr', 'srcaddr'], 'srcaddr is given twice'),
     (['top', 'bytes'], 'bytes is summed'),
     (['top', 'srcaddr/129'], "'srcaddr/129': an address may have a prefix length of 0 to 128"),
     (['top', 'dstport/8'], "'dstport/8': an address may have a prefix length"),
     (['top', 'srcaddr/'], "no field 'srcaddr/'"),
     (['top', '--by', 'size'], "'size'"),
     (['aggregate', 'start'], 'start is summed'),
-    (['aggregate', 'srcaddr', '--both-ways'], '--both-ways needs dstaddr beside srcaddr'),
-    (['aggregate', 'srcaddr/24', 'dstaddr', '--both-ways'], '--both-ways needs dstaddr/24 beside srcaddr/24'),
-    (['aggregate', 'protocol', '--both-ways'], '--both-ways needs fields of both ends'),
+    (['aggregate', 'srcaddr', '--both-ways'], 'both directions in one row need dstaddr beside srcaddr'),
+    (
+        ['aggregate', 'srcaddr/24', 'dstaddr', '--both-ways'],
+        'both directions in one row need dstaddr/24 beside srcaddr/24',
+    ),
+    (['aggregate', 'protocol', '--both-ways'], 'both directions in one row need fields of both ends'),
     (['timeline', '0m'], "cannot read the length '0m': it must be more than zero"),
     (['timeline', '5'], "cannot read the length '5'"),
     (['timeline', '1m', '5m'], "'1m 5m'"),

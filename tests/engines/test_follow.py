@@ -15,8 +15,9 @@ from io import BytesIO, StringIO
 import pytest
 
 from flowlogs_reader import S3FlowLogsReader
+from flowlogs_reader.cli.clock import Clock
 from flowlogs_reader.cli.main import main
-from flowlogs_reader.engines.follow import OVERLAP_MS, Clock, follow
+from flowlogs_reader.engines.follow import OVERLAP_MS, follow
 from flowlogs_reader.sources.cloudwatch.reader import FlowLogsReader
 from tests import traffic
 from tests.conftest import NOW, ROOT, Cli, Result
@@ -150,7 +151,7 @@ def test_every_record_comes_out_once_whatever_the_order_of_arrival(seed: int, fa
 
     told: list[Exception] = []
     with pytest.raises(KeyboardInterrupt):
-        follow(reader, read, clock, 10, told.append)
+        follow(reader, read, clock, told.append)
     assert out == arrived
     assert told
 
@@ -180,7 +181,7 @@ def test_what_is_remembered_does_not_grow(fake: FakeAWS) -> None:
     reader = FlowLogsReader(GROUP, start_time=NOW - timedelta(hours=1), end_time=NOW)
     read: list[bytes] = []
     with pytest.raises(KeyboardInterrupt):
-        follow(reader, lambda: read.extend(block.data for block in reader.blocks()), clock, 10, lambda error: None)
+        follow(reader, lambda: read.extend(block.data for block in reader.blocks()), clock, lambda error: None)
     assert b''.join(read).count(b'\n') == 60 * 50
     overlaps = 2 * OVERLAP_MS / 600_000 + 1
     assert max(remembered) <= (overlaps + 1) * 50
@@ -368,11 +369,11 @@ def test_the_keys_that_are_remembered_do_not_grow(bucket: FakeAWS) -> None:
 
     def once() -> None:
         read.extend(block.data for block in reader.blocks())
-        assert reader._once
-        remembered.append(len(reader._once))
+        assert reader._seen
+        remembered.append(len(reader._seen))
 
     with pytest.raises(KeyboardInterrupt):
-        follow(reader, once, clock, 60, lambda error: None)
+        follow(reader, once, clock, lambda error: None)
     assert len(read) == 21
     assert max(remembered) <= 4
 

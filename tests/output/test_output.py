@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowlogs_reader.output import encodings as formats
+from flowlogs_reader.output.encodings import ENCODINGS, Encoding, Shape
 from flowlogs_reader.output.writer import Style, Writer
+from flowlogs_reader.query.result import Column, Records
 from flowlogs_reader.query.typed_times import parse_zone
-from flowlogs_reader.records.fields import DEFAULT_FIELDS
-from flowlogs_reader.records.layout import Block, Layout
+from flowlogs_reader.records.block import Block
+from flowlogs_reader.records.fields import DEFAULT_FIELDS, Kind
+from flowlogs_reader.records.layout import Layout
 from tests.conftest import MINUTE, Cli
 
 FIRST = MINUTE.splitlines(keepends=True)[0]
@@ -41,9 +43,12 @@ def tables(draw: st.DrawFn) -> tuple[list[bool], list[list[str]]]:
 
 
 def encoded(name: str, kinds: list[bool], rows: list[list[str]], separator: str) -> str:
-    names = [f'f{at}' for at in range(len(kinds))]
+    assert name in ENCODINGS
+    columns = tuple(Column(f'f{at}', Kind.INTEGER if kind else Kind.TEXT) for at, kind in enumerate(kinds))
     data = ''.join(separator.join(row) + '\n' for row in rows)
-    return formats.ENCODINGS[name](data.encode(), separator.encode(), names, kinds).decode()
+    encoding = Encoding(name)
+    encoding.begin(Shape(columns, tuple(range(len(columns))), separator.encode(), (None,) * len(columns)), headed=False)
+    return (encoding.lines(data.encode()) + encoding.end()).decode()
 
 
 @given(tables(), st.sampled_from(' \t'))
@@ -85,12 +90,18 @@ def test_values_with_spaces_stay_one_column_of_a_table() -> None:
 
 
 def written(*blocks: Block, style: Style) -> bytes:
-    stdout = BytesIO()
-    writer = Writer(stdout, style)
-    for block in blocks:
-        writer.records(block)
-    assert writer.written == len(stdout.getvalue())
-    return stdout.getvalue()
+    """What is written of Blocks: the same if all come in one result or, as with --follow, each in one of its own."""
+    outputs = set()
+    for results in ([Records(blocks)], [Records([block]) for block in blocks]):
+        stdout = BytesIO()
+        writer = Writer(stdout, style)
+        for result in results:
+            writer.write(result)
+        writer.flush()
+        assert writer.written == len(stdout.getvalue())
+        outputs.add(stdout.getvalue())
+    (output,) = outputs
+    return output
 
 
 def test_a_default_block_is_written_as_it_is() -> None:
@@ -99,7 +110,9 @@ def test_a_default_block_is_written_as_it_is() -> None:
             assert data is MINUTE
             return len(MINUTE)
 
-    Writer(Identical()).records(Block(Layout(), MINUTE))
+    writer = Writer(Identical())
+    writer.write(Records([Block(Layout(), MINUTE)]))
+    assert writer.written == len(MINUTE)
 
 
 @pytest.mark.parametrize(

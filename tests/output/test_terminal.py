@@ -11,7 +11,10 @@ from io import BytesIO, StringIO
 import pytest
 
 from flowlogs_reader.cli.main import main
+from flowlogs_reader.output.encodings import Shape
 from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
+from flowlogs_reader.query.result import Column
+from flowlogs_reader.records.fields import Kind
 from tests.conftest import MINUTE, NOW, Cli
 
 RED = '\x1b[31m'
@@ -101,23 +104,30 @@ def test_nothing_of_this_is_in_a_pipe(cli: Cli, monkeypatch: pytest.MonkeyPatch)
         assert not re.search(rb'\x1b|#|  ', text)
 
 
+def align(aligned: Aligned, data: bytes, *columns: Column) -> bytes:
+    aligned.begin(Shape(columns, tuple(range(len(columns))), b' ', (None,) * len(columns)), headed=False)
+    return aligned.lines(data)
+
+
 def test_widths_grow_and_never_shrink() -> None:
-    align = Aligned()
-    assert align(b'a 1\nbb 10\n', b' ', ('n', 'm'), (False, True)) == b'a    1\nbb  10\n'
-    assert align(b'c 100\n', b' ', ('n', 'm'), (False, True)) == b'c   100\n'
-    assert align(b'c 1\n', b' ', ('n', 'o'), (False, True)) == b'c  1\n'
+    aligned = Aligned()
+    name, number, other = Column('n', Kind.TEXT), Column('m', Kind.INTEGER), Column('o', Kind.INTEGER)
+    assert align(aligned, b'a 1\nbb 10\n', name, number) == b'a    1\nbb  10\n'
+    assert align(aligned, b'c 100\n', name, number) == b'c   100\n'
+    assert align(aligned, b'c 1\n', name, other) == b'c  1\n'
 
 
 def test_a_line_has_no_spaces_at_its_end() -> None:
-    assert Aligned()(b'a b\nc long\n', b' ', ('n', 'm'), (False, False)) == b'a  b\nc  long\n'
+    columns = Column('n', Kind.TEXT), Column('m', Kind.TEXT)
+    assert align(Aligned(), b'a b\nc long\n', *columns) == b'a  b\nc  long\n'
 
 
 def test_bars_of_nothing_and_where_there_is_no_room() -> None:
     assert list(with_bars([], ['start', 'flows'], 1, 80)) == []
-    assert list(with_bars([['a', '0']], ['start', 'flows'], 1, 80)) == [('a', '0', '')]
-    assert list(with_bars([['a', '5'], ['b', '1']], ['start', 'flows'], 1, 5)) == [
-        ('a', '5', '#' * 10),
-        ('b', '1', '##'),
+    assert list(with_bars([[b'a', b'0']], ['start', 'flows'], 1, 80)) == [[b'a', b'0', b'']]
+    assert list(with_bars([[b'a', b'5'], [b'b', b'1']], ['start', 'flows'], 1, 5)) == [
+        [b'a', b'5', b'#' * 10],
+        [b'b', b'1', b'##'],
     ]
 
 

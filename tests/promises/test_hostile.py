@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 from flowlogs_reader import FileFlowLogsReader
 from flowlogs_reader.cli.stderr import printable
 from flowlogs_reader.errors import FlowLogsError
+from flowlogs_reader.kernel import find_events
+from flowlogs_reader.kernel.pure import _loaded as load_page
+from flowlogs_reader.kernel.pure import _scanned as scan_page
 from flowlogs_reader.records.layout import Layout
-from flowlogs_reader.sources.cloudwatch.pages import load_page, scan_page
 from flowlogs_reader.sources.decode import text_blocks
 from tests import traffic
 from tests.conftest import MODULES, NOW, ROOT, Cli
@@ -206,7 +208,7 @@ NAMES = ' '.join(traffic.FIELDS)
 HEADERS = {
     '10,000 fields': ('version ' + ' '.join(f'f{at}' for at in range(10_000)), None),
     '10,000 known fields': (' '.join(['srcaddr'] * 10_000), 'a log format has 1 to 256 fields'),
-    'fields that stand twice': (NAMES + ' srcaddr', 'the field srcaddr stands twice'),
+    'fields that stand twice': (NAMES + ' srcaddr', 'the log format has the field srcaddr twice'),
     'escape codes': (NAMES + ' \x1b[2J', None),
     'a format string': (NAMES + ' %s{0}', None),
 }
@@ -511,6 +513,7 @@ def test_pages_are_understood_in_proportion(hang: None) -> None:
     ):
         for body in (b'{"events":[' + piece * (N // 10), piece * (N // 10) + b']}', piece * (N // 10) + b'}'):
             assert scan_page(body) is None or load_page(body) is None
+            assert find_events(body) is None
 
 
 # -- what input can never reach -----------------------------------------------------------------------------------
@@ -565,11 +568,14 @@ def test_what_comes_before_a_header_row_that_cannot_be_used_comes_out() -> None:
     text = b'srcaddr bytes\n10.0.0.1 5\nbytes bytes\n1 2\n'
     blocks = text_blocks([text])
     assert next(blocks).data == b'10.0.0.1 5\n'
-    with pytest.raises(FlowLogsError, match='the field bytes stands twice'):
+    with pytest.raises(FlowLogsError, match='the log format has the field bytes twice'):
         next(blocks)
 
 
 def test_a_page_token_is_handed_back_as_it_came() -> None:
     body = '{"events":[{"message":"m","timestamp":5,"eventId":"1"}],"nextToken":"Ѓx"}'.encode()
-    assert scan_page(body) == load_page(body)
-    assert load_page(body) is not None
+    parsed = load_page(body)
+    assert parsed is not None
+    assert parsed[6] == 'Ѓx'
+    assert find_events(body) == parsed
+    assert scan_page(body) in (parsed, None)

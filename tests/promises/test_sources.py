@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowlogs_reader.cli.options import make_parser, source_of
+from flowlogs_reader.cli.build import source_of
+from flowlogs_reader.cli.parser import make_parser
 from flowlogs_reader.records.fields import DEFAULT_FIELDS
 from tests import traffic
 from tests.conftest import Cli
@@ -144,7 +145,7 @@ def test_what_a_location_is_told_by_its_form(
     for kind in (None, 'cwl', 's3', 'file'):
         given = [location, *(['--location-type', kind] if kind else [])]
         options = make_parser((BytesIO(), StringIO())).parse_args(given)
-        assert source_of(options) == (kind or source)
+        assert source_of(options).name == (kind or source)
 
 
 @pytest.mark.parametrize('argv', [['flowlogs', '--include-accounts', '1'], ['-', '--include-regions', 'us-east-1']])

@@ -10,8 +10,11 @@ from dateutil import tz as dateutil_tz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowlogs_reader.query import typed_times as timespec
-from flowlogs_reader.query.typed_times import EPOCH, UTC, iso, parse_length, parse_time, parse_zone, resume_text
+from flowlogs_reader.errors import UsageError
+from flowlogs_reader.query import typed_times
+from flowlogs_reader.query.typed_times import parse_length, parse_time, parse_zone
+from flowlogs_reader.records import times
+from flowlogs_reader.records.times import EPOCH, UTC, iso, resume_text
 
 NOW = datetime(2016, 2, 1, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2021, 7, 20, 3, 4, 5, 678, tzinfo=UTC)
@@ -28,19 +31,20 @@ def read(text: str, tz: tzinfo = UTC, time_format: str | None = None) -> str:
 
 
 def refusal(text: str, tz: tzinfo = UTC, time_format: str | None = None, now: datetime = NOW) -> str:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_time(text, now=now, tz=tz, time_format=time_format)
     message = str(caught.value)
-    assert type(caught.value) is ValueError
+    assert type(caught.value) is UsageError
     assert len(message.splitlines()) == 1
     assert message.startswith('cannot read the time ')
     assert '; type ' in message
     return message
 
 
-def test_examples_in_the_docstrings():
-    result = doctest.testmod(timespec)
-    assert result.attempted >= 5
+@pytest.mark.parametrize(('module', 'examples'), [(typed_times, 4), (times, 2)])
+def test_examples_in_the_docstrings(module, examples):
+    result = doctest.testmod(module)
+    assert result.attempted >= examples
     assert result.failed == 0
 
 
@@ -241,7 +245,7 @@ def outcome(text: str, now: datetime) -> timedelta | datetime | str:
     """What a text means apart from now: the same for every now."""
     try:
         moment = parse_time(text, now=now)
-    except ValueError as exc:
+    except UsageError as exc:
         assert len(str(exc).splitlines()) == 1
         return 'refused'
     assert moment >= EPOCH
@@ -263,20 +267,20 @@ def test_any_heap_of_parts_is_refused_or_means_the_same_every_day(text):
 
 @unhurried
 @given(st.text(), st.sampled_from([None, '%d/%m/%Y', '%Y %Z', '%d %d', '%', '%q', '%s', 'x' * 500]))
-def test_any_text_raises_nothing_but_a_value_error(text, time_format):
+def test_any_text_raises_nothing_but_a_usage_error(text, time_format):
     for call in (lambda: parse_time(text, now=NOW, time_format=time_format), lambda: parse_length(text)):
         try:
             call()
-        except ValueError as exc:
+        except UsageError as exc:
             assert len(str(exc).splitlines()) == 1
 
 
 @unhurried
 @given(st.text(), st.text(alphabet='%YmdHMSZzpbBjfyaA -/:TZ', max_size=12))
-def test_any_format_raises_nothing_but_a_value_error(text, time_format):
+def test_any_format_raises_nothing_but_a_usage_error(text, time_format):
     try:
         parse_time(text, now=NOW, time_format=time_format)
-    except ValueError as exc:
+    except UsageError as exc:
         assert len(str(exc).splitlines()) == 1
 
 
@@ -404,7 +408,7 @@ def test_lengths(text, length):
     ['0s', '0h0m', '', '5', 'm', '1M', '1mo', '-1h', '1.5h', '1m1h', '1h1h', '1h ago', '１m', '1w' + ' ' * 9999 + 'x'],
 )
 def test_what_is_not_a_length(text):
-    with pytest.raises(ValueError, match='^cannot read the length .*; type for example 90s, 10m, 1h30m, 2d or 1w$'):
+    with pytest.raises(UsageError, match='^cannot read the length .*; type for example 90s, 10m, 1h30m, 2d or 1w$'):
         parse_length(text)
 
 
@@ -417,7 +421,7 @@ def test_lengths_round_trip(numbers, gap):
 
 
 def zone_refusal(name: str) -> str:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_zone(name)
     message = str(caught.value)
     assert message.startswith('cannot read the zone ')
@@ -451,10 +455,10 @@ def test_an_unknown_zone_names_the_near_ones(name, near):
 
 @unhurried
 @given(st.text())
-def test_any_zone_name_raises_nothing_but_a_value_error(name):
+def test_any_zone_name_raises_nothing_but_a_usage_error(name):
     try:
         parse_zone(name)
-    except ValueError as exc:
+    except UsageError as exc:
         assert len(str(exc).splitlines()) == 1
 
 

@@ -1,4 +1,4 @@
-"""The field table and Layouts: what a log format is, and which lines are records of it."""
+"""The field table and Layouts: what a log format is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from flowlogs_reader.records.fields import DEFAULT_FIELDS, FIELDS, KNOWN, Kind
 from flowlogs_reader.records.layout import Layout
-from tests.conftest import HOUR, MINUTE
+from tests.conftest import MINUTE
 
 DEFAULT_FORMAT = (
     '${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} '
@@ -75,7 +75,7 @@ class TestMaking:
         layout = Layout.from_header(b'version srcaddr brand-new another_new')
         assert layout is not None
         assert layout.fields == ('version', 'srcaddr', 'brand_new', 'another_new')
-        assert layout.kinds[2:] == (Kind.TEXT, Kind.TEXT)
+        assert layout.kinds[2:] == b'TT'
 
     @pytest.mark.parametrize(
         'line',
@@ -97,8 +97,8 @@ class TestMaking:
         [
             ([], '1 to 256 fields, not 0'),
             (['x'] * 257, '1 to 256 fields, not 257'),
-            (['srcaddr', 'srcaddr'], 'srcaddr stands twice'),
-            (['vpc-id', 'vpc_id'], 'vpc_id stands twice'),
+            (['srcaddr', 'srcaddr'], 'the log format has the field srcaddr twice'),
+            (['vpc-id', 'vpc_id'], 'the log format has the field vpc_id twice'),
             (['srcaddr', ''], "'' is not the name of a field"),
             (['src addr'], "'src addr' is not"),
             (['1st'], "'1st' is not"),
@@ -112,7 +112,7 @@ class TestMaking:
             Layout.from_format('version account-id')
 
     def test_a_header_row_that_cannot_be_used(self) -> None:
-        with pytest.raises(ValueError, match='start stands twice'):
+        with pytest.raises(ValueError, match='the log format has the field start twice'):
             Layout.from_header(b'start end start')
 
     def test_layouts_are_equal_when_their_fields_are(self) -> None:
@@ -121,97 +121,50 @@ class TestMaking:
         assert repr(Layout(['srcaddr', 'dstaddr'])) == "Layout('srcaddr dstaddr')"
 
 
-class TestCheck:
-    LAYOUT = Layout(['srcaddr', 'bytes', 'start', 'action'])
+class TestForTheKernel:
+    """Kinds and places, as the kernel takes them."""
 
-    def test_canonical_lines_come_back_as_they_are(self) -> None:
-        data = MINUTE + HOUR
-        assert Layout().check(data)[0] is data
-        assert Layout().check(data)[1] == 0
-        assert self.LAYOUT.check(b'') == (b'', 0)
+    def test_a_letter_for_the_kind_of_each_field(self) -> None:
+        for name, field in KNOWN.items():
+            assert Layout([name]).kinds == field.kind.value.encode()
+        assert Layout(['start', 'later', 'bytes']).kinds == b'MTI'
+        assert Layout().kinds == b'ITTTTIIIIIMMTT'
 
-    @pytest.mark.parametrize(
-        'line',
-        [
-            b'10.0.0.1  40   1454324362 ACCEPT',
-            b'10.0.0.1\t40\t1454324362\tACCEPT',
-            b' 10.0.0.1 40 1454324362 ACCEPT ',
-            b'10.0.0.1 40 1454324362 ACCEPT\r',
-            b'10.0.0.1 0040 1454324362 ACCEPT',
-            b'10.0.0.1 40 1454324362999 ACCEPT',
-            b'10.0.0.1 40 01454324362 ACCEPT',
-        ],
-    )
-    def test_what_is_meant_is_put_right(self, line: bytes) -> None:
-        assert self.LAYOUT.check(line + b'\n') == (b'10.0.0.1 40 1454324362 ACCEPT\n', 0)
-
-    @pytest.mark.parametrize(
-        'line',
-        [
-            b'10.0.0.1 40 1454324362',
-            b'10.0.0.1 40 1454324362 ACCEPT OK',
-            b'10.0.0.1 forty 1454324362 ACCEPT',
-            b'10.0.0.1 40 today ACCEPT',
-            b'10.0.0.1 -40 1454324362 ACCEPT',
-            b'10.0.0.1 +40 1454324362 ACCEPT',
-            b'10.0.0.1 4e1 1454324362 ACCEPT',
-            b'10.0.0.1 40 9999999999999 ACCEPT',
-            b'10.0.0.1 99999999999999999999 1454324362 ACCEPT',
-            b'10.0.0.\x001 40 1454324362 ACCEPT',
-            b'10.0.0.1 40 1454324362 ACC\xc3\x89PT',
-            b'\x1b[31m 40 1454324362 ACCEPT',
-        ],
-    )
-    def test_what_is_no_record_is_counted_and_left_out(self, line: bytes) -> None:
-        good = b'- - - -\n10.0.0.1 0 0 REJECT\n'
-        assert self.LAYOUT.check(good[:8] + line + b'\n' + good[8:]) == (good, 1)
-
-    def test_empty_lines_do_not_count(self) -> None:
-        assert self.LAYOUT.check(b'\n\n - - - -\n \t\n\r\n') == (b'- - - -\n', 0)
-
-    def test_zeros_and_the_largest_numbers_are_kept(self) -> None:
-        data = b'0.0.0.0 0 0 0\n:: 9999999999999999999 2147483647 -\n'
-        assert self.LAYOUT.check(data) == (data, 0)
-
-    @pytest.mark.parametrize('name', [name for name, field in KNOWN.items() if field.kind is not Kind.TEXT])
-    def test_letters_are_no_number_in_any_field(self, name: str) -> None:
-        assert Layout([name]).check(b'many\n7\n-\n') == (b'7\n-\n', 1)
-
-    def test_unknown_fields_hold_any_text(self) -> None:
-        assert Layout(['later', 'start']).check(b'%ff=1;a.b 7\n') == (b'%ff=1;a.b 7\n', 0)
-
-    def test_a_column_cannot_reach_over_the_end_of_a_line(self) -> None:
-        two = Layout(['srcaddr', 'dstaddr', 'action'])
-        assert two.check(b'a b\nc d\n') == (b'', 2)
-        assert two.check(b'a b c\nd\ne f g\n') == (b'a b c\ne f g\n', 1)
+    def test_a_place_for_each_name(self) -> None:
+        layout = Layout(['srcaddr', 'bytes', 'start'])
+        assert layout.places(['start', 'vpc_id', 'srcaddr', 'start']) == (2, -1, 0, 2)
+        assert layout.places(layout.fields) == (0, 1, 2)
+        assert layout.places([]) == ()
 
 
-class TestColumns:
-    LAYOUT = Layout(['srcaddr', 'dstaddr', 'srcport', 'bytes', 'action'])
-    DATA = b'10.0.0.1 10.0.0.2 80 40 ACCEPT\n- - - - -\n'
+class TestParse:
+    """What is wrong with a line that is no record: which lines are, the kernel says (tests/kernel/test_lines.py)."""
+
+    LAYOUT = Layout(['srcaddr', 'bytes', 'start'])
+
+    def test_the_values_of_a_record(self) -> None:
+        assert self.LAYOUT.parse(b'10.0.0.1\t007  1454324362999\r') == [b'10.0.0.1', b'7', b'1454324362']
+        assert self.LAYOUT.parse(b'- - -') == [b'-', b'-', b'-']
 
     @pytest.mark.parametrize(
-        ('names', 'rows'),
+        ('line', 'says'),
         [
-            (['srcaddr'], [(b'10.0.0.1',), (b'-',)]),
-            (['action'], [(b'ACCEPT',), (b'-',)]),
-            (['bytes', 'srcaddr'], [(b'40', b'10.0.0.1'), (b'-', b'-')]),
-            (['bytes', 'bytes'], [(b'40', b'40'), (b'-', b'-')]),
-            (['vpc_id'], [(b'-',), (b'-',)]),
-            (['vpc_id', 'srcport'], [(b'-', b'80'), (b'-', b'-')]),
-            (['srcaddr dstaddr srcport', 'action'], [(b'10.0.0.1 10.0.0.2 80', b'ACCEPT'), (b'- - -', b'-')]),
-            (['srcaddr dstaddr srcport', 'dstaddr'], [(b'10.0.0.1 10.0.0.2 80', b'10.0.0.2'), (b'- - -', b'-')]),
-            (['srcaddr dstaddr', 'dstaddr srcport'], [(b'10.0.0.1 10.0.0.2', b'10.0.0.2 80'), (b'- -', b'- -')]),
-            (['dstaddr srcport', 'srcaddr dstaddr'], [(b'10.0.0.2 80', b'10.0.0.1 10.0.0.2'), (b'- -', b'- -')]),
-            (['dstaddr srcaddr'], [(b'10.0.0.2 10.0.0.1',), (b'- -',)]),
-            (['bytes action vpc_id'], [(b'40 ACCEPT -',), (b'- - -',)]),
-            (['', 'bytes'], [(b'', b'40'), (b'', b'-')]),
+            (b'10.0.0.1 40', '2 columns where the format has 3 (it ends at start)'),
+            (b'10.0.0.1', '1 columns where the format has 3 (it ends at bytes)'),
+            (b'', '0 columns where the format has 3 (it ends at srcaddr)'),
+            (b'a 1 2 3', '4 columns where the format has 3 (it ends at start)'),
+            (b'\x1b[2J 40 1', "srcaddr is '\\x1b[2J': not printable text"),
+            (b'10.0.0.1 many 1', "bytes is 'many' where a number belongs"),
+            (b'10.0.0.1 99999999999999999999 1', "bytes is '99999999999999999999' where a number belongs"),
+            (b'10.0.0.1 40 today', "start is 'today' where a number belongs"),
+            (
+                b'10.0.0.1 40 9999999999999',
+                "start is '9999999999999', a time after 2038-01-19 even in milliseconds",
+            ),
+            (b'x' * 65_537, 'a line of 65537 bytes is no flow log record'),
         ],
     )
-    def test_columns(self, names: list[str], rows: list[tuple[bytes, ...]]) -> None:
-        assert [*zip(*self.LAYOUT.columns(self.DATA, names))] == rows
-        assert [*map(len, self.LAYOUT.columns(b'', names))] == [0] * len(names)
-
-    def test_no_columns(self) -> None:
-        assert self.LAYOUT.columns(self.DATA, []) == []
-        assert self.LAYOUT.read(self.DATA, []) == (self.DATA, [], 0)
+    def test_what_is_wrong_is_said_with_the_field(self, line: bytes, says: str) -> None:
+        with pytest.raises(ValueError) as raised:
+            self.LAYOUT.parse(line)
+        assert str(raised.value) == says

@@ -124,7 +124,7 @@ def test_only_the_columns_that_are_needed_are_read(file: Callable[[bytes], str])
         assert share * 0.5 < Watched.read_bytes / len(data) < share * 1.2
     reader = FileFlowLogsReader(file(data), where=['dstport=443'])
     assert next(iter(reader.columns('srcaddr', 'vpc_id')))[1] == b'-'
-    (layout,) = reader.layouts
+    (layout,) = reader.report.read
     assert set(layout.fields) == {'srcaddr', 'dstport', 'start', 'end', 'log_status'}
 
 
@@ -190,7 +190,7 @@ def test_what_cannot_be_read_is_one_line(cli: Cli, file: Callable[[bytes], str],
 
 def test_what_is_named_so_and_is_none(cli: Cli, file: Callable[[bytes], str]) -> None:
     path = file(b'garbage')
-    assert cli(path, status=1).stderr == f'flowlogs_reader: {path}: this is no Parquet data\n'
+    assert cli(path, status=1).stderr == f'flowlogs_reader: {path}: this is not Parquet data\n'
 
 
 def test_damage_in_the_middle_leaves_what_came_before() -> None:

@@ -23,17 +23,22 @@ if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 with atheris.instrument_imports(include=['flowlogs_reader']):
-    from flowlogs_reader.engines.tables import parse_keys
     from flowlogs_reader.errors import FlowLogsError
+    from flowlogs_reader.kernel import check, columns, find_events, keep
+    from flowlogs_reader.kernel.pure import _loaded as load_page
+    from flowlogs_reader.kernel.pure import _scanned as scan_page
     from flowlogs_reader.query.conditions import parse_condition
-    from flowlogs_reader.query.filters import Filter, Window
+    from flowlogs_reader.query.groups import parse_keys
+    from flowlogs_reader.query.query import Window
     from flowlogs_reader.query.typed_times import parse_length, parse_time, parse_zone
+    from flowlogs_reader.records.block import Block
     from flowlogs_reader.records.layout import Layout
     from flowlogs_reader.records.record import records
-    from flowlogs_reader.sources.cloudwatch.pages import load_page, scan_page
+    from flowlogs_reader.sources.cloudwatch.pushdown import filter_pattern
     from flowlogs_reader.sources.decode import inflate, text_blocks
+    from flowlogs_reader.sources.filter import Filter, is_record
+    from flowlogs_reader.sources.keys import KeyWindow, day_folder, key_time, partitions, place
     from flowlogs_reader.sources.objects import Contents
-    from flowlogs_reader.sources.s3.keys import KeyWindow, day_folder, key_time, partitions, place
 
 NOW = datetime(2016, 2, 1, 15, tzinfo=timezone.utc)
 SECONDS = 60
@@ -50,27 +55,41 @@ def check_canonical(layout: Layout, data: bytes) -> None:
     """What everything downstream relies on."""
     assert data == b'' or data.endswith(b'\n')
     for line in data.splitlines(keepends=True):
-        assert layout.repair(line[:-1]) == line, line
-        columns = line[:-1].split(b' ')
-        assert len(columns) == len(layout.fields)
-        assert [*zip(*layout.columns(line, layout.fields))] == [tuple(columns)]
-    assert layout.check(data) == (data, 0)
+        assert is_record(layout, line[:-1]), line
+        assert check(layout.kinds, line) == (line, 0), line
+        values = line[:-1].split(b' ')
+        assert len(values) == len(layout.fields)
+        assert [*zip(*every_column(layout, line)[0])] == [tuple(values)]
+    assert check(layout.kinds, data) == (data, 0)
     assert [record.to_dict() is not None for record in records(layout, data)] == [True] * data.count(b'\n')
-    assert layout.read(data, layout.fields) == (data, layout.columns(data, layout.fields), 0)
-    assert all(len(column) == data.count(b'\n') for column in layout.columns(data, layout.fields))
+    assert keep(layout.kinds, (), None, data) == (data, 0)
+    found, skipped = every_column(layout, data)
+    assert not skipped
+    assert all(len(column) == data.count(b'\n') for column in found)
+
+
+def every_column(layout: Layout, data: bytes) -> tuple[list[list[bytes]], int]:
+    return columns(layout.kinds, (), None, layout.places(layout.fields), data)
 
 
 def lines(data: bytes) -> None:
     layout, data = FORMATS[data[0] % len(FORMATS)] if data else FORMATS[0], data[1:] + b'\n'
-    kept, skipped = layout.check(data)
+    kept, skipped = check(layout.kinds, data)
     check_canonical(layout, kept)
     given = [line for line in data.split(b'\n') if line.strip()]
     assert kept.count(b'\n') + skipped == len(given)
     # The whole is what its lines are.
-    assert kept == b''.join(layout.repair(line) or b'' for line in given)
-    read, columns, malformed = layout.read(data, layout.fields)
-    assert (read, columns, malformed) == (kept, layout.columns(kept, layout.fields), skipped)
-    Filter().keep(layout, data, Window(1454324362000, 1454324363000))
+    assert kept == b''.join(check(layout.kinds, line + b'\n')[0] for line in given)
+    for line in given:
+        try:
+            values = layout.parse(line)
+        except ValueError:
+            assert not is_record(layout, line), line
+        else:
+            assert check(layout.kinds, line + b'\n')[0] == b' '.join(values) + b'\n', line
+    assert keep(layout.kinds, (), None, data) == (kept, skipped)
+    assert every_column(layout, data) == (every_column(layout, kept)[0], skipped)
+    Filter(window=Window(1454324362000, 1454324363000)).keep(Block(layout, data))
 
 
 def header(data: bytes) -> None:
@@ -80,7 +99,7 @@ def header(data: bytes) -> None:
         return
     if layout:
         assert Layout(layout.fields) == layout
-        assert layout.check(' '.join('-' * len(layout.fields)).encode() + b'\n')[1] == 0
+        assert check(layout.kinds, ' '.join('-' * len(layout.fields)).encode() + b'\n')[1] == 0
     try:
         Layout.from_format(data.decode('utf-8', 'replace'))
     except ValueError:
@@ -108,7 +127,7 @@ def read(chunks: list[bytes]) -> tuple[list[tuple[Layout, bytes]], str]:
     error = ''
     try:
         for block in text_blocks(chunks):
-            kept = block.layout.check(block.data)[0]
+            kept = check(block.layout.kinds, block.data)[0]
             if found and found[-1][0] == block.layout:
                 kept = found.pop()[1] + kept
             found.append((block.layout, kept))
@@ -158,10 +177,10 @@ def where(data: bytes) -> None:
         pass
     else:
         line = b'2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 3 4 1454324362 1454324363 ACCEPT OK\n'
-        kept, skipped = Filter([condition]).keep(Layout(), line)
+        kept, skipped = Filter([condition]).keep(Block(Layout(), line))
         assert kept in (b'', line)
         assert not skipped
-        Filter([condition]).pattern()
+        filter_pattern([condition])
     try:
         parse_keys(condition_text.decode('utf-8', 'replace').split(), (), ())
     except ValueError:
@@ -176,12 +195,15 @@ def page(data: bytes) -> None:
     )
     quick, sound = scan_page(body), load_page(body)
     assert quick is None or quick == sound, (body, quick, sound)
+    assert find_events(body) == sound, (body, sound)
     cut = body[: provider.ConsumeIntInRange(0, len(body) - 1)]
     assert scan_page(cut) is None, cut
     assert load_page(cut) is None, cut
+    assert find_events(cut) is None, cut
     rest = provider.ConsumeBytes(provider.remaining_bytes())
     scan_page(rest)
     load_page(rest)
+    find_events(rest)
 
 
 def document(provider: Any) -> dict[str, Any]:

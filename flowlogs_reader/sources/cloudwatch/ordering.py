@@ -7,7 +7,10 @@ from functools import partial
 from itertools import groupby
 from operator import lt
 
-from ...records.layout import Block, Layout
+from ...kernel import check
+from ...records.block import Block
+from ...records.layout import Layout
+from ..filter import is_record
 from .pages import Page, cut, joined
 
 # Event ids that are remembered, in two generations, to recognise an event that comes again.
@@ -87,7 +90,7 @@ class RecentIds:
     def __len__(self) -> int:
         return self._young.size + self._old.size
 
-    def fresh(self, lines: bytes, ids: bytes, remember: bool = True) -> tuple[bytes, bytes]:
+    def drop_repeats(self, lines: bytes, ids: bytes, remember: bool = True) -> tuple[bytes, bytes]:
         """The events that have not come before. Those without an id are each an event of its own."""
         each = ids.split(b'\n')[:-1]
         if not each or b'' in each:
@@ -131,7 +134,7 @@ def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[
     for width, run in groupby(lines.split(b'\n')[:-1], key=lambda line: len(line.split())):
         data = joined(list(run))
         candidates = by_width.get(width, [layouts[0]])
-        fits = next((layout for layout in candidates if not layout.check(data)[1]), None)
+        fits = next((layout for layout in candidates if not check(layout.kinds, data)[1]), None)
         if fits or len(candidates) == 1:
             yield Block(fits or candidates[0], data, origin)
             continue
@@ -141,4 +144,4 @@ def by_format(lines: bytes, layouts: Sequence[Layout], origin: str) -> Iterator[
 
 def _fitting(layouts: Sequence[Layout], line: bytes) -> Layout:
     """The first of the Layouts that a line is a record of, or else the first one."""
-    return next((layout for layout in layouts if layout.repair(line) is not None), layouts[0])
+    return next((layout for layout in layouts if is_record(layout, line)), layouts[0])

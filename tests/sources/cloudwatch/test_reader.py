@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, PaginationError
 
 from flowlogs_reader import DEFAULT_FIELDS, FlowLogsError, FlowLogsReader
-from flowlogs_reader.errors import IncompleteError
+from flowlogs_reader.errors import Cause, IncompleteError
 from flowlogs_reader.records.fields import FIELDS
 from tests import traffic
 from tests.conftest import HOUR, MINUTE, MINUTE_WINDOW, SEED_REGION, Cli
@@ -406,15 +406,18 @@ class TestFormats:
         some = reader(fields=None)
         assert lines_of(some) == in_format(CUSTOM)
         assert some.skipped_records == 1
-        assert some.mismatch is None
+        assert some.mismatch() is None
 
     def test_when_nothing_fits_the_error_says_what_to_give(self, fake: FakeAWS, cli: Cli) -> None:
         load(fake, in_format(CUSTOM))
         nothing = reader(fields=None)
         assert lines_of(nothing) == []
-        assert 'the lines have 8 columns, the format has 14; give the fields' in str(nothing.mismatch)
+        mismatch = nothing.mismatch()
+        assert isinstance(mismatch, FlowLogsError)
+        assert str(mismatch).endswith('the lines have 8 columns, the format has 14')
+        assert mismatch.cause is Cause.FORMAT_MISMATCH
         result = cli('flowlogs', '-s', '2016-02-01', status=1)
-        assert '--fields' in result.stderr
+        assert 'the lines have 8 columns, the format has 14: give the fields of this log with --fields' in result.stderr
 
     def test_ec2_is_asked_in_the_region_of_the_log_group(self, seeded: FakeAWS, cli: Cli) -> None:
         cli('VPCFlowLogGroup', '--region', SEED_REGION)

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from flowlogs_reader.sources.s3.keys import Key, KeyWindow, day_folder, folder_span, key_time, partitions, place
+from flowlogs_reader.sources.keys import Key, KeyWindow, day_folder, folder_span, key_time, partitions, place
 
 NAME = '123456789010_vpcflowlogs_us-east-1_fl-0abc_{}_0123abcd.log.gz'
 PLAIN = 'AWSLogs/123456789010/vpcflowlogs/us-east-1/'

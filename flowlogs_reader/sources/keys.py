@@ -95,6 +95,11 @@ def key_time(name: str) -> int | None:
     return _unix(*found.groups()) if found else None
 
 
+def period_of(time: int) -> tuple[int, int]:
+    """The period [begin, end), in Unix seconds, in which the records below a key with this time ended."""
+    return time, time + BUCKET
+
+
 def place(folder: str) -> Place | None:
     """Where in the tree of a bucket a folder is; None outside of AWSLogs/."""
     found = _PLACE.match(folder)

@@ -1,0 +1,117 @@
+"""What botocore's exceptions mean: the cause, what AWS said, and whether it may pass.
+
+botocore itself is not imported here: its classes are recognised by their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
+
+# Error codes of CloudWatch Logs, EC2, S3 and STS that mean the same.
+CAUSE_BY_CODE = {
+    'AccessDeniedException': Cause.DENIED,
+    'AccessDenied': Cause.DENIED,
+    'UnauthorizedOperation': Cause.DENIED,
+    '403': Cause.DENIED,
+    'ExpiredTokenException': Cause.CREDENTIALS_EXPIRED,
+    'ExpiredToken': Cause.CREDENTIALS_EXPIRED,
+    'RequestExpired': Cause.CREDENTIALS_EXPIRED,
+    'UnrecognizedClientException': Cause.CREDENTIALS_REJECTED,
+    'InvalidSignatureException': Cause.CREDENTIALS_REJECTED,
+    'InvalidClientTokenId': Cause.CREDENTIALS_REJECTED,
+    'InvalidAccessKeyId': Cause.CREDENTIALS_REJECTED,
+    'SignatureDoesNotMatch': Cause.CREDENTIALS_REJECTED,
+    'AuthFailure': Cause.CREDENTIALS_REJECTED,
+    'ThrottlingException': Cause.THROTTLED,
+    'RequestLimitExceeded': Cause.THROTTLED,
+    'SlowDown': Cause.THROTTLED,
+    'ResourceNotFoundException': Cause.GROUP_UNKNOWN,
+    'NoSuchBucket': Cause.BUCKET_UNKNOWN,
+    'NoSuchKey': Cause.OBJECT_GONE,
+    'InvalidObjectState': Cause.OBJECT_ARCHIVED,
+    'PermanentRedirect': Cause.REGION_OTHER,
+    'AuthorizationHeaderMalformed': Cause.REGION_OTHER,
+    'IllegalLocationConstraintException': Cause.REGION_OTHER,
+    'ServiceUnavailableException': Cause.UNAVAILABLE,
+    'ServiceUnavailable': Cause.UNAVAILABLE,
+}
+# The same for errors that botocore raises itself, by the name of the class.
+CAUSE_BY_CLASS = {
+    'NoCredentialsError': Cause.CREDENTIALS_MISSING,
+    'PartialCredentialsError': Cause.CREDENTIALS_PARTIAL,
+    'ProfileNotFound': Cause.PROFILE_UNKNOWN,
+    'NoRegionError': Cause.REGION_MISSING,
+    'InvalidRegionError': Cause.REGION_INVALID,
+    'SSOTokenLoadError': Cause.SIGNED_OUT,
+    'UnauthorizedSSOTokenError': Cause.SIGNED_OUT,
+    'TokenRetrievalError': Cause.SIGNED_OUT,
+    'LoginRefreshRequired': Cause.SIGNED_OUT,
+    'EndpointConnectionError': Cause.UNREACHABLE,
+    'ConnectTimeoutError': Cause.UNREACHABLE,
+    'ReadTimeoutError': Cause.UNREACHABLE,
+    'ConnectionClosedError': Cause.UNREACHABLE,
+    'ProxyConnectionError': Cause.UNREACHABLE,
+    'SSLError': Cause.UNREACHABLE,
+    'HTTPClientError': Cause.UNREACHABLE,
+    'ResponseStreamingError': Cause.CONNECTION_BROKEN,
+    'IncompleteReadError': Cause.CONNECTION_BROKEN,
+}
+# Classes of botocore whose errors end by themselves: no connection, or an answer that broke off.
+TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError', 'ResponseParserError'}
+
+
+def is_aws_error(error: BaseException) -> bool:
+    """Whether botocore raised it. Its ClientError and BotoCoreError have no common base of their own."""
+    return any(base.__module__.startswith('botocore.') for base in type(error).__mro__)
+
+
+def error_code(error: BaseException) -> str:
+    """The code in AWS's answer, or '' if there was no answer."""
+    response = getattr(error, 'response', None)
+    return str(response.get('Error', {}).get('Code', '')) if isinstance(response, dict) else ''
+
+
+def cause_of(error: BaseException) -> Cause | None:
+    """Why it failed, for an error of botocore or of this package; None if that is not known."""
+    if isinstance(error, (FlowLogsError, UsageError)):
+        return error.cause
+    cause = CAUSE_BY_CODE.get(error_code(error))
+    for base in type(error).__mro__:
+        cause = cause or CAUSE_BY_CLASS.get(base.__name__)
+    return cause
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether AWS refused it because a permission is missing."""
+    return cause_of(error) is Cause.DENIED
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed a little later: throttling, trouble at AWS, a broken connection."""
+    if isinstance(error, IncompleteError):
+        return True
+    if not is_aws_error(error):
+        return False
+    response = getattr(error, 'response', None)
+    if isinstance(response, dict):
+        status = response.get('ResponseMetadata', {}).get('HTTPStatusCode', 0)
+        return status >= 500 or cause_of(error) is Cause.THROTTLED
+    return not TRANSIENT_CLASSES.isdisjoint(base.__name__ for base in type(error).__mro__)
+
+
+def said(error: BaseException) -> str:
+    """What the error says, on one line. What others than this package say has runs of white space, and full stops."""
+    if isinstance(error, (FlowLogsError, UsageError)):
+        return str(error).rstrip('.')
+    return (re.sub(r'\s+', ' ', str(error)).strip() or type(error).__name__).rstrip('.')
+
+
+def member(answer: Mapping[str, Any], name: str) -> Any:
+    """A member that AWS never leaves out. Raises IncompleteError if it is missing: something else answered."""
+    if name not in answer:
+        raise IncompleteError(f'the answer has no {name}: it is not from AWS; check AWS_ENDPOINT_URL and the proxy')
+    return answer[name]

@@ -1,0 +1,30 @@
+"""The clock of a run, which can be set to another time than now."""
+
+from __future__ import annotations
+
+import select
+import time
+from datetime import datetime, timedelta, timezone
+from typing import BinaryIO
+
+
+class Clock:
+    """Tells the time and waits. It can be set to another time than now."""
+
+    def __init__(self, stdout: BinaryIO, now: datetime | None = None) -> None:
+        self._stdout = stdout
+        self._ahead = now - datetime.now(timezone.utc) if now else timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc) + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        """Raises BrokenPipeError when the reader of the output goes away meanwhile: nothing else would ever tell."""
+        try:
+            poll = select.poll()
+            poll.register(self._stdout.fileno(), 0)
+        except (AttributeError, OSError, ValueError):  # Windows; no file
+            time.sleep(seconds)
+            return
+        if poll.poll(seconds * 1000):
+            raise BrokenPipeError

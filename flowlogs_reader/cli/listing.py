@@ -1,0 +1,49 @@
+"""What --list shows: the flow logs, and the command that reads each."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from collections.abc import Callable
+
+from ..aws.flow_logs import FlowLog, Search
+from ..aws.session import AwsSession
+from ..errors import FlowLogsError, UsageError
+from ..query.result import Column, Table
+from ..records.fields import Kind
+from .stderr import PROGRAM
+
+COLUMNS = (
+    'flow_log_id', 'region', 'resource_id', 'traffic_type', 'destination', 'format', 'status', 'command',
+)  # fmt: skip
+
+
+class Listing:
+    """The flow logs that the options ask for. Raises UsageError for a resource that is not the id of one."""
+
+    def __init__(self, options: Namespace, session: AwsSession) -> None:
+        try:
+            self._search = Search(session, options.list, bool(options.all_regions))
+        except UsageError as error:
+            raise UsageError(f'--list: {error}') from None
+        given = {'--profile': options.profile, '--role-arn': options.role_arn, '--external-id': options.external_id}
+        self._arguments = [word for name, value in given.items() if value for word in (name, value)]
+
+    def table(self, on_unreadable: Callable[[FlowLogsError], None]) -> Table:
+        """Raises FlowLogsError if no Region knows the resource."""
+        rows = self._search.rows(on_unreadable)
+        shown = [(*row[: row._fields.index('location')], self._command(row)) for row in rows]
+        return Table.of_rows([Column(name, Kind.TEXT) for name in COLUMNS], shown)
+
+    def nothing(self) -> str:
+        """What to tell if no flow log was found."""
+        if self._search.resource:
+            advice = 'those of a VPC that another account shares can be seen there only'
+            return f'no flow log covers {self._search.resource} {self._search.where()}: {advice}'
+        advice = '' if self._search.all_regions else ': try --all-regions'
+        return f'this account has no flow logs {self._search.where()}{advice}'
+
+    def _command(self, row: FlowLog) -> str:
+        if not row.location:
+            return '# cannot be read from Firehose: read what the stream delivers, from where it delivers it'
+        return shlex.join([PROGRAM, row.location, '--region', row.location_region, *self._arguments])

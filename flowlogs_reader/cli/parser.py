@@ -1,0 +1,78 @@
+"""The parser of the command line: argparse with streams handed in, made from the table of options."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..output.stream import writing
+from .actions import ACTIONS
+from .options import GROUPS, OPTIONS, PARSER_OWN
+from .status import Exit, Status
+from .stderr import PROGRAM, tell, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, NoReturn, TextIO
+
+
+class Parser(argparse.ArgumentParser):
+    """Argparse that writes to the streams it is given, and never ends the process."""
+
+    streams: tuple[BinaryIO, TextIO]
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        with writing():
+            self.streams[0].write(message.encode())
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise Exit(status)
+
+    def error(self, message: str) -> NoReturn:
+        write(self.streams[1], self.format_usage())
+        tell(self.streams[1], f'error: {message}')
+        raise Exit(Status.USAGE)
+
+
+def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
+    """Raises RuntimeError if an option of the parser has no row in the table: nothing would check it."""
+    parser = Parser(
+        prog=PROGRAM,
+        usage=f'{PROGRAM} LOCATION [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]',
+        description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 or files, and writes lines for awk and sort.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = '\n'.join(f'  {f"{name} {action.arguments}":<21} {action.about}' for name, action in ACTIONS.items())
+    for title, about in GROUPS.items():
+        group = parser.add_argument_group(title, about.replace('ACTIONS', actions) or None)
+        for option in OPTIONS:
+            if option.group == title:
+                group.add_argument(*option.flags, **option.argparse)
+    check_table(parser)
+    parser.streams = streams
+    return parser
+
+
+def check_table(parser: argparse.ArgumentParser) -> None:
+    """Raises RuntimeError if the parser takes something that has no row."""
+    rows = {option.name for option in OPTIONS} | PARSER_OWN
+    if missing := {action.dest for action in parser._actions} - rows:
+        raise RuntimeError(f'without a row in cli/options.py: {", ".join(sorted(missing))}')
+
+
+EPILOG = """\
+examples:
+  flowlogs_reader VPCFlowLogGroup --region ap-northeast-1
+  flowlogs_reader VPCFlowLogGroup -s '2016-02-01 10:59:00' --for 1m findip 54.245.120.220
+  flowlogs_reader VPCFlowLogGroup -s 2h top dstaddr -w srcaddr=172.20.0.10
+  flowlogs_reader VPCFlowLogGroup -w action=REJECT -w dstport=ssh,rdp top srcaddr dstport --by flows
+  flowlogs_reader VPCFlowLogGroup -s 1d timeline 1h -w addr=172.20.0.0/16 --tz Asia/Tokyo
+  flowlogs_reader VPCFlowLogGroup -c start,srcaddr,dstaddr,bytes,action --times iso -o csv --header
+  zcat flows.log.gz | flowlogs_reader - aggregate --both-ways
+
+exit status:
+  0  done, also when nothing matched or the reader of the pipe went away
+  1  some or all could not be read
+  2  usage error
+  130  interrupted
+"""

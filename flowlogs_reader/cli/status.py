@@ -1,0 +1,21 @@
+"""Exit statuses."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """What the exit status of the command says."""
+
+    DONE = 0
+    NOT_ALL_READ = 1
+    USAGE = 2
+    INTERRUPTED = 130
+
+
+class Exit(Exception):
+    """The command line ends here, with this status."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status

@@ -1,0 +1,160 @@
+"""What is told about a read: sentences, advice and the exit status, made from its report.
+
+Sources and engines state facts. Here, and nowhere else, they become what a person reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ..aws.log_groups import MissingLogGroup
+from ..aws.trouble import cause_of, is_aws_error, said
+from ..errors import Cause
+from ..query.query import Query
+from ..records.times import iso, resume_text
+from ..sources.keys import SUFFIXES
+from ..sources.report import ReadReport
+
+ADVICE = {
+    Cause.DENIED: 'not allowed: add this action to the policy of the identity (see Permissions in the README)',
+    Cause.CREDENTIALS_EXPIRED: (
+        'the credentials have expired: sign in again (aws sso login, aws login) or renew the keys'
+    ),
+    Cause.CREDENTIALS_REJECTED: (
+        'AWS rejected the access key: check the profile, the keys and the clock of this machine'
+    ),
+    Cause.CREDENTIALS_MISSING: 'set AWS_PROFILE, give --profile, or run aws configure',
+    Cause.CREDENTIALS_PARTIAL: 'give both halves of the access key',
+    Cause.SIGNED_OUT: 'the sign-in has ended: run aws sso login (or aws login), with --profile as here',
+    Cause.PROFILE_UNKNOWN: 'check --profile and AWS_PROFILE; aws configure list-profiles shows what there is',
+    Cause.REGION_MISSING: 'give --region or set AWS_DEFAULT_REGION',
+    Cause.REGION_INVALID: 'check the spelling of the Region',
+    Cause.REGION_OTHER: 'the bucket is in another Region: add --region',
+    Cause.BUCKET_UNKNOWN: 'check the name of the bucket',
+    Cause.GROUP_UNKNOWN: 'the log group went away while it was being read',
+    Cause.OBJECT_GONE: 'the object went away while it was being read',
+    Cause.OBJECT_ARCHIVED: 'the object is archived: restore it first',
+    Cause.THROTTLED: 'AWS is throttling: lower --thread-count or raise AWS_MAX_ATTEMPTS',
+    Cause.UNAVAILABLE: 'AWS is not available: try again',
+    Cause.UNREACHABLE: 'AWS cannot be reached: check the Region, the network, AWS_ENDPOINT_URL and the proxy',
+    Cause.CONNECTION_BROKEN: 'the connection broke: try again',
+    Cause.FORMAT_MISMATCH: 'give the fields of this log with --fields',
+    Cause.TOO_MANY_INTERVALS: 'give a longer interval, or -s and -e',
+    Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
+}
+
+
+class Note(NamedTuple):
+    """A line for stderr. With `failed` something could not be read, and the exit status says so."""
+
+    text: str
+    failed: bool = False
+
+
+def explain(error: BaseException) -> str:
+    """What failed, and what helps."""
+    cause = cause_of(error)
+    text = said(error)
+    # What the cause only repeats is not told again.
+    return f'{text}: {ADVICE[cause]}' if cause else text
+
+
+def failure(
+    query: Query, report: ReadReport, error: Exception, diagnosis: object, written: int, log_group: str = ''
+) -> str:
+    """Why a read ended, what the output holds, and how to go on. `log_group` is a location that is taken for one."""
+    if isinstance(diagnosis, MissingLogGroup):
+        return _missing_group(diagnosis)
+    message = explain(error)
+    if is_aws_error(error) and report.place:
+        message = f'{report.place}: {message}'
+    if log_group.endswith(SUFFIXES) and not report.matched:
+        message += f'; {log_group} is taken for a log group: there is no such file'
+    until = report.complete_until
+    if until is not None and until > report.start_ms and (report.in_order or not query.sums):
+        return f'{message}; {_complete_up_to(report, until)}'
+    if written:
+        return f'{message}; the output holds a part of the records: read them again'
+    return message
+
+
+def _complete_up_to(report: ReadReport, until: int) -> str:
+    later = '' if report.in_order else ' and holds some of what starts later; drop that'
+    if report.spilled:
+        later = ' and holds some of what starts then; drop that'
+    told = resume_text(until)
+    return f'the output is complete up to {told}{later}: go on from there with -s {told}'
+
+
+def _missing_group(group: MissingLogGroup) -> str:
+    message = f'there is no log group {group.name} in {group.region} ({group.region_source})'
+    if group.account:
+        return f'{message} of account {group.account}: check the ARN, and whether that account shares it'
+    if os.path.isdir(group.name):
+        return f'{message}; there is a directory of this name: to read it, write {group.name}/'
+    if group.elsewhere:
+        return f'{message}; there is one in {", ".join(group.elsewhere)}: add --region {group.elsewhere[0]}'
+    if group.similar:
+        return f'{message}; there is {", ".join(group.similar)}'
+    return f'{message}, nor in another Region that answered, nor a file: check the name, --region and --profile'
+
+
+def after(query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool) -> Iterator[Note]:
+    """What to tell at the end of a read: what was left out, what is missing, what the sums leave open."""
+    matched = report.matched.total()
+    if report.left_out:
+        were = 'line was' if report.left_out == 1 else 'lines were'
+        yield Note(f'{report.left_out} {were} left out: not records of this log format')
+        if mismatch and not written:
+            yield Note(explain(mismatch), failed=True)
+    elif lacking := _lacked_by_all(query, report):
+        yield Note(lacking, failed=not matched)
+    elif not (written and matched) and not failed:
+        yield Note(f'no records: {report.origin} was read completely')
+    yield from map(Note, _lacked_by_some(query, report))
+    if matched and report.format_trouble:
+        trouble = explain(report.format_trouble)
+        yield Note(f'the format of the log is not known ({trouble}): the default one is taken')
+    if report.skipdata:
+        yield Note(_skipdata(query, report.skipdata))
+
+
+def _lacked_by_all(query: Query, report: ReadReport) -> str:
+    """Fields that are asked about and that no record can have, however many there are; '' if there are none.
+
+    If there are records, columns that are asked for count as well.
+    """
+    columns = [(name,) for name in query.columns or ()] if report.matched else []
+    asked = [*query.asked_fields, *columns]
+    names = [names[0] for names in asked if all(_lacks(layout.fields, names) for layout in report.read)]
+    if not names or not report.read:
+        return ''
+    fields = next(iter(report.read)).fields
+    return f'this log has no field {", ".join(dict.fromkeys(names))}: its fields are {" ".join(fields)}'
+
+
+def _lacked_by_some(query: Query, report: ReadReport) -> Iterator[str]:
+    """Fields that are asked about and that only some formats of a log have: those records count as having none."""
+    of_conditions = len(query.conditions)
+    told: set[str] = set()
+    for at, names in enumerate(query.asked_fields):
+        # A condition is about all records that were read, a key about those that came out.
+        counts = report.read if at < of_conditions else report.matched
+        lacking = sum(count for layout, count in counts.items() if _lacks(layout.fields, names))
+        if lacking and names[0] not in told and not all(_lacks(layout.fields, names) for layout in report.read):
+            told.add(names[0])
+            have = 'record has' if lacking == 1 else 'records have'
+            yield f'{lacking} {have} no field {names[0]}: it is not in their format; they count as missing it'
+
+
+def _lacks(fields: Iterable[str], names: Iterable[str]) -> bool:
+    return {*fields}.isdisjoint(names)
+
+
+def _skipdata(query: Query, skipped: Counter[int]) -> str:
+    first, last = (iso(time, query.tz) for time in (min(skipped), max(skipped)))
+    times = f'{skipped.total()} times from {first} to {last}' if skipped.total() > 1 else f'at {first}'
+    return f'totals are incomplete: AWS skipped records {times} (SKIPDATA)'

@@ -1,0 +1,125 @@
+"""The engine of this machine: a function for each action. See engines/base.py for what an engine owes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from ipaddress import ip_address
+from itertools import chain
+from operator import attrgetter
+
+from ..errors import FlowLogsError
+from ..kernel import Sums
+from ..query.query import Query
+from ..query.result import Column, Records, Result, Table, column_of
+from ..records.block import Block
+from ..records.fields import MEASURES, Kind
+from ..sources.base import BaseReader
+from .sums import after_reading, chunks_of, fields_of, read_into, tabbed, table_of
+from .tables import Conversations
+from .timeline import Interval, Timeline
+
+# Rows of top, if the query does not say how many.
+TOP = 10
+# What the lines of a table hold after the keys.
+SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
+BOTH_WAYS = ('bytes_to_dst', 'bytes_to_src')
+Sources = Sequence[BaseReader]
+
+
+def run(query: Query, sources: Sources) -> Result:
+    """Answers the query. Nothing is read before the result is iterated over."""
+    return ACTIONS[query.action](query, sources)
+
+
+def records(query: Query, sources: Sources) -> Records:
+    """The records themselves, location by location, or the first `limit` of them."""
+    return Records(_blocks(query, sources))
+
+
+def _blocks(query: Query, sources: Sources) -> Iterator[Block]:
+    left = query.limit
+    for source in sources:
+        for block in source.blocks(left, query.raw, query.columns):
+            yield block
+            if left is not None:
+                left -= block.data.count(b'\n')
+        if left == 0:
+            return
+
+
+def addresses(query: Query, sources: Sources) -> Table:
+    """Each address that occurs, once, in numeric order, IPv4 before IPv6."""
+    table = Sums([None], (), flows_only=False)
+    keys = [('srcaddr',), ('dstaddr',)]
+
+    def chunks() -> Iterator[bytes]:
+        found = {line.partition(b' ')[0] for line in chain.from_iterable(map(bytes.splitlines, chunks_of(table)))}
+        if ordered := sorted(found - {b'-'}, key=_address_order):
+            yield b'\n'.join([*ordered, b''])
+
+    return Table([Column('addr', Kind.TEXT)], after_reading(partial(read_into, table, sources, keys), chunks))
+
+
+def _address_order(text: bytes) -> tuple[int, int, bytes]:
+    try:
+        address = ip_address(text.decode())
+    except ValueError:
+        return 9, 0, text
+    return address.version, int(address), text
+
+
+def top(query: Query, sources: Sources) -> Table:
+    """The keys with the most bytes, packets or flows; equal ones in the order of their text."""
+    table = table_of(query.keys, ('packets', 'bytes'))
+    width = len(query.keys)
+    columns = [*map(_sum_column, MEASURES), *_key_columns(query)]
+    places = [width + SUMS.index(name) for name in MEASURES] + [*range(width)]
+    reading = partial(read_into, table, sources, [fields_of(query.keys)])
+    rows = after_reading(reading, lambda: tabbed([table.top(query.limit or TOP, query.measure)]))
+    return Table(columns, rows, places)
+
+
+def aggregate(query: Query, sources: Sources) -> Table:
+    """The flows of each key: columns in alphabetical order, as flowlogs-reader 5.0.1 writes them."""
+    table = table_of(query.keys)
+    lines = [*_key_columns(query), *map(_sum_column, SUMS)]
+    chunks: Callable[[], Iterable[bytes]] = partial(chunks_of, table)
+    if query.both_ways:
+        lines += map(_sum_column, BOTH_WAYS)
+        chunks = partial(Conversations(query.keys).chunks, table)
+    columns = sorted((column for column in lines if column.name != 'flows' or query.flows), key=attrgetter('name'))
+    reading = partial(read_into, table, sources, [fields_of(query.keys)])
+    return Table(columns, after_reading(reading, lambda: tabbed(chunks())), [*map(lines.index, columns)])
+
+
+def timeline(query: Query, sources: Sources) -> Table:
+    """The flows of each interval, by verdict."""
+    counted = Timeline(query.interval, query.window, query.tz)
+
+    def rows() -> Iterator[Interval]:
+        yield from counted.rows()
+        if counted.undated:
+            raise FlowLogsError(f'{counted.undated} flows are in no interval: the log does not say when they started')
+
+    table = Table.of_rows([*map(_sum_column, Interval._fields)], rows())
+    table.chunks = after_reading(partial(counted.read, sources), partial(iter, table.chunks))
+    return table
+
+
+def _key_columns(query: Query) -> list[Column]:
+    return [Column(key.name, column_of(key.field).kind if key.prefix is None else Kind.TEXT) for key in query.keys]
+
+
+def _sum_column(name: str) -> Column:
+    return Column(name, Kind.TIME if name in ('start', 'end') else Kind.INTEGER)
+
+
+ACTIONS: dict[str, Callable[[Query, Sources], Result]] = {
+    'print': records,
+    'findip': records,
+    'ipset': addresses,
+    'top': top,
+    'aggregate': aggregate,
+    'timeline': timeline,
+}

@@ -1,0 +1,22 @@
+"""Writing to a stream, and what may go wrong with that."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from ..errors import OutputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Makes an OutputError of a full disk and the like; a closed pipe stays a BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f'cannot write the output: {error.strerror}') from error

@@ -1,0 +1,69 @@
+"""What to sum by: fields, and networks of addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..errors import UsageError
+from .conditions import ADDRESSES, field_name
+
+_PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
+
+
+class GroupKey(NamedTuple):
+    """A field to sum by; with the length of a prefix, the network of its address.
+
+    IPv4 addresses stay whole if the length is for IPv6.
+    """
+
+    field: str
+    prefix: int | None = None
+
+    @property
+    def name(self) -> str:
+        """As the user writes it, and as its column is called."""
+        return self.field if self.prefix is None else f'{self.field}/{self.prefix}'
+
+
+def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = ()) -> tuple[GroupKey, ...]:
+    """The keys in texts such as ``srcaddr/24``, beside columns that hold sums.
+
+    >>> parse_keys(['srcaddr/24', 'dstport'], ['bytes'])
+    (GroupKey(field='srcaddr', prefix=24), GroupKey(field='dstport', prefix=None))
+
+    Raises UsageError that says what would fit.
+    """
+    keys: list[GroupKey] = []
+    for text in texts:
+        match = _PREFIXED.fullmatch(text)
+        field = field_name(match[1] if match else text, extra_fields)
+        if match and (field not in ADDRESSES or int(match[2]) > 128):
+            raise UsageError(f'{text!r}: an address may have a prefix length of 0 to 128, such as srcaddr/24')
+        key = GroupKey(field, int(match[2]) if match else None)
+        if key in keys:
+            raise UsageError(f'{key.name} is given twice')
+        if field in sums:
+            raise UsageError(f'{field} is summed, and cannot be summed by')
+        keys.append(key)
+    return tuple(keys)
+
+
+def check_both_ways(keys: Sequence[GroupKey]) -> None:
+    """Raises UsageError if these keys do not hold both ends of a conversation."""
+    for key in keys:
+        if twin(key) not in keys:
+            raise UsageError(f'both directions in one row need {twin(key).name} beside {key.name}')
+    if not any(map(is_source, keys)):
+        raise UsageError('both directions in one row need fields of both ends, such as srcaddr dstaddr')
+
+
+def twin(key: GroupKey) -> GroupKey:
+    """The same key of the other end; the key itself if it belongs to both ends."""
+    old, new = ('src', 'dst') if 'src' in key.field else ('dst', 'src')
+    return key._replace(field=key.field.replace(old, new))
+
+
+def is_source(key: GroupKey) -> bool:
+    return 'src' in key.field

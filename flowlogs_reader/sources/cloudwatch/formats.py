@@ -1,0 +1,77 @@
+"""The log formats of a log group, as EC2 DescribeFlowLogs tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import Thread
+from typing import Any
+
+from ...aws.session import AwsSession
+from ...aws.trouble import is_aws_error, is_denied, member
+from ...errors import FlowLogsError
+from ...records.layout import Layout
+
+
+class Formats:
+    """The Layouts of a log group: the given one, or what EC2 says while the first page is on its way.
+
+    If EC2 knows none, it is the default format. `trouble` is why EC2 did not answer, if it did not refuse.
+    """
+
+    def __init__(self, layout: Layout | None, log_group: str, client: Any = None) -> None:
+        self._layout = layout
+        self._log_group = log_group
+        self._client = client
+        self._asking: Thread | None = None
+        self._found: list[Layout] = []
+        self.trouble: Exception | None = None
+
+    def ask(self, session: AwsSession) -> Callable[[], list[Layout]]:
+        """Begins to ask, and returns a function that waits for the Layouts."""
+        if self._layout:
+            return partial(list, [self._layout])
+        if self._asking is None:
+            client = self._client or _hasty_client(session)
+            self._asking = Thread(target=self._describe, args=(client,), daemon=True)
+            self._asking.start()
+        asking = self._asking
+
+        def layouts() -> list[Layout]:
+            asking.join()
+            return self._found or [Layout()]
+
+        return layouts
+
+    def _describe(self, client: Any) -> None:
+        """No permission, or no flow log, is normal: the group may belong to another account."""
+        formats: list[str] = []
+        asked: dict[str, Any] = {'Filters': [{'Name': 'log-group-name', 'Values': [self._log_group]}]}
+        try:
+            while True:
+                answer = client.describe_flow_logs(**asked)
+                formats += [flow_log.get('LogFormat', '') for flow_log in member(answer, 'FlowLogs')]
+                if not answer.get('NextToken'):
+                    break
+                asked['NextToken'] = answer['NextToken']
+        except Exception as error:
+            if not (is_aws_error(error) or isinstance(error, FlowLogsError)):
+                raise
+            if not is_denied(error):
+                self.trouble = error
+            return
+        for log_format in dict.fromkeys(formats):
+            try:
+                self._found.append(Layout.from_format(log_format))
+            except ValueError:
+                continue
+
+
+def _hasty_client(session: AwsSession) -> Any:
+    """In a subnet with an endpoint for Logs only, EC2 cannot be reached: the records need not wait for it long."""
+    from botocore.config import Config
+
+    return session.client(
+        'ec2',
+        config=Config(connect_timeout=5, read_timeout=10, retries={'mode': 'standard', 'total_max_attempts': 3}),
+    )

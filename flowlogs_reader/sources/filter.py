@@ -1,0 +1,190 @@
+"""Conditions and a window applied to Blocks: what the kernel tests, made from what the user asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+
+from .. import kernel
+from ..query.conditions import MAX_NUMBER, Condition, Flags, Range, parse_condition
+from ..query.query import Window
+from ..records.block import Block
+from ..records.layout import Layout
+
+# The values of a field, or of several with a space between two: one for each line.
+Values = Sequence[bytes]
+# Above this number of texts, parsing the lines is cheaper than one search through the bytes for each text.
+MAX_SEARCHES = 16
+# Shorter texts, such as port numbers, are in so many lines that a search does not pay.
+MIN_SEARCH = 6
+SKIPDATA = b'SKIPDATA'
+# What a sum is made of.
+SUMMED = ('packets', 'bytes', 'start', 'end')
+
+
+def literals(condition: Condition) -> tuple[bytes, ...] | None:
+    """Texts of which every line that meets the condition holds at least one, in any layout; None if there are none.
+
+    They allow lines to be ruled out before anything is parsed.
+    """
+    if condition.operator != '=':
+        return None
+    texts: list[bytes] = []
+    for value in condition.values:
+        if isinstance(value, Range) and value.low == value.high:
+            texts.append(b'%d' % value.low)
+        elif isinstance(value, str):
+            texts.append(value.encode())
+        elif isinstance(value, IPv4Network) and value.prefixlen == 32:
+            texts.append(str(value.network_address).encode())
+        else:
+            # A missing value, a range, or an IPv6 address, which may be spelt in several ways.
+            return None
+    return tuple(texts)
+
+
+def kernel_test(condition: Condition, layout: Layout, unknown: bool = False) -> kernel.Test:
+    """The test that the kernel makes of a line. With `unknown` a missing value meets the condition."""
+    values = [value for value in condition.values if value is not None]
+    missing = len(values) < len(condition.values)
+    if unknown:
+        missing = not condition.negated
+    return (layout.places(condition.fields), condition.negated, missing, *_kind_and_payload(condition, values))
+
+
+def _kind_and_payload(condition: Condition, values: Sequence[object]) -> tuple[str, object]:
+    first = values[0] if values else ''
+    if isinstance(first, Flags):
+        return 'flags', first.mask
+    if isinstance(first, Range):
+        bounds = {
+            '<': (0, first.low - 1), '<=': (0, first.low), '>': (first.low + 1, MAX_NUMBER),
+            '>=': (first.low, MAX_NUMBER),
+        }  # fmt: skip
+        if condition.operator in bounds:
+            return 'number', (bounds[condition.operator],)
+        return 'number', tuple((value.low, value.high) for value in values if isinstance(value, Range))
+    if isinstance(first, (IPv4Network, IPv6Network)):
+        networks = [value for value in values if isinstance(value, (IPv4Network, IPv6Network))]
+        hosts = [network.network_address for network in networks if network.prefixlen == network.max_prefixlen]
+        if len(hosts) == len(networks) and all(isinstance(host, IPv4Address) for host in hosts):
+            # AWS spells an IPv4 address in one way only.
+            return 'text', tuple(str(host).encode() for host in hosts)
+        return 'address', tuple((int(net[0]), int(net[-1]), net.version) for net in networks)
+    return 'text', tuple(value.encode() for value in values if isinstance(value, str))
+
+
+class Filter:
+    """Conditions of which every record must meet all, and a window in which it must start.
+
+    >>> both = Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40'])
+    >>> both.keep(Block(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n'))
+    (b'10.0.0.1 40\\n', 0)
+
+    A record without a start counts by its end, and one without both by when its Block `ended`; if that is not known
+    either, it is kept: nothing speaks against it.
+
+    With `count_skipdata` the SKIPDATA records that may stand for records that meet the conditions are counted in
+    `skipdata`, by their start: a value that a SKIPDATA record does not know counts as one that meets them.
+    """
+
+    def __init__(
+        self, conditions: Iterable[Condition] = (), window: Window | None = None, count_skipdata: bool = False
+    ) -> None:
+        self.conditions = tuple(conditions)
+        self.window = window
+        self.count_skipdata = count_skipdata
+        self.skipdata: Counter[int] = Counter()
+        searchable = [texts for texts in map(literals, self.conditions) if texts and len(texts) <= MAX_SEARCHES]
+        self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
+        self._tests: dict[Layout, tuple[kernel.Test, ...]] = {}
+
+    @classmethod
+    def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
+        """Raises UsageError if a text is not a condition. `extra_fields` are names that AWS does not document."""
+        given = [texts] if isinstance(texts, str) else texts
+        return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
+
+    def keep(self, block: Block) -> tuple[bytes, int]:
+        """The canonical lines that pass, and how many of the lines looked at were malformed.
+
+        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
+        """
+        return kernel.keep(block.layout.kinds, *self._asked(block), self._searched(block))
+
+    def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
+        """The values of these fields in the same lines, and how many lines were malformed."""
+        places = block.layout.places(names)
+        return kernel.columns(block.layout.kinds, *self._asked(block), places, self._searched(block))
+
+    def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
+        """Adds the same lines to a table, once for each of the `keys`, which are fields; and counts both as before."""
+        layout = block.layout
+        return table.add(
+            layout.kinds,
+            *self._asked(block),
+            tuple(map(layout.places, keys)),
+            _summed(layout),
+            self._searched(block),
+        )
+
+    def _asked(self, block: Block) -> tuple[tuple[kernel.Test, ...], kernel.Window | None]:
+        if block.layout not in self._tests:
+            self._tests[block.layout] = tuple(kernel_test(condition, block.layout) for condition in self.conditions)
+        return self._tests[block.layout], self._kernel_window(block)
+
+    def _kernel_window(self, block: Block) -> kernel.Window | None:
+        if not self.window:
+            return None
+        start_ms, end_ms = self.window
+        timeless = block.ended is None or block.ended[0] * 1000 < end_ms and start_ms < block.ended[1] * 1000
+        start, end = block.layout.places(('start', 'end'))
+        return start, end, start_ms, end_ms, timeless
+
+    def _searched(self, block: Block) -> bytes:
+        """The lines that may pass, as far as a search through the bytes can tell."""
+        data = block.data
+        if self.count_skipdata and SKIPDATA in data:
+            self._count_skipdata(block)
+        for texts in self._searches:
+            data = lines_with(data, texts)
+        return data
+
+    def _count_skipdata(self, block: Block) -> None:
+        is_skipdata = (block.layout.places(['log_status']), False, False, 'text', (SKIPDATA,))
+        tests = (is_skipdata, *(kernel_test(condition, block.layout, unknown=True) for condition in self.conditions))
+        (starts,), _ = kernel.columns(
+            block.layout.kinds,
+            tests,
+            self._kernel_window(block),
+            block.layout.places(['start']),
+            lines_with(block.data, [SKIPDATA]),
+        )
+        self.skipdata.update(int(start) for start in starts if start != b'-')
+
+
+def _summed(layout: Layout) -> tuple[int, int, int, int, int]:
+    """Where what a sum is made of is, and what tells whether a record is a flow."""
+    packets, octets, start, end, status = layout.places((*SUMMED, 'log_status'))
+    return packets, octets, start, end, status
+
+
+def is_record(layout: Layout, line: bytes) -> bool:
+    """Whether a line, without its newline, is a record of a layout, canonical or not."""
+    return bool(kernel.check(layout.kinds, line + b'\n')[0])
+
+
+def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:
+    """The lines that hold one of the texts, by searching the bytes; all lines if there are too many hits to pay."""
+    enough = len(data) // 400
+    begins: dict[int, int] = {}
+    for text in texts:
+        at = data.find(text)
+        while at >= 0:
+            end = data.find(b'\n', at) + 1 or len(data)
+            begins[data.rfind(b'\n', 0, at) + 1] = end
+            if len(begins) > enough + 16:
+                return data
+            at = data.find(text, end)
+    return b''.join([data[begin : begins[begin]] for begin in sorted(begins)])

@@ -1,0 +1,44 @@
+"""Which objects have come out, for readings that are repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..keys import KeyWindow, key_time
+from ..objects import Piece
+
+
+class SeenObjects:
+    """Lets each object through once, over many readings, some of which break off. Objects are known by their origin."""
+
+    def __init__(self) -> None:
+        self._read: set[str] = set()
+        self._bytes: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+    def __contains__(self, origin: str) -> bool:
+        """Whether the whole object has come out."""
+        return origin in self._read
+
+    def forget(self, keys: KeyWindow) -> None:
+        """Forgets all objects but those with these keys."""
+        self._read = {origin for origin in self._read if keys.holds(key_time(origin))}
+
+    def drop_repeats(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The pieces of objects without what came out of these before, which may have been cut at other places."""
+        at = 0
+        for piece in pieces:
+            if piece.block:
+                origin, data = piece.block.origin, piece.block.data
+                out = self._bytes.get(origin, 0)
+                yield piece._replace(block=piece.block._replace(data=data[max(0, out - at) :]))
+                at += len(data)
+                self._bytes[origin] = max(out, at)
+            else:
+                yield piece
+            if piece.end:
+                at = 0
+                self._bytes.pop(piece.end, None)
+                self._read.add(piece.end)
