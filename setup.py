@@ -34,7 +34,7 @@ setup(
     packages=find_packages(include=['flowlogs_reader', 'flowlogs_reader.*']),
     package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json']},
     python_requires='>=3.10',
-    install_requires=['boto3>=1.36', 'python-dateutil>=2.8.2'],
+    install_requires=['boto3>=1.36', 'python-dateutil>=2.8.2,<3.0.0'],
     extras_require={
         'parquet': PARQUET,
         'progress': PROGRESS,
