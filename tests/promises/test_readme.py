@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,8 @@ def test_quick_start_is_two_commands_and_the_second_is_what_ci_runs() -> None:
     quick = re.findall(r'^```sh\n(.*?)^```$', section, re.M | re.S)
     assert [text.count('\n') for text in quick] == [1, 1]
     assert blocks('sh') == quick
-    assert quick[1] in (ROOT / '.ci' / 'run').read_text()
+    steps = [line for line in (ROOT / '.ci' / 'run').read_text().splitlines() if not line.startswith('#')]
+    assert steps == ['set -eu', 'cd "$(dirname "$0")/.."', quick[1].strip()]
 
 
 @pytest.fixture
@@ -121,6 +123,18 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
     requires = re.search(r'^Requires: (.*)$', shown, re.M)
     assert requires
     assert sorted(requires[1].split(', ')) == ['boto3', 'python-dateutil']
+
+
+def test_the_second_command_finds_every_python_that_is_here(clone: Path) -> None:
+    """Those of pyenv too, whatever it puts on PATH. It makes the environments; nothing is run in them."""
+    versions = Path(ENVIRONMENT.get('PYENV_ROOT', '~/.pyenv')).expanduser() / 'versions'
+    here = {f'{sys.version_info.major}.{sys.version_info.minor}'}
+    here |= {name for name in ('3.10', '3.11', '3.12', '3.13') if any(versions.glob(f'{name}.*/bin/python{name}'))}
+    environments = ','.join(f'py{name.replace(".", "")}' for name in sorted(here))
+    command = f'{blocks("sh")[1].strip()} -e {environments} --notest --skip-pkg-install'
+    done = run_in(clone, 'unset ${!TOX_*} ${!UV_*} PYENV_VERSION; ' + command)
+    assert done.returncode == 0, done.stdout.decode()
+    assert 'SKIP' not in done.stdout.decode()
 
 
 def test_setup_py_develop_takes_a_python_dateutil_that_botocore_takes(clone: Path) -> None:
