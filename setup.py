@@ -1,17 +1,23 @@
+import ast
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r"^__version__ = '(.+)'$", (HERE / 'flowlogs_reader' / '__init__.py').read_text('utf-8'), re.M)[1]
 
-PARQUET = ['pyarrow>=14']
-PROGRESS = ['tqdm>=4.60']
+
+def constant(name, module):
+    """What a line of a module says, without importing the package."""
+    text = (HERE / 'flowlogs_reader' / module).read_text('utf-8')
+    return ast.literal_eval(re.search(f'^{name} = (.+)$', text, re.M)[1])
+
+
+EXTRAS = constant('EXTRAS', 'errors.py')
 
 setup(
     name='flowlogs_reader',
-    version=VERSION,
+    version=constant('__version__', '__init__.py'),
     description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 and files, for the shell and for Python',
     long_description=(HERE / 'README.md').read_text('utf-8'),
     long_description_content_type='text/markdown',
@@ -36,10 +42,9 @@ setup(
     python_requires='>=3.10',
     install_requires=['boto3>=1.36', 'python-dateutil>=2.8.2,<3.0.0'],
     extras_require={
-        'parquet': PARQUET,
-        'progress': PROGRESS,
-        'all': [*PARQUET, *PROGRESS],
-        'test': [*PARQUET, *PROGRESS, 'hypothesis>=6.100', 'pytest>=8', 'pytest-cov>=5', 'pytest-xdist>=3.5'],
+        **{extra: [library] for extra, library in EXTRAS.items()},
+        'all': [*EXTRAS.values()],
+        'test': [*EXTRAS.values(), 'hypothesis>=6.100', 'pytest>=8', 'pytest-cov>=5', 'pytest-xdist>=3.5'],
     },
     entry_points={'console_scripts': ['flowlogs_reader=flowlogs_reader.__main__:run']},
 )

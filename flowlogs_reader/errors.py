@@ -75,11 +75,16 @@ class OutputError(FlowLogsError):
     """What was read cannot be written."""
 
 
+# What the extras of the package are made of. setup.py reads this line.
+EXTRAS = {'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
+
+
 class MissingExtraError(FlowLogsError):
-    """A part of the package is needed that is installed separately."""
+    """A library is needed that is installed separately."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(f'{purpose} needs an extra: pip install "flowlogs_reader[{extra}]"')
+        # Not by the name of this package: pip might ask an index for it, and get another one.
+        super().__init__(f'{purpose} needs a library: pip install "{EXTRAS[extra]}"')
 
 
 class UsageError(ValueError):

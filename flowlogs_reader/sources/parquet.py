@@ -1,4 +1,4 @@
-"""Parquet files -> Blocks of lines. Needs pyarrow, the extra ``parquet``."""
+"""Parquet files -> Blocks of lines. Needs pyarrow."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_children() -> None:
     assert issubclass(UsageError, ValueError)
     assert not issubclass(UsageError, FlowLogsError)
     assert str(MissingExtraError('parquet', 'a Parquet file')) == (
-        'a Parquet file needs an extra: pip install "flowlogs_reader[parquet]"'
+        'a Parquet file needs a library: pip install "pyarrow>=14"'
     )
 
 

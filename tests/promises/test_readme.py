@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flowlogs_reader.errors import EXTRAS
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
@@ -123,6 +124,9 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
     requires = re.search(r'^Requires: (.*)$', shown, re.M)
     assert requires
     assert sorted(requires[1].split(', ')) == ['boto3', 'python-dateutil']
+    (metadata,) = clone.glob('.venv/lib/python*/site-packages/flowlogs_reader-*.dist-info/METADATA')
+    for extra, library in EXTRAS.items():
+        assert re.search(f'^Requires-Dist: {library} *; extra == .{extra}.$', metadata.read_text('utf-8'), re.M)
 
 
 def test_the_second_command_finds_every_python_that_is_here(clone: Path) -> None:
@@ -149,6 +153,14 @@ def test_setup_py_develop_takes_a_python_dateutil_that_botocore_takes(clone: Pat
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().splitlines()[-1] == 'flowlogs_reader 6.0.0'
     subprocess.run([clone / '.venv' / 'bin' / 'pip', 'check'], check=True, capture_output=True)
+
+
+def test_libraries_are_installed_by_their_own_names() -> None:
+    """pip knows the name of the package, but its index has an older one under it."""
+    for library in EXTRAS.values():
+        assert f'`pip install "{library}"`' in README
+    texts = [README, *(path.read_text('utf-8') for path in ROOT.glob('flowlogs_reader/**/*.py'))]
+    assert not [text for text in texts if re.search(r'flowlogs[_-]reader\[', text)]
 
 
 def test_the_licence_is_the_standard_text() -> None:

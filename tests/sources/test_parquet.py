@@ -212,9 +212,7 @@ def test_without_pyarrow_one_line_says_what_to_install(
         monkeypatch.setitem(sys.modules, name, None)
     for argv in ([path], ['s3://logs', *WINDOW]):
         result = cli(*argv, status=1)
-        assert result.stderr == (
-            'flowlogs_reader: reading Parquet needs an extra: pip install "flowlogs_reader[parquet]"\n'
-        )
+        assert result.stderr == 'flowlogs_reader: reading Parquet needs a library: pip install "pyarrow>=14"\n'
 
 
 def test_objects_in_s3(cli: Cli, fake: FakeAWS) -> None:
