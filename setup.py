@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+HOME = 'https://github.com/flowlogs-reader/flowlogs_reader'
 
 
 def constant(name, module):
@@ -21,6 +22,7 @@ setup(
     description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 and files, for the shell and for Python',
     long_description=(HERE / 'README.md').read_text('utf-8'),
     long_description_content_type='text/markdown',
+    project_urls={'Source': HOME, 'Issues': f'{HOME}/issues', 'Changes': f'{HOME}#changes'},
     license='Apache-2.0',
     keywords='aws vpc flow logs cloudwatch s3 network',
     classifiers=[

@@ -60,7 +60,7 @@ __all__ = [
     'UsageError',
     'aggregated_records',
 ]
-__version__ = '6.0.0'
+__version__ = '6.1.0'
 
 _HOMES = {
     'AwsSession': 'aws.session',

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flowlogs_reader import __version__
 from flowlogs_reader.errors import EXTRAS
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
@@ -117,7 +118,7 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
     shown = subprocess.run(
         [clone / '.venv' / 'bin' / 'pip', 'show', '--files', 'flowlogs_reader'], check=True, capture_output=True
     ).stdout.decode()
-    assert 'Version: 6.0.0\n' in shown
+    assert f'Version: {__version__}\n' in shown
     for path in ROOT.glob('flowlogs_reader/**/*'):
         if path.suffix in ('.py', '.typed', '.json'):
             assert f'  {path.relative_to(ROOT)}\n' in shown
@@ -125,8 +126,12 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
     assert requires
     assert sorted(requires[1].split(', ')) == ['boto3', 'python-dateutil']
     (metadata,) = clone.glob('.venv/lib/python*/site-packages/flowlogs_reader-*.dist-info/METADATA')
+    said = metadata.read_text('utf-8')
     for extra, library in EXTRAS.items():
-        assert re.search(f'^Requires-Dist: {library} *; extra == .{extra}.$', metadata.read_text('utf-8'), re.M)
+        assert re.search(f'^Requires-Dist: {library} *; extra == .{extra}.$', said, re.M)
+    urls = dict(re.findall(r'^Project-URL: (\w+), (\S+)$', said, re.M))
+    assert urls.keys() == {'Source', 'Issues', 'Changes'}
+    assert all(url.startswith(urls['Source']) for url in urls.values())
 
 
 def test_the_second_command_finds_every_python_that_is_here(clone: Path) -> None:
@@ -151,7 +156,7 @@ def test_setup_py_develop_takes_a_python_dateutil_that_botocore_takes(clone: Pat
         ' && .venv/bin/python setup.py --quiet develop && .venv/bin/flowlogs_reader --version',
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode().splitlines()[-1] == 'flowlogs_reader 6.0.0'
+    assert done.stdout.decode().splitlines()[-1] == f'flowlogs_reader {__version__}'
     subprocess.run([clone / '.venv' / 'bin' / 'pip', 'check'], check=True, capture_output=True)
 
 
@@ -161,6 +166,14 @@ def test_libraries_are_installed_by_their_own_names() -> None:
         assert f'`pip install "{library}"`' in README
     texts = [README, *(path.read_text('utf-8') for path in ROOT.glob('flowlogs_reader/**/*.py'))]
     assert not [text for text in texts if re.search(r'flowlogs[_-]reader\[', text)]
+
+
+def test_the_changes_come_last_and_begin_with_this_version() -> None:
+    changes = README.rpartition('\n## ')[2]
+    assert changes.startswith('Changes\n')
+    versions = re.findall(r'^### (.*)$', changes, re.M)
+    assert versions[0] == __version__
+    assert versions[-1] == '6.0.0'
 
 
 def test_the_licence_is_the_standard_text() -> None:
