@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from typing import BinaryIO
 
-from ..kernel import Memo
+from ..kernel.memo import Memo
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import Kind
