@@ -76,7 +76,7 @@ class OutputError(FlowLogsError):
 
 
 # What the extras of the package are made of. setup.py reads this line.
-EXTRAS = {'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
+EXTRAS = {'fast': 'isal>=1.5', 'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
 
 
 class MissingExtraError(FlowLogsError):

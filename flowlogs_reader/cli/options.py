@@ -66,7 +66,7 @@ class Option:
         self.list_only = list_only
         self.keyword = keyword
         self.argparse = settings
-        if flags[0].startswith('-') and settings.get('action') not in ('version', 'append'):
+        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion):
             # Only what was given is checked: see build.py.
             self.argparse.setdefault('default', None)
 
@@ -79,6 +79,19 @@ class Option:
     def shown(self) -> str:
         """As error messages call it."""
         return self.flags[-1]
+
+
+class ShowVersion(argparse.Action):
+    """The version, and whether the compiled kernel and ISA-L are in use: what a report of a slow run has to say."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from .. import kernel
+        from ..sources.gunzip import isal_zlib
+
+        half = 'compiled' if kernel.NATIVE else 'Python'
+        inflater = 'ISA-L' if isal_zlib else 'zlib'
+        parser._print_message(f'{PROGRAM} {__version__} ({half} kernel, {inflater})\n')
+        parser.exit()
 
 
 def _names(text: str) -> list[str]:
@@ -189,7 +202,7 @@ OPTIONS = (
     Option(
         '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose (default: off)'
     ),
-    Option('--version', group=_OTHER, action='version', version=f'{PROGRAM} {__version__}'),
+    Option('--version', group=_OTHER, action=ShowVersion, nargs=0, help='show the version, and which kernel is in use'),
 )  # fmt: skip
 
 

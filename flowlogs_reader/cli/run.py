@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from datetime import datetime
 from functools import partial
 from shutil import get_terminal_size
@@ -173,6 +172,8 @@ class Run:
 
     def _show_traceback(self, error: Exception) -> None:
         if self._debug:
+            import traceback
+
             for line in ''.join(traceback.format_exception(error)).splitlines():
                 write(self._stderr, f'{printable(line)}\n')
 

@@ -92,10 +92,10 @@ def parse_zone(name: str) -> tzinfo:
     `local` follows the zone's own history, not today's offset. Where the system has no time zone database, as on
     Windows, the PyPI package `tzdata` serves; without it only `UTC` and `local` are known.
     """
-    import zoneinfo  # here and below: imports that most runs never need
-
     if name.upper() == 'UTC':
         return UTC
+    import zoneinfo  # here and below: imports that most runs never need
+
     if name == 'local':
         from dateutil.tz import gettz, tzlocal
 

@@ -15,7 +15,7 @@ from ..records.block import Block
 from ..records.fields import DEFAULT_FIELDS
 from ..records.times import EPOCH, resume_text
 from .base import BaseReader
-from .decode import CHUNK
+from .gunzip import CHUNK
 from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time, period_of
 from .objects import Contents, Piece
 from .ordered import in_order
@@ -85,8 +85,11 @@ class FileFlowLogsReader(BaseReader):
             tasks = [partial(self._file, os.path.join(location, key.name), key.time) for key in self._files(location)]
         else:
             tasks = [partial(self._file, location)]
-        workers = 0 if limit or self.thread_count == 1 else 1
-        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD))
+        # Inflating leaves the interpreter to others, so that several files may be inflated at a time.
+        workers = min(max(1, self.thread_count), len(tasks), os.cpu_count() or 1)
+        if limit or self.thread_count == 1:
+            workers = 0
+        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
 
     def _files(self, directory: str) -> list[Key]:
         """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""

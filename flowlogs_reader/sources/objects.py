@@ -60,8 +60,8 @@ class Contents(NamedTuple):
     def pieces(self, chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[Piece]:
         """The Blocks in this data. What is wrong with it comes as the last Piece, after all that could be read.
 
-        `file` is where the data comes from, where that can be read at any place.
-        Raises MissingExtraError where Parquet is met without pyarrow.
+        `file` is where the data comes from, if that can be read at any place.
+        Raises MissingExtraError if Parquet is met without pyarrow.
         """
         stored = Counted(chunks)
         text: Counted | None = None
@@ -73,7 +73,7 @@ class Contents(NamedTuple):
             elif head and self.origin.endswith('.parquet'):
                 raise DamagedError('this is not Parquet data')
             else:
-                text = Counted(inflate(data))
+                text = Counted(inflate(data, file))
                 blocks = text_blocks(text, self.layout)
             for block in blocks:
                 size = len(block.data) if text is None else text.take()

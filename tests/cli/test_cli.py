@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 import flowlogs_reader
+from flowlogs_reader import kernel
 from flowlogs_reader.cli.main import main
+from flowlogs_reader.sources.gunzip import isal_zlib
 from tests import traffic
 from tests.conftest import DATA, HOUR, MINUTE, MINUTE_WINDOW, NOW, ROOT, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS
@@ -150,7 +152,10 @@ class TestHelp:
 
 
 def test_version(cli: Cli) -> None:
-    assert cli('--version').stdout.decode() == f'flowlogs_reader {flowlogs_reader.__version__}\n'
+    told = cli('--version').stdout.decode()
+    assert told.startswith(f'flowlogs_reader {flowlogs_reader.__version__} (')
+    assert ('compiled kernel' in told) == kernel.NATIVE
+    assert ('ISA-L' in told) == (isal_zlib is not None)
 
 
 # -- the window --------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from ...records.block import Block
 from ...records.fields import DEFAULT_FIELDS
 from ...records.times import milliseconds, resume_text
 from ..aws_reader import AwsReader
-from ..decode import CHUNK
+from ..gunzip import CHUNK
 from ..keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, key_time, period_of
 from ..objects import Contents, Piece
 from ..ordered import in_order
