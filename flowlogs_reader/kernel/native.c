@@ -1487,6 +1487,7 @@ typedef struct {
     Buffer runs;      /* of Run */
     Buffer repaired;  /* lines */
     size_t total;
+    size_t lines;
 } Kept;
 
 static Status kept_add(Kept *kept, bool as_given, size_t begin, size_t size)
@@ -1515,6 +1516,7 @@ static Status keep_lines(Scan *scan, const Sieve *sieve, Kept *kept)
         if (sieve && !passes(sieve, &line)) {
             continue;
         }
+        kept->lines++;
         if (LIKELY(line.as_given)) {
             size_t at = (size_t)(line.text - scan->data);
             if (UNLIKELY(at != end)) {
@@ -1548,8 +1550,8 @@ static void copy_kept(const Scan *scan, const Kept *kept, byte *out)
     }
 }
 
-/* The lines that are kept, as a new reference to bytes. */
-static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data)
+/* The lines that are kept, as a new reference to bytes, and how many they are. */
+static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data, size_t *lines)
 {
     Kept kept = {0};
     PyObject *result = NULL;
@@ -1570,6 +1572,7 @@ static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data)
     }
     free_memory(kept.runs.at);
     free_memory(kept.repaired.at);
+    *lines = kept.lines;
     return result;
 }
 
@@ -1592,14 +1595,15 @@ static PyObject *kernel_check(PyObject *module, PyObject *args)
     if (!scan) {
         return NULL;
     }
-    PyObject *result = with_skipped(kept_bytes(scan, NULL, data), scan);
+    size_t lines;
+    PyObject *result = with_skipped(kept_bytes(scan, NULL, data, &lines), scan);
     scan_free(scan);
     return result;
 }
 
 PyDoc_STRVAR(
     keep_doc,
-    "keep(kinds, tests, window, data) -> (data, skipped)\n\nThe canonical lines that pass (see pure.keep).");
+    "keep(kinds, tests, window, data) -> (data, kept, skipped)\n\nThe canonical lines that pass (see pure.keep).");
 
 static PyObject *kernel_keep(PyObject *module, PyObject *args)
 {
@@ -1614,7 +1618,9 @@ static PyObject *kernel_keep(PyObject *module, PyObject *args)
     }
     Sieve sieve = {0};
     if (get_sieve(tests, window, scan, &sieve)) {
-        result = with_skipped(kept_bytes(scan, &sieve, data), scan);
+        size_t lines;
+        PyObject *kept = kept_bytes(scan, &sieve, data, &lines);
+        result = kept ? Py_BuildValue("(Nnn)", kept, (Py_ssize_t)lines, (Py_ssize_t)scan->skipped) : NULL;
     }
     pool_free(&sieve.pool);
     scan_free(scan);

@@ -94,16 +94,18 @@ def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
     return _log(kinds).check(_bytes(data))
 
 
-def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int]:
-    """The canonical lines that pass every test and are in the window, and how many lines are no records.
+def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int, int]:
+    """The canonical lines that pass every test and are in the window, their number, and how many are no records.
 
     >>> keep(b'TI', (((0,), False, False, 'text', (b'10.0.0.1',)),), None, b'10.0.0.1 40\\n10.0.0.2 50\\n')
-    (b'10.0.0.1 40\\n', 0)
+    (b'10.0.0.1 40\\n', 1, 0)
 
     The same object, if all lines are kept as they are.
     """
     data, _, flags, skipped = _sift(kinds, tests, window, (), data)
-    return (data if flags is None else b''.join(compress(data.splitlines(keepends=True), flags))), skipped
+    if flags is not None:
+        data = b''.join(compress(data.splitlines(keepends=True), flags))
+    return data, data.count(b'\n'), skipped
 
 
 def columns(
