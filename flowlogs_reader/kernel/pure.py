@@ -77,6 +77,7 @@ _ANY = {
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
 _EITHER = dict.fromkeys('TIM', _TEXT)
+_LETTER = re.compile(rb'\n[a-z]')
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
 
@@ -126,6 +127,16 @@ def columns(
     groups = tuple(place if isinstance(place, tuple) else (place,) for place in places)
     _, found, flags, skipped = _sift(kinds, tests, window, groups, data)
     return [[*column] if flags is None else [*compress(column, flags)] for column in found], skipped
+
+
+def letter_lines(data: bytes, /) -> tuple[int, ...]:
+    """Where lines begin with a lower-case ASCII letter: header rows do, and records rarely.
+
+    >>> letter_lines(b'version bytes\\n2 40\\n\\nversion end\\n')
+    (0, 20)
+    """
+    first = (0,) if _LETTER.match(b'\n' + _bytes(data)[:1]) else ()
+    return (*first, *[match.start() + 1 for match in _LETTER.finditer(data)])
 
 
 def _sift(

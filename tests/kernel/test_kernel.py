@@ -172,9 +172,18 @@ def test_wrong_types(kernel: ModuleType) -> None:
             lambda data: kernel.columns(b'T', (), None, (0,), data),
             lambda data: kernel.encode('text', (b'a',), (False,), (0,), (None,), b' ', data),
             kernel.find_events,
+            kernel.letter_lines,
         ):
             with pytest.raises(TypeError):
                 call(data)
+
+
+@many
+@given(st.lists(st.sampled_from([b'bytes', b'a', b'z', b'A', b'`', b'{', b'2 ', b' a', b'\n', b'\r', b'\0', b'\xe9'])))
+def test_letter_lines(kernel: ModuleType, parts: list[bytes]) -> None:
+    data = b''.join(parts)
+    begins = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
+    assert kernel.letter_lines(data) == tuple(at for at in begins if data[at : at + 1].islower())
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
