@@ -1487,6 +1487,7 @@ typedef struct {
     Buffer runs;      /* of Run */
     Buffer repaired;  /* lines */
     size_t total;
+    size_t lines;
 } Kept;
 
 static Status kept_add(Kept *kept, bool as_given, size_t begin, size_t size)
@@ -1515,6 +1516,7 @@ static Status keep_lines(Scan *scan, const Sieve *sieve, Kept *kept)
         if (sieve && !passes(sieve, &line)) {
             continue;
         }
+        kept->lines++;
         if (LIKELY(line.as_given)) {
             size_t at = (size_t)(line.text - scan->data);
             if (UNLIKELY(at != end)) {
@@ -1548,8 +1550,8 @@ static void copy_kept(const Scan *scan, const Kept *kept, byte *out)
     }
 }
 
-/* The lines that are kept, as a new reference to bytes. */
-static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data)
+/* The lines that are kept, as a new reference to bytes, and how many they are. */
+static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data, size_t *lines)
 {
     Kept kept = {0};
     PyObject *result = NULL;
@@ -1570,6 +1572,7 @@ static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data)
     }
     free_memory(kept.runs.at);
     free_memory(kept.repaired.at);
+    *lines = kept.lines;
     return result;
 }
 
@@ -1592,14 +1595,15 @@ static PyObject *kernel_check(PyObject *module, PyObject *args)
     if (!scan) {
         return NULL;
     }
-    PyObject *result = with_skipped(kept_bytes(scan, NULL, data), scan);
+    size_t lines;
+    PyObject *result = with_skipped(kept_bytes(scan, NULL, data, &lines), scan);
     scan_free(scan);
     return result;
 }
 
 PyDoc_STRVAR(
     keep_doc,
-    "keep(kinds, tests, window, data) -> (data, skipped)\n\nThe canonical lines that pass (see pure.keep).");
+    "keep(kinds, tests, window, data) -> (data, kept, skipped)\n\nThe canonical lines that pass (see pure.keep).");
 
 static PyObject *kernel_keep(PyObject *module, PyObject *args)
 {
@@ -1614,10 +1618,60 @@ static PyObject *kernel_keep(PyObject *module, PyObject *args)
     }
     Sieve sieve = {0};
     if (get_sieve(tests, window, scan, &sieve)) {
-        result = with_skipped(kept_bytes(scan, &sieve, data), scan);
+        size_t lines;
+        PyObject *kept = kept_bytes(scan, &sieve, data, &lines);
+        result = kept ? Py_BuildValue("(Nnn)", kept, (Py_ssize_t)lines, (Py_ssize_t)scan->skipped) : NULL;
     }
     pool_free(&sieve.pool);
     scan_free(scan);
+    return result;
+}
+
+/* --- header rows -------------------------------------------------------------------------------------------------- */
+
+static Status find_letters(const byte *data, size_t length, Buffer *found)
+{
+    for (size_t at = 0; at < length;) {
+        if (UNLIKELY(data[at] >= 'a' && data[at] <= 'z')) {
+            if (buffer_room(found, sizeof(at))) {
+                return NO_MEMORY;
+            }
+            buffer_put(found, &at, sizeof(at));
+        }
+        const byte *newline = memchr(data + at, '\n', length - at);
+        at = newline ? (size_t)(newline - data) + 1 : length;
+    }
+    return DONE;
+}
+
+PyDoc_STRVAR(
+    letter_lines_doc,
+    "letter_lines(data) -> tuple of int\n\n"
+    "Where lines begin with a lower-case ASCII letter (see pure.letter_lines).");
+
+static PyObject *kernel_letter_lines(PyObject *module, PyObject *data)
+{
+    (void)module;
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "data must be bytes");
+        return NULL;
+    }
+    const byte *text = (const byte *)PyBytes_AsString(data);
+    size_t length = (size_t)PyBytes_Size(data);
+    Buffer found = {0};
+    Status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = find_letters(text, length, &found);
+    Py_END_ALLOW_THREADS
+    Py_ssize_t count = (Py_ssize_t)(found.used / sizeof(size_t));
+    PyObject *result = status ? PyErr_NoMemory() : PyTuple_New(count);
+    for (Py_ssize_t i = 0; result && i < count; i++) {
+        PyObject *number = PyLong_FromSize_t(((size_t *)(void *)found.at)[i]);
+        if (!number || PyTuple_SetItem(result, i, number)) {
+            Py_CLEAR(result);
+        }
+    }
+    free_memory(found.at);
     return result;
 }
 
@@ -3980,6 +4034,7 @@ static PyMethodDef kernel_methods[] = {
     {"columns", kernel_columns, METH_VARARGS, columns_doc},
     {"encode", kernel_encode, METH_VARARGS, encode_doc},
     {"find_events", kernel_find_events, METH_O, find_events_doc},
+    {"letter_lines", kernel_letter_lines, METH_O, letter_lines_doc},
 #ifdef KERNEL_TEST_ALLOC
     {"fail_in", kernel_fail_in, METH_O, NULL},
     {"alive", kernel_alive, METH_NOARGS, NULL},

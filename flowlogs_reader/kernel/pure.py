@@ -77,6 +77,7 @@ _ANY = {
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
 _EITHER = dict.fromkeys('TIM', _TEXT)
+_LETTER = re.compile(rb'\n[a-z]')
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
 
@@ -94,16 +95,18 @@ def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
     return _log(kinds).check(_bytes(data))
 
 
-def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int]:
-    """The canonical lines that pass every test and are in the window, and how many lines are no records.
+def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int, int]:
+    """The canonical lines that pass every test and are in the window, their number, and how many are no records.
 
     >>> keep(b'TI', (((0,), False, False, 'text', (b'10.0.0.1',)),), None, b'10.0.0.1 40\\n10.0.0.2 50\\n')
-    (b'10.0.0.1 40\\n', 0)
+    (b'10.0.0.1 40\\n', 1, 0)
 
     The same object, if all lines are kept as they are.
     """
     data, _, flags, skipped = _sift(kinds, tests, window, (), data)
-    return (data if flags is None else b''.join(compress(data.splitlines(keepends=True), flags))), skipped
+    if flags is not None:
+        data = b''.join(compress(data.splitlines(keepends=True), flags))
+    return data, data.count(b'\n'), skipped
 
 
 def columns(
@@ -124,6 +127,16 @@ def columns(
     groups = tuple(place if isinstance(place, tuple) else (place,) for place in places)
     _, found, flags, skipped = _sift(kinds, tests, window, groups, data)
     return [[*column] if flags is None else [*compress(column, flags)] for column in found], skipped
+
+
+def letter_lines(data: bytes, /) -> tuple[int, ...]:
+    """Where lines begin with a lower-case ASCII letter: header rows do, and records rarely.
+
+    >>> letter_lines(b'version bytes\\n2 40\\n\\nversion end\\n')
+    (0, 20)
+    """
+    first = (0,) if _LETTER.match(b'\n' + _bytes(data)[:1]) else ()
+    return (*first, *[match.start() + 1 for match in _LETTER.finditer(data)])
 
 
 def _sift(

@@ -178,11 +178,12 @@ class BaseReader(Iterator[FlowRecord]):
         left = limit
         with self._reading(limit, columns) as source:
             for block in _apart(source) if raw else source:
-                data, skipped = self.where.keep(block)
+                data, matched, skipped = self.where.keep(block)
                 if left is not None:
-                    data = first_lines(data, left)
-                    left -= data.count(b'\n')
-                self._account(block, data.count(b'\n'), skipped)
+                    if matched > left:
+                        data, matched = first_lines(data, left), left
+                    left -= matched
+                self._account(block, matched, skipped)
                 if data:
                     yield block._replace(data=data)
                 if left == 0:
@@ -232,7 +233,9 @@ class BaseReader(Iterator[FlowRecord]):
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
         if block.data:
-            report.read[block.layout] += block.data.count(b'\n') - skipped
+            # Newlines are counted for a note about conditions only: 0.05 s per 1,000,000 lines.
+            lacked = self.where.lacked(block.layout)
+            report.read[block.layout] += block.data.count(b'\n') - skipped if lacked else 0
         if matched:
             report.matched[block.layout] += matched
         if skipped:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from ..errors import DamagedError, FlowLogsError
-from ..kernel import check
+from ..kernel import check, letter_lines
 from ..records.block import Block
 from ..records.fields import KNOWN
 from ..records.layout import MAX_LINE, Layout
@@ -19,7 +19,7 @@ ZSTD = b'\x28\xb5\x2f\xfd'
 PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
-_HEADER = re.compile(rb'\n(?=[a-z])(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
+_KNOWN_FIELD = re.compile(rb'(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
 
@@ -151,10 +151,11 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
     """Where header rows may begin: a first line of any fields, later lines that begin with a known field."""
-    if begins_file or _HEADER.match(b'\n' + data[:64]):
+    if begins_file:
         yield 0
-    for match in _HEADER.finditer(data):
-        yield match.start() + 1
+    for at in letter_lines(data):
+        if (at or not begins_file) and _KNOWN_FIELD.match(data, at):
+            yield at
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:

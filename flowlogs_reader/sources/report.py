@@ -15,8 +15,9 @@ class ReadReport:
 
     `origin` says what was read, in words; `place` is what an error of AWS is about, if AWS itself does not say so.
     `text_bytes` is the size of the text that came from the source, `stored_bytes` the size in which files and objects
-    hold it. `read` counts the records of each layout, whether or not they meet the conditions; `matched` those that
-    came out.
+    hold it. `read` has every layout that was read. It counts the records of those that lack the fields of a condition,
+    whether or not they meet the conditions; of the others nobody needs a count, and it is 0. `matched` counts the
+    records of each layout that came out.
     `left_out` counts lines that are not records of their layout, `odd_line` is the first of them, and `sound` says
     whether any line was a record. `unreadable` holds the files and objects that could not be read, or not to their end.
     `skipdata` counts the SKIPDATA records by their start, in Unix seconds, if that was asked for.

@@ -161,6 +161,11 @@ def columns(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.columns(*arguments)]
 
 
+def letter_lines(inputs: Inputs) -> list[Any]:
+    data = inputs.lines(b'T' + inputs.kinds())
+    return [lambda kernel: kernel.letter_lines(data)]
+
+
 def sums(inputs: Inputs) -> list[Any]:
     keys = tuple(inputs.some(inputs.key, 4))
     track = [name for name in ('packets', 'bytes', 'start', 'end') if inputs.random.random() < 0.6]
@@ -227,7 +232,7 @@ def find_events(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.find_events(body)]
 
 
-TARGETS = {one.__name__: one for one in (check, keep, columns, sums, encode, find_events)}
+TARGETS = {one.__name__: one for one in (check, keep, columns, letter_lines, sums, encode, find_events)}
 
 
 def outcome(call: Callable[[Any], Any], kernel: Any) -> Any:

@@ -82,6 +82,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     'check odd': lambda kernel: kernel.check(DEFAULT, ODD + b'\0' * 70_000),
     'keep': lambda kernel: kernel.keep(DEFAULT, TESTS, (10, 11, 0, 10**13, False), LINES + ODD),
     'columns': lambda kernel: kernel.columns(DEFAULT, TESTS, None, (3, (4, 3), (5, 6)), LINES + ODD),
+    'letter_lines': lambda kernel: kernel.letter_lines(b'bytes\n2\n' * 99),
     'sums': lambda kernel: added(kernel).lines(),
     'top': lambda kernel: added(kernel).top(5, 'flows'),
     'merge': merged,

@@ -102,7 +102,7 @@ def test_keep_and_columns(kernel: ModuleType, data: Any) -> None:
     block = data.draw(inputs.blocks(kinds))
     rows, skipped = naive.kept(kinds, tests, window, block)
     kept = kernel.keep(kinds, tests, window, block)
-    assert kept == (written(rows), skipped)
+    assert kept == (written(rows), len(rows), skipped)
     assert (kept[0] is block) == (kept[0] == block)
     groups = data.draw(
         st.lists(inputs.places(kinds) | st.lists(inputs.places(kinds), max_size=4).map(tuple), max_size=4)
@@ -124,7 +124,7 @@ def test_each_kind_of_test(kernel: ModuleType, data: Any) -> None:
     test = ((0,), data.draw(st.booleans()), data.draw(st.booleans()), kind, data.draw(inputs.payloads[kind]))
     block = written([[value] for value in values])
     rows, skipped = naive.kept(letter, (test,), None, block)
-    assert kernel.keep(letter, (test,), None, block) == (written(rows), skipped)
+    assert kernel.keep(letter, (test,), None, block) == (written(rows), len(rows), skipped)
 
 
 @settings(many, max_examples=300)
@@ -172,9 +172,18 @@ def test_wrong_types(kernel: ModuleType) -> None:
             lambda data: kernel.columns(b'T', (), None, (0,), data),
             lambda data: kernel.encode('text', (b'a',), (False,), (0,), (None,), b' ', data),
             kernel.find_events,
+            kernel.letter_lines,
         ):
             with pytest.raises(TypeError):
                 call(data)
+
+
+@many
+@given(st.lists(st.sampled_from([b'bytes', b'a', b'z', b'A', b'`', b'{', b'2 ', b' a', b'\n', b'\r', b'\0', b'\xe9'])))
+def test_letter_lines(kernel: ModuleType, parts: list[bytes]) -> None:
+    data = b''.join(parts)
+    begins = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
+    assert kernel.letter_lines(data) == tuple(at for at in begins if data[at : at + 1].islower())
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------
