@@ -36,7 +36,8 @@ class AwsSession:
     The clients are botocore's, which boto3's are too: boto3 adds resources and file transfers, of which nothing here
     makes use, and takes a tenth of the time of a short read to import.
 
-    With `role_arn` the role is assumed with the profile's credentials, and again before the new ones run out.
+    `region_name` is the Region that was asked for, or None. With `role_arn` the role is assumed with the profile's
+    credentials, and again before the new ones run out.
     `client_kwargs` go to every client and win over what is set here.
     """
 
@@ -48,8 +49,8 @@ class AwsSession:
         external_id: str | None = None,
         client_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self._region_name = region_name
-        self._profile_name = profile_name
+        self.region_name = region_name
+        self._profile_name = profile_name or None
         self._role_arn = role_arn
         self._external_id = external_id
         self._client_kwargs = dict(client_kwargs or {})
@@ -64,8 +65,8 @@ class AwsSession:
 
         boto3 itself ignores AWS_REGION, which the other AWS SDKs and AWS Lambda use.
         """
-        if self._region_name:
-            return self._region_name, 'as asked for'
+        if self.region_name:
+            return self.region_name, 'as asked for'
         with _usable_settings():
             return self._configured_region()
 

@@ -43,6 +43,7 @@ class FlowLogsReader(AwsReader):
     """
 
     POLL_SECONDS = 10
+    FIELDS_HELP = 'fields=None asks EC2 for those of the log, fields=[...] names them'
 
     def __init__(
         self,
