@@ -21,6 +21,7 @@ from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from . import build
 from .clock import Clock
+from .options import MAX_THREADS
 from .parser import Parser
 from .progress import Progress
 from .status import Status
@@ -98,6 +99,8 @@ class Run:
         return partial(self._read, query, reader, writer, options, options.location if source.name == 'cwl' else '')
 
     def _check_file(self, options: Namespace, source: Source) -> None:
+        if options.thread_count > MAX_THREADS:
+            self._note(f'--thread-count is {MAX_THREADS} at most, and is taken as that')
         """Raises UsageError for a file that is the output as well: the shell has just emptied it."""
         location = options.location
         if source.name != 'file' or location == '-' or not os.path.isfile(location):

@@ -127,7 +127,8 @@ def _lacked_by_all(query: Query, report: ReadReport) -> str:
 
     If there are records, columns that are asked for count as well.
     """
-    columns = [(name,) for name in query.columns or ()] if report.matched else []
+    named = [name for name in query.columns or () if name not in query.optional]
+    columns = [(name,) for name in named] if report.matched else []
     asked = [*query.asked_fields, *columns]
     names = [names[0] for names in asked if all(_lacks(layout.fields, names) for layout in report.read)]
     if not names or not report.read:

@@ -59,7 +59,7 @@ ARGUMENTS = [
     *(
         ['-w', condition]
         for condition in (
-            '', '=', 'srcaddr', f'bytes={MANY_DIGITS}', f'bytes>{MANY_DIGITS}', f'srcport={MANY_DIGITS}',
+            ' ', '=', 'srcaddr', f'bytes={MANY_DIGITS}', f'bytes>{MANY_DIGITS}', f'srcport={MANY_DIGITS}',
             f'srcaddr=10.0.0.0/{MANY_DIGITS}', 'srcaddr=' + '1.' * 5_000, 'srcaddr=' + ':' * 5_000, 'srcaddr=\x1b[2J',
             '__class__=1', '{0.__class__}=1', '%s=1', f'bytes={CODE}', f'{CODE}=1', 'srcport=$(id)', 'srcport=1;id',
             'action=\udcff', 'bytes=1\n2', 'bytes=١', 'tcp_flags=' + 'syn,' * 5_000, 'x' * 5_000 + '=1',
@@ -72,12 +72,12 @@ ARGUMENTS = [
             '\udcff', 'srcaddr\0', 'Ünicode', 'version\n' * 300,
         )
     ),
-    *(['--columns', names] for names in ('', '*', '{0}', '%s', CODE, 'srcaddr,srcaddr', 'x' * 5_000, '\x1b[2J')),
-    *(['-s', time] for time in (MANY_DIGITS, '', '\x1b[2J', '2016-02-01\0', '2016-02-01 ' + '0' * 5_000, '-9h', '%s')),
-    *(['--for', length] for length in (f'{MANY_DIGITS}h', '0s', '1h 1h', '')),
-    *(['--tz', zone] for zone in ('../../etc/passwd', '/etc/passwd', '\0', '\x1b[2J', 'x' * 5_000, '')),
+    *(['--columns', names] for names in (' ', '*', '{0}', '%s', CODE, 'srcaddr,srcaddr', 'x' * 5_000, '\x1b[2J')),
+    *(['-s', time] for time in (MANY_DIGITS, ' ', '\x1b[2J', '2016-02-01\0', '2016-02-01 ' + '0' * 5_000, '-9h', '%s')),
+    *(['--for', length] for length in (f'{MANY_DIGITS}h', '0s', '1h 1h', ' ')),
+    *(['--tz', zone] for zone in ('../../etc/passwd', '/etc/passwd', '\0', '\x1b[2J', 'x' * 5_000, ' ')),
     *(['-s', 'x', '--time-format', form] for form in ('%', '%' * 5_000, '%Y%Y', '{0}', '\0', '%Q')),
-    *(['--thread-count', count] for count in (MANY_DIGITS, '-1', '1e3', '0x10', '')),
+    *(['--thread-count', count] for count in (MANY_DIGITS, '-1', '1e3', '0x10', ' ')),
     *(['print', count] for count in (MANY_DIGITS, '9' * 30, '-1', '1.0', '\x1b[2J', '')),
     *(['findip', address] for address in ('1' * 5_000, '10.0.0.1/33', '::1%eth0', '', '\x1b[2J', CODE)),
     *(['aggregate', key] for key in ('x' * 5_000, 'srcaddr/-1', f'srcaddr/{MANY_DIGITS}', CODE, '{0}', '\x1b[2J')),

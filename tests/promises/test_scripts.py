@@ -10,6 +10,7 @@ import csv
 import gzip
 import inspect
 import io
+import json
 import pickle
 import warnings
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ from flowlogs_reader import (
 )
 from flowlogs_reader.records.layout import Layout
 from tests import traffic
-from tests.conftest import MINUTE, SEED_REGION
+from tests.conftest import MINUTE, MINUTE_WINDOW, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS, s3_objects
 
 DAY = {'start_time': datetime(2016, 2, 1), 'end_time': datetime(2016, 2, 2)}
@@ -304,6 +305,142 @@ def test_the_signature_still_shows_the_default_fields() -> None:
         assert inspect.signature(function).parameters['fields'].default == DEFAULT_FIELDS
 
 
+# -- 3: awk beyond column 14 ------------------------------------------------------------------------------------------
+
+
+def printed(cli: Cli, columns: str, fields: Sequence[str] = WIDE, **more: Any) -> list[list[str]]:
+    lines = [traffic.to_format(line, fields) for line in LINES]
+    text = b'\n'.join([' '.join(fields).encode(), *lines])
+    result = cli('-', '-c', columns, stdin=text, **more)
+    assert result.stderr == ''
+    return [line.split(' ') for line in result.lines]
+
+
+@pytest.mark.parametrize(
+    'fields',
+    [
+        traffic.FIELDS,
+        WIDE,
+        ['vpc-id', 'tcp-flags', *traffic.FIELDS],
+        ['srcaddr', 'bytes'],
+        ['instance-tag', *WIDE],
+    ],
+    ids=len,
+)
+def test_legacy_columns_are_those_of_5_0_1_for_every_log(fields: Sequence[str], cli: Cli) -> None:
+    rows = printed(cli, 'legacy', fields)
+    names = [name.replace('-', '_') for name in fields]
+    for row, line in zip(rows, LINES, strict=True):
+        value = dict(zip(names, traffic.to_format(line, fields).decode().split()))
+        assert row == [value.get(name, '-') for name in LEGACY]
+    assert rows[0][17] == ('-' if 'tcp_flags' not in names else rows[0][LEGACY.index('tcp_flags')])
+
+
+@pytest.mark.parametrize(
+    ('name', 'last', 'count'), [('v3', 'pkt_dstaddr', 21), ('v4', 'sublocation_id', 25), ('v5', 'traffic_path', 29)]
+)
+def test_the_columns_of_a_version(name: str, last: str, count: int, cli: Cli) -> None:
+    assert LEGACY[count - 1] == last
+    assert printed(cli, name) == [row[:count] for row in printed(cli, 'legacy')]
+
+
+def test_the_default_columns_and_all_of_them(cli: Cli) -> None:
+    assert printed(cli, 'default') == [row[:14] for row in printed(cli, 'legacy')]
+    assert printed(cli, 'all') == [row[:19] for row in printed(cli, 'legacy')]
+    assert printed(cli, 'default,tcp_flags') == [[*row[:14], row[17]] for row in printed(cli, 'legacy')]
+
+
+def test_a_set_of_columns_goes_with_the_other_outputs(cli: Cli) -> None:
+    (first, *_) = cli('-', '-c', 'legacy', '-o', 'csv', '--header', stdin=MINUTE).lines
+    assert first.split(',') == LEGACY
+    (line, *_) = cli('-', '-c', 'v3', '-o', 'jsonl', stdin=MINUTE).lines
+    assert list(json.loads(line)) == LEGACY[:21]
+
+
+def test_a_field_that_a_set_lacks_and_the_log_too_is_told(cli: Cli) -> None:
+    result = cli('-', '-c', 'default,ecs_task_id', stdin=MINUTE)
+    assert result.stderr.startswith('flowlogs_reader: this log has no field ecs_task_id')
+    for columns in ('all,srcaddr', 'default,srcaddr'):
+        assert '--columns' in cli('-', '-c', columns, stdin=MINUTE, status=2).stderr
+
+
+# -- 4: an unset variable of a script ---------------------------------------------------------------------------------
+
+EMPTY = (
+    '--profile', '--region', '--role-arn', '--external-id', '--filter-pattern', '--thread-count', '--fields',
+    '--time-format', '--location-type', '--for', '--tz', '-w', '-c', '-o', '--times',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('option', EMPTY)
+def test_an_empty_value_means_that_the_option_was_not_given(
+    option: str, seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('AWS_REGION', SEED_REGION)
+    assert cli('VPCFlowLogGroup', *MINUTE_WINDOW, option, '').stdout == MINUTE
+    assert (
+        cli(
+            'VPCFlowLogGroup',
+            *MINUTE_WINDOW,
+            f'{option}=' if option[1] == '-' else option,
+            *(() if option[1] == '-' else ('',)),
+        ).stdout
+        == MINUTE
+    )
+
+
+def test_empty_times_are_the_last_hour(seeded: FakeAWS, cli: Cli) -> None:
+    region = ('--region', SEED_REGION)
+    assert cli('VPCFlowLogGroup', '-s', '', '-e', '', *region) == cli('VPCFlowLogGroup', *region)
+    assert cli('VPCFlowLogGroup', '-s', '', *MINUTE_WINDOW[2:], *region).stdout == MINUTE
+
+
+def test_empty_lists_of_accounts_and_regions_are_all_of_them(bucket: FakeAWS, cli: Cli) -> None:
+    window = ('-s', '2016-02-01 10:00:00', '-e', '2016-02-01 12:00:00')
+    result = cli('s3://logs', '--include-accounts', '', '--include-regions', '', *window)
+    assert result.stdout.splitlines() == [line for key in KEYS for line in TEXTS[key]]
+
+
+def test_one_empty_condition_of_several_is_none(cli: Cli) -> None:
+    result = cli('-', '-w', '', '-w', 'action=REJECT', stdin=MINUTE)
+    assert result == cli('-', '-w', 'action=REJECT', stdin=MINUTE)
+
+
+def test_empty_values_with_list(seeded: FakeAWS, cli: Cli) -> None:
+    shown = cli('--list', '--region', SEED_REGION)
+    assert cli('--list', '', '--region', SEED_REGION, '--profile', '', '-o', '', '-s', '') == shown
+
+
+def test_an_empty_location_or_argument_stays_an_error(cli: Cli) -> None:
+    assert 'LOCATION is empty' in cli('', status=2).stderr
+    for argv in (['print', ''], ['findip', '']):
+        cli('-', *argv, stdin=MINUTE, status=2)
+    with pytest.raises(ClientError, match='ResourceNotFound'):
+        list(FlowLogsReader('nothing', profile_name='', boto_client=_nowhere()))
+
+
+def _nowhere() -> Any:
+    class Client:
+        def get_paginator(self, operation: str) -> Any:
+            raise ClientError({'Error': {'Code': 'ResourceNotFoundException'}}, operation)
+
+    return Client()
+
+
+# -- 5: more threads than there are -----------------------------------------------------------------------------------
+
+
+def test_more_than_50_threads_are_50(seeded: FakeAWS, cli: Cli) -> None:
+    argv = ('VPCFlowLogGroup', *MINUTE_WINDOW, '--region', SEED_REGION, '--thread-count', '200')
+    result = cli(*argv)
+    assert (result.stdout, result.stderr) == (
+        MINUTE,
+        'flowlogs_reader: --thread-count is 50 at most, and is taken as that\n',
+    )
+    assert cli(*argv, '--quiet').stderr == ''
+    assert FlowLogsReader('g', thread_count=200).thread_count == 50
+
+
 # -- 6: FlowRecord ----------------------------------------------------------------------------------------------------
 
 RECORD = FlowRecord.from_cwl_event({'message': LINES[0].decode()})
@@ -485,3 +622,49 @@ def test_the_fields_once_they_are_known(fake: FakeAWS) -> None:
 def test_the_iterator_of_a_reader(seeded: FakeAWS) -> None:
     reader = FlowLogsReader('VPCFlowLogGroup', region_name=SEED_REGION, **DAY)
     assert messages([next(reader.iterator), next(reader), next(reader.iterator)]) == LINES[:3]
+
+
+# -- 9: different on purpose ------------------------------------------------------------------------------------------
+
+
+def test_records_of_several_accounts_come_by_time(fake: FakeAWS) -> None:
+    lines = [
+        b' '.join([b'2', account, *line.split()[2:]])
+        for account in (b'111111111111', b'222222222222')
+        for line in traffic.lines(900, per_second=1)
+    ]
+    objects: dict[str, bytes] = {}
+    for account in ('111111111111', '222222222222'):
+        own = [line for line in lines if line.split()[1].decode() == account]
+        for key, body in s3_objects(own).items():
+            objects[key.replace(traffic.ACCOUNT, account)] = body
+    fake.add_bucket('logs', objects=objects)
+    accounts = [record.account_id for record in s3_reader()]
+    assert len(accounts) == len(lines)
+    # Not one account after the other.
+    assert sum(one != other for one, other in zip(accounts, accounts[1:])) > 1
+
+
+def test_clients_are_not_made_through_boto3_but_may_be_handed_in(
+    seeded: FakeAWS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = boto3.client('logs', SEED_REGION)
+    monkeypatch.setattr(boto3, 'client', None)
+    assert len(list(FlowLogsReader('VPCFlowLogGroup', boto_client=client, **DAY))) == 18
+    assert len(list(FlowLogsReader('VPCFlowLogGroup', region_name=SEED_REGION, **DAY))) == 18
+
+
+@pytest.mark.parametrize(
+    'argv', [['-s', '2016-02-01 10:00:00', '-e', '2016-02-01 10:00:00'], ['findip'], ['ipset', 'foo']], ids=' '.join
+)
+def test_what_5_0_1_ignored_is_a_usage_error(argv: list[str], seeded: FakeAWS, cli: Cli) -> None:
+    assert 'flowlogs_reader: error: ' in cli('VPCFlowLogGroup', *argv, status=2).stderr
+    assert seeded.calls() == []
+
+
+def test_skipped_data_is_a_line_on_stderr(cli: Cli) -> None:
+    skipped = LINES[0].replace(b'OK', b'SKIPDATA') + b'\n'
+    result = cli('-', 'aggregate', stdin=MINUTE + skipped)
+    assert result.stderr == (
+        'flowlogs_reader: totals are incomplete: AWS skipped records at 2016-02-01T10:59:22Z (SKIPDATA)\n'
+    )
