@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import FlowLogsError, UsageError
-from .trouble import is_aws_error
+from ..errors import Cause, FlowLogsError, UsageError
+from .trouble import cause_of, is_aws_error
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -28,6 +28,13 @@ FIRST_ATTEMPTS = 3
 MAX_THREADS = 50
 # Seconds apart, so many answers that are none have a reason that will not go away.
 UNREADABLE_ATTEMPTS = 5
+
+
+class SignIn(NamedTuple):
+    """The profile that a user signs in to, through IAM Identity Center (`sso`) or with ``aws login``."""
+
+    profile: str
+    sso: bool
 
 
 class AwsSession:
@@ -128,6 +135,22 @@ class AwsSession:
             raise UsageError(f'{error}; aws configure list-profiles shows what there is') from None
         except BotoCoreError as error:
             raise UsageError(str(error)) from None
+
+    def sign_in_for(self, error: BaseException) -> SignIn | None:
+        """How to sign in again, if the error says that the sign-in has ended and the profile tells how it was done."""
+        if cause_of(error) is not Cause.SIGNED_OUT:
+            return None
+        profiles = self._bare.full_config.get('profiles', {})
+        name, passed = self._bare.profile or 'default', set[str]()
+        # A role has its credentials from another profile: that is the one to sign in to.
+        while name not in passed and (profile := profiles.get(name)):
+            if not profile.keys().isdisjoint(('sso_session', 'sso_start_url')):
+                return SignIn(name, sso=True)
+            if 'login_session' in profile:
+                return SignIn(name, sso=False)
+            passed.add(name)
+            name = profile.get('source_profile', '')
+        return None
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""

@@ -53,3 +53,6 @@ class AwsReader(BaseReader):
         self.region_name = self.session.region_name
         self._client = boto_client
         self._handed_in = boto_client is not None
+
+    def diagnose(self, error: Exception) -> object | None:
+        return self.session.sign_in_for(error)
