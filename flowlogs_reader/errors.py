@@ -2,7 +2,7 @@
 
     Exception
      +-- FlowLogsError             something that a user, AWS or the machine caused; `cause` says what, if it is known
-     |    +-- IncompleteError      the source ended early: what came out is not everything
+     |    +-- IncompleteError      what came out is not everything; `unreadable` has the parts that could not be read
      |    +-- DamagedError         one file or object cannot be read, or not to its end
      |    +-- NothingThereError    a location holds no flow logs, or none that were asked for
      |    +-- OutputError          what was read cannot be written
@@ -17,6 +17,10 @@ same causes.
 from __future__ import annotations
 
 from enum import Enum, auto
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Cause(Enum):
@@ -60,7 +64,14 @@ class FlowLogsError(Exception):
 
 
 class IncompleteError(FlowLogsError):
-    """The source ended early: what came out is not everything."""
+    """What came out is not everything: the source ended early, or several of its parts could not be read.
+
+    `unreadable` has an error for each of these parts.
+    """
+
+    def __init__(self, text: str, cause: Cause | None = None, unreadable: Sequence[FlowLogsError] = ()) -> None:
+        super().__init__(text, cause)
+        self.unreadable = list(unreadable)
 
 
 class DamagedError(FlowLogsError):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import FlowLogsError, UsageError
-from .trouble import is_aws_error
+from ..errors import Cause, FlowLogsError, UsageError
+from .trouble import cause_of, is_aws_error
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -30,13 +30,21 @@ MAX_THREADS = 50
 UNREADABLE_ATTEMPTS = 5
 
 
+class SignIn(NamedTuple):
+    """The profile that a user signs in to, through IAM Identity Center (`sso`) or with ``aws login``."""
+
+    profile: str
+    sso: bool
+
+
 class AwsSession:
     """Where clients come from. Nothing is imported, read or asked before the first one is made.
 
     The clients are botocore's, which boto3's are too: boto3 adds resources and file transfers, of which nothing here
     makes use, and takes a tenth of the time of a short read to import.
 
-    With `role_arn` the role is assumed with the profile's credentials, and again before the new ones run out.
+    `region_name` is the Region that was asked for, or None. With `role_arn` the role is assumed with the profile's
+    credentials, and again before the new ones run out.
     `client_kwargs` go to every client and win over what is set here.
     """
 
@@ -48,8 +56,8 @@ class AwsSession:
         external_id: str | None = None,
         client_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self._region_name = region_name
-        self._profile_name = profile_name
+        self.region_name = region_name
+        self._profile_name = profile_name or None
         self._role_arn = role_arn
         self._external_id = external_id
         self._client_kwargs = dict(client_kwargs or {})
@@ -64,8 +72,8 @@ class AwsSession:
 
         boto3 itself ignores AWS_REGION, which the other AWS SDKs and AWS Lambda use.
         """
-        if self._region_name:
-            return self._region_name, 'as asked for'
+        if self.region_name:
+            return self.region_name, 'as asked for'
         with _usable_settings():
             return self._configured_region()
 
@@ -127,6 +135,22 @@ class AwsSession:
             raise UsageError(f'{error}; aws configure list-profiles shows what there is') from None
         except BotoCoreError as error:
             raise UsageError(str(error)) from None
+
+    def sign_in_for(self, error: BaseException) -> SignIn | None:
+        """How to sign in again, if the error says that the sign-in has ended and the profile tells how it was done."""
+        if cause_of(error) is not Cause.SIGNED_OUT:
+            return None
+        profiles = self._bare.full_config.get('profiles', {})
+        name, passed = self._bare.profile or 'default', set[str]()
+        # A role has its credentials from another profile: that is the one to sign in to.
+        while name not in passed and (profile := profiles.get(name)):
+            if not profile.keys().isdisjoint(('sso_session', 'sso_start_url')):
+                return SignIn(name, sso=True)
+            if 'login_session' in profile:
+                return SignIn(name, sso=False)
+            passed.add(name)
+            name = profile.get('source_profile', '')
+        return None
 
     def regions(self, service: str) -> list[str]:
         """The Regions of the partition that this session works in."""

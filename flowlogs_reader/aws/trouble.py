@@ -50,6 +50,7 @@ CAUSE_BY_CLASS = {
     'UnauthorizedSSOTokenError': Cause.SIGNED_OUT,
     'TokenRetrievalError': Cause.SIGNED_OUT,
     'LoginRefreshRequired': Cause.SIGNED_OUT,
+    'LoginTokenLoadError': Cause.SIGNED_OUT,
     'EndpointConnectionError': Cause.UNREACHABLE,
     'ConnectTimeoutError': Cause.UNREACHABLE,
     'ReadTimeoutError': Cause.UNREACHABLE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
-from ..records.fields import MEASURES
+from ..records.fields import FIELD_SETS, MEASURES
 from ..sources.registry import SOURCES
 from .actions import ACTIONS
 from .stderr import PROGRAM
@@ -76,6 +76,11 @@ class Option:
         return str(self.argparse.get('dest') or self.flags[-1].lstrip('-').replace('-', '_'))
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty value means that it was not given."""
+        return self.flags[0].startswith('-') and 'const' not in self.argparse
+
+    @property
     def shown(self) -> str:
         """As error messages call it."""
         return self.flags[-1]
@@ -132,7 +137,7 @@ OPTIONS = (
     Option('-w', '--where', group=_WHICH, metavar='CONDITION', action='append', help='default: all records'),
     Option(
         '-c', '--columns', group=_OUTPUT, actions=RECORDS, metavar='NAMES',
-        help='of print, findip (default: all, the usual 14 first)',
+        help=f'of print, findip: fields, {", ".join(FIELD_SETS)} or all (default: all, the usual 14 first)',
     ),
     Option('-o', '--output', group=_OUTPUT, with_list=True, choices=OUTPUTS, help='default: text'),
     Option(
@@ -193,7 +198,7 @@ OPTIONS = (
     ),
     Option(
         '--thread-count', group=_AWS, keyword='thread_count', metavar='N', type=int,
-        help=f'requests at a time, up to {MAX_THREADS} (default: {THREADS})',
+        help=f'requests at a time, {MAX_THREADS} at most (default: {THREADS})',
     ),
     Option(
         '--quiet', group=_OTHER, with_list=True, action='store_true',

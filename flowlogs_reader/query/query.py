@@ -28,7 +28,8 @@ class Query:
     `window` is None if everything that the source has is asked for. `fields` are the names of the log's fields if the
     user gave them.
 
-    print, findip: `limit` records, the fields `columns` of them (None: those of the log), or `raw` lines.
+    print, findip: `limit` records, the fields `columns` of them (None: those of the log), or `raw` lines. Those of the
+    columns that are `optional` may well be missing from the log.
     top: `limit` rows of sums by `keys`, those with the largest `measure` (bytes, packets or flows).
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts them.
     timeline: sums by intervals of `interval` seconds, of which the first of a day begins at midnight in `tz`.
@@ -39,6 +40,7 @@ class Query:
     window: Window | None = None
     fields: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     raw: bool = False
     limit: int | None = None
     keys: tuple[GroupKey, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from ipaddress import ip_address
 
 from ..errors import UsageError
 from .fields import DEFAULT_FIELDS, KNOWN, Kind
@@ -118,6 +119,43 @@ class Layout:
         return columns
 
 
+def default_record(line: bytes) -> bytes | None:
+    """The record of the default format that a line of more columns begins with, or None if there is none.
+
+    >>> default_record(b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK vpc-1 3')
+    b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK'
+
+    Every value has to be one of the field whose place it takes, so that none gets a wrong name. Only records without
+    data may lack the addresses and the action.
+    """
+    columns = line.split()[: len(DEFAULT_FIELDS) + 1]
+    if len(columns) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:
+        return None
+    try:
+        texts = _DEFAULT.parse(b' '.join(columns[:-1]))
+        fits = _is_default({name: text.decode() for name, text in zip(DEFAULT_FIELDS, texts)})
+    except ValueError:
+        return None
+    return b' '.join(columns[:-1]) if fits else None
+
+
+def _is_default(value: dict[str, str]) -> bool:
+    """Whether these canonical values can be those of their fields. Raises ValueError if an address is none."""
+    words = {name: KNOWN[name].words for name in ('action', 'log_status')}
+    told = [value[name] for name in ('srcaddr', 'dstaddr', 'action')]
+    if told != ['-'] * len(told) or value['log_status'] == 'OK':
+        ip_address(value['srcaddr']), ip_address(value['dstaddr'])
+        if value['action'] not in words['action']:
+            return False
+    return (
+        value['log_status'] in words['log_status']
+        and (value['account_id'].isdigit() or value['account_id'] in ('-', 'unknown'))
+        and (value['interface_id'] == '-' or value['interface_id'].startswith('eni-'))
+        and all(value[name] == '-' or int(value[name]) <= most for name, most in _MOST.items())
+        and ('-' in (value['start'], value['end']) or int(value['start']) <= int(value['end']))
+    )
+
+
 def _canonical_value(name: str, kind: int, column: bytes) -> bytes:
     """Raises ValueError where the column cannot be a value of the field."""
     if column == b'-':
@@ -136,3 +174,7 @@ def _canonical_value(name: str, kind: int, column: bytes) -> bytes:
             raise ValueError(f'{name} is {shown}, a time after 2038-01-19 even in milliseconds')
         return b'%d' % seconds
     return digits
+
+
+_DEFAULT = Layout()
+_MOST = {'version': 255, 'srcport': 65_535, 'dstport': 65_535, 'protocol': 255}

@@ -50,5 +50,9 @@ class AwsReader(BaseReader):
             on_unreadable=on_unreadable,
         )
         self.session = session or AwsSession(region_name, profile_name, client_kwargs=boto_client_kwargs)
+        self.region_name = self.session.region_name
         self._client = boto_client
         self._handed_in = boto_client is not None
+
+    def diagnose(self, error: Exception) -> object | None:
+        return self.session.sign_in_for(error)

@@ -9,6 +9,7 @@ from ..errors import DamagedError, MissingExtraError
 from ..records.block import Block
 from ..records.fields import KNOWN
 from ..records.layout import Layout, normalise
+from ..records.record import NEVER_NONE
 from .keys import partitions
 
 # Rows that are made into lines at a time: about a megabyte of text.
@@ -72,6 +73,9 @@ def _texts(name: str, column: Any) -> Any:
     if types.is_nested(column.type) or types.is_boolean(column.type):
         raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
     texts = compute.fill_null(column.cast(pa.string()), '-')
+    if name in NEVER_NONE:
+        # Writers that make texts of everything write it for a missing value.
+        texts = compute.if_else(compute.equal(texts, 'None'), '-', texts)
     return compute.if_else(compute.equal(texts, ''), '-', texts)
 
 

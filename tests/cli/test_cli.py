@@ -53,7 +53,7 @@ WRONG = [
     (['g', '-s', '2016-02-01 15:00:01'], 'is not before the end'),
     (['g', '-s', 'yesterdayish'], "cannot read the time 'yesterdayish'"),
     (['g', '-e', '2016-02-30 00:00:00'], "cannot read the time '2016-02-30 00:00:00'"),
-    (['g', '-s', ''], "cannot read the time ''"),
+    (['g', '-s', ' '], "cannot read the time ' '"),
     (['g', '--profile', 'nobody'], 'nobody'),
     (['g', '--fields', 'version version'], 'the log format has the field version twice'),
     (['g', '--fields', 'ver$ion'], "'ver$ion'"),

@@ -101,6 +101,8 @@ class Paging:
         try:
             yield from self._client.get_paginator(OPERATION).paginate(**kwargs)
         except PaginationError as error:
+            if 'same next token' not in str(error):
+                raise
             raise IncompleteError(
                 f'CloudWatch Logs gave the same page token twice for {self._log_group_name}'
             ) from error

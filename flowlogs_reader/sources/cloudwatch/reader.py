@@ -43,6 +43,7 @@ class FlowLogsReader(AwsReader):
     """
 
     POLL_SECONDS = 10
+    FIELDS_HELP = 'fields=None asks EC2 for those of the log, fields=[...] names them'
 
     def __init__(
         self,
@@ -107,10 +108,10 @@ class FlowLogsReader(AwsReader):
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
         return f'{self.log_group_name} in {self.session.region} from {window}'
 
-    def diagnose(self, error: Exception) -> MissingLogGroup | None:
+    def diagnose(self, error: Exception) -> MissingLogGroup | object | None:
         """Where the log group is, if it was not found; asks other Regions for up to three seconds."""
         if error_code(error) != 'ResourceNotFoundException' or self.report.matched:
-            return None
+            return super().diagnose(error)
         return find_missing_group(self.session, self._name(), self._arn)
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:

@@ -150,6 +150,8 @@ class S3FlowLogsReader(AwsReader):
         time = key_time(name)
         if time is not None and name.endswith(SUFFIXES):
             return [Key(time, name)]
+        if set() in (self.include_accounts, self.include_regions):
+            return []
         listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._handed_in)
         try:
             regions = listing.region_folders(self.include_accounts, self.include_regions)
