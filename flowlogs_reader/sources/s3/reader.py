@@ -150,7 +150,7 @@ class S3FlowLogsReader(AwsReader):
         time = key_time(name)
         if time is not None and name.endswith(SUFFIXES):
             return [Key(time, name)]
-        listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._handed_in)
+        listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._client_given)
         try:
             regions = listing.region_folders(self.include_accounts, self.include_regions)
         except NothingThereError as error:
