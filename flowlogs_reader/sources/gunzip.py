@@ -1,7 +1,7 @@
 """gzip data -> text: with ISA-L if it is installed (the extra ``fast``), three times faster than zlib; else with zlib.
 
-zlib can be copied before each chunk, so that a damaged chunk gives all that comes before the byte that is wrong. ISA-L
-cannot. If it meets damage, zlib does the same member again, from the compressed bytes that were kept for that.
+A zlib decompressor can be copied before each chunk, so that all text before a damaged byte can be recovered. One of
+ISA-L cannot: if it meets damage, zlib inflates the member again, from compressed bytes that were kept for that.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ isal_zlib: Any = None
 with suppress(ImportError):
     from isal import isal_zlib
 
-# Text is handed on in about this size. A piece of a gzip bomb never becomes longer either.
+# The maximum size of a piece of text, of a gzip bomb too.
 TEXT = 1 << 18
-# zlib: the largest window, and a gzip header.
+# zlib's wbits for a gzip header and the largest window.
 MEMBER = 31
-# Compressed bytes of a member that are kept in memory, and in all. Of a longer stream zlib inflates the rest.
+# Compressed bytes of a member to keep in memory, and in total. zlib inflates the rest of a longer stream.
 IN_MEMORY = 1 << 20
 AT_MOST = 1 << 26
-# Compressed bytes are read in pieces whose text stays in the processor's cache: larger ones take a quarter longer.
+# The text of a chunk of this size fits into the processor's cache: larger chunks take a quarter longer.
 CHUNK = 1 << 16
 
 
-class _Kept:
-    """The compressed bytes of a member so far: in the file that they come from, if it is one, or in a temporary one."""
+class _MemberStore:
+    """The compressed bytes of a member so far: in their own file, if they come from one, or in a temporary file."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file if file is not None and hasattr(os, 'pread') else None
@@ -45,7 +45,7 @@ class _Kept:
             self._spool.write(chunk)
 
     def begin_member(self, left: int) -> None:
-        """The member begins with the last `left` bytes that were added."""
+        """Begin a member with the last `left` bytes that were added."""
         self._begin = self._end - left
         if self._spool:
             self._spool.seek(self._begin)
@@ -60,7 +60,7 @@ class _Kept:
         return self._spool is not None and self._end > AT_MOST
 
     def read(self, left: int) -> Iterator[bytes]:
-        """The bytes of the member, without the last `left` that were added."""
+        """Yield the bytes of the member, without the last `left` that were added."""
         at, end = self._begin, self._end - left
         while at < end:
             size = min(CHUNK, end - at)
@@ -83,58 +83,58 @@ class _Kept:
 
 
 def gunzip(chunks: Iterator[bytes], file: BinaryIO | None = None) -> Iterator[bytes]:
-    """The text of gzip members, one after the other. `file` is where the chunks come from, if it can be read again.
+    """Yield the text of gzip members, one after the other. `file` is the file of the chunks, if it is seekable.
 
-    Raises DamagedError after all that could be inflated.
+    Raises DamagedError, after all text before the damage.
     """
     if isal_zlib is None:
-        yield from _by_zlib(chunks)
+        yield from _inflate_with_zlib(chunks)
         return
-    with closing(_Kept(file)) as kept:
-        yield from _by_isal(chunks, kept)
+    with closing(_MemberStore(file)) as store:
+        yield from _inflate_with_isal(chunks, store)
 
 
-def _by_isal(chunks: Iterator[bytes], kept: _Kept) -> Iterator[bytes]:
+def _inflate_with_isal(chunks: Iterator[bytes], store: _MemberStore) -> Iterator[bytes]:
     member = isal_zlib.decompressobj(MEMBER)
-    given = 0
+    done = 0
     for chunk in chunks:
-        kept.add(chunk)
+        store.add(chunk)
         while chunk:
             if member.eof:
-                # gzip(1) lets zeros pad a file, and members follow each other.
+                # gzip(1) allows padding with zeros, and several members.
                 chunk = chunk.lstrip(b'\0')
                 if not chunk:
                     break
-                member, given = isal_zlib.decompressobj(MEMBER), 0
-                kept.begin_member(len(chunk))
+                member, done = isal_zlib.decompressobj(MEMBER), 0
+                store.begin_member(len(chunk))
             try:
                 text = member.decompress(chunk, TEXT)
             except isal_zlib.error:
                 text = None
-            if text is None or kept.is_full:
-                # Text that came with a full store is inflated once more.
-                yield from _again(chunks, kept, chunk, given)
+            if text is None or store.is_full:
+                # If the store is full, `text` is inflated a second time.
+                yield from _restart_with_zlib(chunks, store, chunk, done)
                 return
-            given += len(text)
+            done += len(text)
             if text:
                 yield text
             chunk = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
-        yield from _again(chunks, kept, b'', given)
+        yield from _restart_with_zlib(chunks, store, b'', done)
 
 
-def _again(chunks: Iterator[bytes], kept: _Kept, chunk: bytes, given: int) -> Iterator[bytes]:
-    """Inflates the member with zlib, from its beginning, and all that follows it; without the text that was given."""
-    yield from _by_zlib(chain(kept.read(len(chunk)), [chunk], chunks), given)
+def _restart_with_zlib(chunks: Iterator[bytes], store: _MemberStore, chunk: bytes, done: int) -> Iterator[bytes]:
+    """Inflate the member from its beginning, and all that follows it, with zlib; without its first `done` bytes."""
+    yield from _inflate_with_zlib(chain(store.read(len(chunk)), [chunk], chunks), done)
 
 
-def _without(text: bytes, given: int) -> Iterator[bytes]:
-    if len(text) > given:
-        yield text[given:]
+def _skip(text: bytes, done: int) -> Iterator[bytes]:
+    if len(text) > done:
+        yield text[done:]
 
 
-def _by_zlib(chunks: Iterator[bytes], given: int = 0) -> Iterator[bytes]:
-    """The text of chunks, without its first `given` bytes."""
+def _inflate_with_zlib(chunks: Iterator[bytes], done: int = 0) -> Iterator[bytes]:
+    """Yield the text of chunks, without its first `done` bytes."""
     member = zlib.decompressobj(MEMBER)
     for chunk in chunks:
         while chunk:
@@ -148,19 +148,19 @@ def _by_zlib(chunks: Iterator[bytes], given: int = 0) -> Iterator[bytes]:
                 text = member.decompress(chunk, TEXT)
             except zlib.error as error:
                 for piece in _salvage(before, chunk):
-                    yield from _without(piece, given)
-                    given = max(0, given - len(piece))
+                    yield from _skip(piece, done)
+                    done = max(0, done - len(piece))
                 raise DamagedError(f'the gzip data is damaged ({error})') from None
-            yield from _without(text, given)
-            given = max(0, given - len(text))
+            yield from _skip(text, done)
+            done = max(0, done - len(text))
             chunk = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
-        yield from _without(member.flush(), given)
+        yield from _skip(member.flush(), done)
         raise DamagedError('the gzip data ends too early')
 
 
 def _salvage(member: Any, chunk: bytes) -> Iterator[bytes]:
-    """What a chunk gives up to the byte that is wrong: zlib itself lets go of it all."""
+    """Yield the text of a chunk up to the damaged byte: zlib drops all text of a chunk that has one."""
     try:
         for at in range(len(chunk)):
             yield member.decompress(chunk[at : at + 1])

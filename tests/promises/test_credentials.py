@@ -84,7 +84,7 @@ def test_a_key_with_a_line_end_is_not_told(
     monkeypatch.setenv('AWS_SESSION_TOKEN', TOKEN)
     monkeypatch.setenv(variable, os.environ[variable] + '\r')
     result = cli(*argv, '--debug', status=1)
-    assert 'the AWS credentials hold a line end or another character that no key has' in result.stderr
+    assert 'the AWS credentials contain a line end or another invalid character' in result.stderr
     assert not TELLTALE.search(result.stderr)
 
 

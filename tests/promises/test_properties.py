@@ -24,7 +24,7 @@ from flowlogs_reader.query.conditions import Condition, Flags, Range, parse_cond
 from flowlogs_reader.records.block import Block
 from flowlogs_reader.records.fields import FIELDS, KNOWN, Kind
 from flowlogs_reader.records.layout import Layout
-from flowlogs_reader.sources.cloudwatch.ordering import Held, RecentIds
+from flowlogs_reader.sources.cloudwatch.ordering import HeldEvents, RecentIds
 from flowlogs_reader.sources.cloudwatch.pages import page_of
 from flowlogs_reader.sources.filter import Filter, is_record
 from tests import traffic
@@ -569,8 +569,8 @@ def test_what_is_out_is_complete_up_to_a_moment_whatever_comes_again(
         pages.append(page_of(sorted([*repeated, *events[begin : begin + size]], key=lambda event: event['timestamp'])))
         begin += size
     pages.append(page_of(events[begin:])._replace(until=100))
-    held, recent = Held(0), RecentIds()
-    out = b''.join(recent.drop_repeats(*held.through(page))[0] for page in pages[:read])
+    held, recent = HeldEvents(0), RecentIds()
+    out = b''.join(recent.drop_repeats(*held.release(page))[0] for page in pages[:read])
     rest = [event['message'] for event in events if event['timestamp'] >= held.since]
     assert out.decode().split() + rest == [event['message'] for event in events]
 

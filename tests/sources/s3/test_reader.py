@@ -133,9 +133,9 @@ def test_a_key_may_be_named_itself(fake: FakeAWS) -> None:
     'location', ['', '/x', 's3://', 'arn:aws:s3:::', 'arn:aws:logs:us-east-1:1:log-group:x', 'a b/x']
 )
 def test_locations_without_a_bucket(cli: Cli, location: str) -> None:
-    with pytest.raises(ValueError, match='names no bucket: give BUCKET, BUCKET/PREFIX or s3://BUCKET/PREFIX'):
+    with pytest.raises(ValueError, match='does not name a bucket: give BUCKET, BUCKET/PREFIX or s3://BUCKET/PREFIX'):
         parse_location(location)
-    assert 'names no bucket' in cli(location, '--location-type', 's3', status=2).stderr
+    assert 'does not name a bucket' in cli(location, '--location-type', 's3', status=2).stderr
 
 
 @pytest.mark.parametrize(
