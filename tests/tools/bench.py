@@ -309,7 +309,7 @@ def _checkout(copy: Path) -> list[str]:
     """A copy of this checkout to install from, so that building leaves nothing behind in it, and what makes it fast."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns('.*', '*.so', 'tests', 'build', 'dist', '*.egg-info'))
-    return [f'{copy}[all]', 'isal']
+    return [f'{copy}[all]']
 
 
 def _pip(path: Path, *arguments: str) -> None:
