@@ -1,11 +1,10 @@
-"""What an engine owes: it answers a Query over sources with a Result.
+"""The contract of an engine: it answers a Query over sources with a Result.
 
-An engine is a function ``run(query, sources) -> Result``. It reads nothing before the Result is iterated over, writes
-nothing, and leaves what is known about the read in the sources' reports. If the reading fails, the Result gives what
-was read before and then raises the error. A table of a read that brought nothing has no rows.
+An engine is a function ``run(query, sources) -> Result``. It writes nothing, reads nothing before the Result is
+iterated over, and records the facts of the read in the sources' reports. If the read fails, the Result yields what was
+read before, then raises the error. If nothing was read, a table has no rows.
 
-Sources have the conditions and the window of the query already: they were opened with them, so that AWS can leave out
-what is not asked for.
+Sources already have the conditions and the window of the query: they were opened with them, so that AWS can apply them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading on while records arrive."""
+"""Repeated reads of new records (--follow)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..aws.trouble import is_transient
 from ..records.times import milliseconds
 from ..sources.base import BaseReader
 
-# A round rests at least so many times as long as it took, so that AWS is asked a quarter of the time at most.
+# The pause after a round is at least so many times its duration: requests take a quarter of the time at most.
 REST = 3
 MAX_PAUSE = 300
-# A record comes up to 10 minutes (the aggregation interval) and 5 (CloudWatch Logs) or 10 (S3) minutes after its start,
-# and later when AWS is slow (vpc/latest/userguide/flow-log-records). What comes later than this is missed.
+# A record arrives up to 10 minutes (the aggregation interval) and 5 (CloudWatch Logs) or 10 (S3) minutes after its
+# start, or later if AWS is slow (vpc/latest/userguide/flow-log-records). Records later than OVERLAP_MS are missed.
 OVERLAP_MS = 30 * 60 * 1000
 
 
@@ -30,23 +30,23 @@ def follow(
     reader: BaseReader,
     read: Callable[[], None],
     clock: Clock,
-    tell: Callable[[Exception], None],
+    report_error: Callable[[Exception], None],
 ) -> None:
-    """Calls `read` again and again, each time with another window of `reader`, until that raises what is not transient.
+    """Call `read` repeatedly, each time with the next window of `reader`, until it raises a non-transient error.
 
-    Every window ends now, and begins half an hour before the one that was last read completely ended: records arrive
-    late and out of order. The reader leaves out what has come out before, and forgets what no later window will hold.
+    Every window ends now, and begins half an hour before the end of the last one that was read completely: records
+    arrive late and out of order. The reader drops repeated records, and forgets those before later windows.
 
-    A transient error of AWS is told once, and the reading goes on with longer and longer pauses. In the first round
-    nothing has worked yet, so that every error is raised.
+    A transient error of AWS is reported once, and the read is retried with longer and longer pauses. In the first round
+    every error is raised.
     """
     interval = reader.POLL_SECONDS or MAX_PAUSE
     start = since = reader.start_ms
     failures = 0
     complete = False
     while True:
-        begun = clock.now()
-        now = max(milliseconds(begun), since)
+        round_start = clock.now()
+        now = max(milliseconds(round_start), since)
         late = now - OVERLAP_MS
         reader.go_on(since, now, late)
         try:
@@ -57,10 +57,10 @@ def follow(
                 raise
             failures += 1
             if failures == 1:
-                tell(error)
+                report_error(error)
             since = max(since, min(reader.complete_until or since, late))
         else:
             failures, complete = 0, True
             since = max(since, late)
-        took = (clock.now() - begun).total_seconds()
-        clock.sleep(max(took * REST, min(MAX_PAUSE, interval * 2**failures)))
+        duration = (clock.now() - round_start).total_seconds()
+        clock.sleep(max(duration * REST, min(MAX_PAUSE, interval * 2**failures)))

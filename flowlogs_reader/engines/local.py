@@ -1,4 +1,4 @@
-"""The engine of this machine: a function for each action. See engines/base.py for what an engine owes."""
+"""The local engine: a function for each action. See engines/base.py for the contract of an engine."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
-from .sums import after_reading, chunks_of, fields_of, read_into, tabbed, table_of
+from .sums import after_reading, chunks_of, fields_of, read_into, tab_separated, table_of
 from .tables import Conversations
 from .timeline import Interval, Timeline
 
 # Rows of top, if the query does not say how many.
 TOP = 10
-# What the lines of a table hold after the keys.
+# The values in a line of Sums after the keys.
 SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
 BOTH_WAYS = ('bytes_to_dst', 'bytes_to_src')
 Sources = Sequence[BaseReader]
 
 
 def run(query: Query, sources: Sources) -> Result:
-    """Answers the query. Nothing is read before the result is iterated over."""
+    """Answer the query. Nothing is read before the result is iterated over."""
     return ACTIONS[query.action](query, sources)
 
 
 def records(query: Query, sources: Sources) -> Records:
-    """The records themselves, location by location, or the first `limit` of them."""
+    """Return the records, source by source, or the first `limit` of them."""
     return Records(_blocks(query, sources))
 
 
@@ -49,7 +49,7 @@ def _blocks(query: Query, sources: Sources) -> Iterator[Block]:
 
 
 def addresses(query: Query, sources: Sources) -> Table:
-    """Each address that occurs, once, in numeric order, IPv4 before IPv6."""
+    """Return each address that occurs, once, in numeric order, IPv4 before IPv6."""
     table = Sums([None], (), flows_only=False)
     keys = [('srcaddr',), ('dstaddr',)]
 
@@ -70,18 +70,18 @@ def _address_order(text: bytes) -> tuple[int, int, bytes]:
 
 
 def top(query: Query, sources: Sources) -> Table:
-    """The keys with the most bytes, packets or flows; equal ones in the order of their text."""
+    """Return the rows with the most bytes, packets or flows; equal ones in the order of the text of their keys."""
     table = table_of(query.keys, ('packets', 'bytes'))
     width = len(query.keys)
     columns = [*map(_sum_column, MEASURES), *_key_columns(query)]
     places = [width + SUMS.index(name) for name in MEASURES] + [*range(width)]
     reading = partial(read_into, table, sources, [fields_of(query.keys)])
-    rows = after_reading(reading, lambda: tabbed([table.top(query.limit or TOP, query.measure)]))
+    rows = after_reading(reading, lambda: tab_separated([table.top(query.limit or TOP, query.measure)]))
     return Table(columns, rows, places)
 
 
 def aggregate(query: Query, sources: Sources) -> Table:
-    """The flows of each key: columns in alphabetical order, as flowlogs-reader 5.0.1 writes them."""
+    """Return the sums of each key, with columns in alphabetical order as in flowlogs-reader 5.0.1."""
     table = table_of(query.keys)
     lines = [*_key_columns(query), *map(_sum_column, SUMS)]
     chunks: Callable[[], Iterable[bytes]] = partial(chunks_of, table)
@@ -90,17 +90,17 @@ def aggregate(query: Query, sources: Sources) -> Table:
         chunks = partial(Conversations(query.keys).chunks, table)
     columns = sorted((column for column in lines if column.name != 'flows' or query.flows), key=attrgetter('name'))
     reading = partial(read_into, table, sources, [fields_of(query.keys)])
-    return Table(columns, after_reading(reading, lambda: tabbed(chunks())), [*map(lines.index, columns)])
+    return Table(columns, after_reading(reading, lambda: tab_separated(chunks())), [*map(lines.index, columns)])
 
 
 def timeline(query: Query, sources: Sources) -> Table:
-    """The flows of each interval, by verdict."""
+    """Return the sums of each interval, and its accepted and rejected flows."""
     counted = Timeline(query.interval, query.window, query.tz)
 
     def rows() -> Iterator[Interval]:
         yield from counted.rows()
         if counted.undated:
-            raise FlowLogsError(f'{counted.undated} flows are in no interval: the log does not say when they started')
+            raise FlowLogsError(f'{counted.undated} flows are not in any interval: the log has no time for them')
 
     table = Table.of_rows([*map(_sum_column, Interval._fields)], rows())
     table.chunks = after_reading(partial(counted.read, sources), partial(iter, table.chunks))

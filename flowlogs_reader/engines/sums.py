@@ -1,4 +1,4 @@
-"""Flows summed by keys, in the kernel's tables."""
+"""Sums of flows by keys, in the kernel's tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..sources.filter import SUMMED, Filter
 
 
 def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
-    """An empty table for these keys. What is not tracked is not summed."""
+    """Return an empty table for these keys that sums the fields in `track`."""
     return Sums([None if key.prefix is None else ('prefix', key.prefix, key.prefix) for key in keys], track)
 
 
@@ -29,14 +29,14 @@ def fields_of(keys: Iterable[GroupKey]) -> tuple[str, ...]:
 
 
 def read_into(table: Sums, sources: Iterable[BaseReader], keys: Sequence[Sequence[str]]) -> None:
-    """Reads everything into a table."""
+    """Read all records of the sources into a table."""
     for source in sources:
         for _ in source.sum_into(table, keys):
             pass
 
 
 def after_reading(read: Callable[[], None], chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Reads everything, then gives the chunks. What was read before an error comes out before it is raised."""
+    """Call `read`, then yield the chunks. An error of `read` is raised after them."""
     failure = None
     try:
         read()
@@ -48,32 +48,31 @@ def after_reading(read: Callable[[], None], chunks: Callable[[], Iterable[bytes]
 
 
 def chunks_of(table: Sums) -> Iterator[bytes]:
-    """The rows as canonical lines: the keys, packets, bytes, start, end, flows."""
+    """Yield the rows as canonical lines: the keys, packets, bytes, start, end, flows."""
     for begin in range(0, len(table), ROWS):
         yield table.lines(begin, ROWS)
 
 
-def tabbed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Canonical lines as the lines of a Table."""
+def tab_separated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield canonical lines as lines of a Table."""
     return (chunk.replace(b' ', b'\t') for chunk in chunks)
 
 
 def aggregated_records(
     records: Iterable[FlowRecord], key_fields: Sequence[str] = FIVE_TUPLE
 ) -> Iterator[dict[str, Any]]:
-    """A dict for each distinct key: the key fields, then `packets`, `bytes`, first `start`, last `end`.
+    """Yield a dict for each distinct key: the key fields, then `packets`, `bytes`, first `start`, last `end`.
 
     >>> flow = {'srcaddr': '10.0.0.1', 'packets': 1, 'bytes': 40, 'start': 10, 'end': 20}
     >>> [row['bytes'] for row in aggregated_records([FlowRecord(flow), FlowRecord(flow)], ['srcaddr'])]
     [80]
 
-    If reading fails, the rows of what was read come out before the error is raised.
+    Values have the types of FlowRecord's attributes. A missing key value is None, a key like any other; records without
+    packets and bytes (NODATA, SKIPDATA) are left out. Rows are in the order of first appearance, after all records have
+    been read; memory grows with the number of keys. An unread reader is summed without building records, several times
+    faster. Raises UsageError for a key field that neither AWS documents nor any of the records has.
 
-    Values are what the attributes of a FlowRecord are. A key value that a record lacks is None, a key like any other;
-    records without packets and bytes (NODATA, SKIPDATA) are left out. Rows come in the order of first appearance, after
-    all records have been read; memory grows with the number of keys. A reader that has not been read from is summed
-    without building records, several times faster. Raises UsageError for a key field that neither AWS nor any of the
-    records has.
+    If the read fails, the error is raised after the rows of what was read before.
     """
     fields = tuple(map(normalise, key_fields))
     table = Sums([None] * len(fields))
@@ -94,10 +93,10 @@ def aggregated_records(
 
 
 def _added(table: Sums, records: Iterable[FlowRecord], fields: Sequence[str]) -> Iterator[Layout]:
-    """Adds records to a table, and gives the Layouts that were met."""
+    """Add records to a table, and yield their Layouts."""
 
     def keys(layout: Layout) -> list[Sequence[str]]:
-        """Without packets and bytes in its layout, a record is not summed."""
+        """Return the keys of a layout: none if it has neither packets nor bytes."""
         return [fields] if {'packets', 'bytes'} & layout.position.keys() else []
 
     if isinstance(records, BaseReader) and records.unread:
@@ -105,7 +104,7 @@ def _added(table: Sums, records: Iterable[FlowRecord], fields: Sequence[str]) ->
             yield block.layout
         return
     names = [*fields, *SUMMED]
-    # Objects that have the attributes of a FlowRecord will do.
+    # Any objects with the attributes of a FlowRecord are accepted.
     records = (
         record if isinstance(record, FlowRecord) else FlowRecord({name: getattr(record, name, None) for name in names})
         for record in records

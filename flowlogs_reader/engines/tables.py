@@ -1,4 +1,4 @@
-"""Tables of sums whose rows are more than a key: both directions of a conversation together."""
+"""Sums of both directions of a conversation in one row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sums import chunks_of
 
 @dataclass
 class _Conversation:
-    """Sums of both directions; `back` is the bytes that went to the source."""
+    """Sums of both directions; `back` is the number of bytes to the source."""
 
     packets: int = 0
     bytes: int = 0
@@ -25,10 +25,10 @@ class _Conversation:
 
 
 class Conversations:
-    """Folds a table of flows in one direction each into rows that hold both directions of a conversation.
+    """Merges the rows of a table, one for each direction, into rows for both directions of a conversation.
 
-    The end with the lower port is the destination: a service, as a rule. If ports are not keys, or the same, it is the
-    end whose other keys come later as text, so that the order of the records does not matter.
+    The end with the lower port is the destination: usually a service. If ports are equal or not keys, it is the end
+    whose other keys sort later as text, so that the order of the records does not matter.
     """
 
     def __init__(self, keys: Sequence[GroupKey]) -> None:
@@ -37,12 +37,12 @@ class Conversations:
         self._ends = [(keys.index(key), keys.index(counterpart(key)), key.name.endswith('port')) for key in sources]
 
     def chunks(self, table: Sums) -> Iterator[bytes]:
-        """Lines of the keys, packets, bytes, start, end, flows, bytes to the destination and bytes to the source."""
-        waiting = iter(self._folded(table).items())
-        while rows := list(islice(waiting, ROWS)):
+        """Yield lines: the keys, packets, bytes, start, end, flows, bytes to the destination, bytes to the source."""
+        conversations = iter(self._merge(table).items())
+        while rows := list(islice(conversations, ROWS)):
             yield b''.join([_line(key, total) for key, total in rows])
 
-    def _folded(self, table: Sums) -> dict[tuple[bytes, ...], _Conversation]:
+    def _merge(self, table: Sums) -> dict[tuple[bytes, ...], _Conversation]:
         width = len(self._reversed)
         found: dict[tuple[bytes, ...], _Conversation] = {}
         for chunk in chunks_of(table):

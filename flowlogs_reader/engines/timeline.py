@@ -14,14 +14,14 @@ from ..records.layout import Layout
 from ..records.times import UTC, iso
 from ..sources.base import BaseReader
 
-# More rows than anybody reads; a day has 86,400 seconds.
+# Enough for a day of 86,400 seconds.
 MAX_ROWS = 100_000
-# The offsets of all zones from UTC are multiples of so many seconds, since there are flow logs (2015).
+# Since the first flow logs (2015), the offsets of all zones from UTC are multiples of so many seconds.
 OFFSET_UNIT = 900
 
 
 class Interval(NamedTuple):
-    """The flows that start in an interval: its beginning in Unix seconds, sums, and how many were let through."""
+    """The flows that start in an interval: its start in Unix seconds, sums, accepted and rejected flows."""
 
     start: int
     flows: int
@@ -32,11 +32,11 @@ class Interval(NamedTuple):
 
 
 class Timeline:
-    """Flows by intervals of `seconds`, of which the first of a day begins at midnight in `tz`.
+    """Sums flows by intervals of `seconds`; the first interval of a day begins at midnight in `tz`.
 
     With a `window` every interval of it has a row; without one, every interval from the first flow to the last. A flow
-    counts where it starts, or ends if the log has no `start`. When clocks change, the intervals go on in steps of the
-    same length. `undated` flows have no time.
+    counts in the interval of its `start`, or of its `end` if the log has no `start`. All intervals have the same
+    length, even if clocks change. `undated` counts flows without a time.
 
     Raises UsageError if the window would have more rows than MAX_ROWS.
     """
@@ -49,24 +49,24 @@ class Timeline:
         self._complete = False
         if self._window and self._count(*self._window) > MAX_ROWS:
             raise UsageError(self._too_many(*self._window), Cause.TOO_MANY_INTERVALS)
-        # Without a window, the offset of the zone is known when the first flow is.
+        # Without a window, the offset of the zone is not known before the first flow.
         unit = seconds if self._window else gcd(seconds, OFFSET_UNIT)
         offset = self._offset(self._window[0]) if self._window else 0
         self._table = Sums([('bucket', unit, offset), None], ('packets', 'bytes'))
 
     def read(self, sources: Iterable[BaseReader]) -> None:
-        """Raises FlowLogsError if a log has no times, or the flows are too far apart."""
+        """Read all records. Raises FlowLogsError if a log has no times, or the flows are too far apart."""
         for source in sources:
             for _ in source.sum_into(self._table, _keys, ['action']):
-                # Few verdicts share an interval.
+                # An interval has few rows, one for each value of `action`. rows() raises if there are too many.
                 if len(self._table) > 4 * MAX_ROWS:
                     list(self.rows())
         self._complete = True
 
     def rows(self) -> Iterator[Interval]:
-        """In the order of time. Raises FlowLogsError if the flows are too far apart.
+        """Yield the intervals by time; none if the read failed before the first flow.
 
-        There are none if the read failed before it brought anything.
+        Raises FlowLogsError if the flows are too far apart.
         """
         found = self._found()
         if not found and not (self._window and self._complete):
@@ -84,7 +84,7 @@ class Timeline:
             yield Interval(start, *sums.get(start, (0,) * 5))
 
     def _found(self) -> dict[int, list[int]]:
-        """Flows, bytes, packets, accepted and rejected flows by the beginning of the table's own intervals."""
+        """Return flows, bytes, packets, accepted and rejected flows by the start of the table's intervals."""
         found: dict[int, list[int]] = {}
         self.undated = 0
         for line in self._table.lines().splitlines():
@@ -98,7 +98,7 @@ class Timeline:
         return found
 
     def _offset(self, time: int) -> int:
-        """The offset of the zone from UTC, in seconds, at a moment."""
+        """Return the offset of the zone from UTC, in seconds, at a moment."""
         moment = datetime.fromtimestamp(time, self._tz)
         return (moment.utcoffset() or timedelta()) // timedelta(seconds=1)
 

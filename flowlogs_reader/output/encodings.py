@@ -1,6 +1,6 @@
-"""How lines are written: as text, or as TSV, CSV or JSON lines.
+"""Encodings of lines: text, TSV, CSV and JSON lines.
 
-An encoding has a prologue, lines, and an epilogue, so that it may as well be a format with a head and a tail.
+An encoding has a prologue, lines and an epilogue, so that file formats with a head and a tail are possible.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ..records.fields import Kind
 
 @dataclass(frozen=True)
 class Shape:
-    """What lines look like: their columns, where in a line the value of each is, and what is between two values.
+    """The structure of lines: columns, the index of each column's value in a line, and the separator of values.
 
-    `times` is the form of each column that holds times and is to be written as 'iso' or 'date'; None for all others.
-    With `whole` the lines hold these columns and no others, in this order.
+    `times` is 'iso' or 'date' for each column whose times are written in this form; None for all others. With `whole`
+    the lines hold these columns and no others, in this order.
     """
 
     columns: tuple[Column, ...]
@@ -33,7 +33,7 @@ class Shape:
 
     @property
     def numbers(self) -> list[bool]:
-        """Which columns are written as numbers: times are, as Unix seconds."""
+        """For each column, whether its values are written as numbers, as Unix seconds are."""
         return [column.kind is not Kind.TEXT and not form for column, form in zip(self.columns, self.times)]
 
     def encoded(self, encoding: str, lines: bytes) -> bytes:
@@ -43,33 +43,33 @@ class Shape:
 
 
 class Encoding:
-    """Writes lines of one Shape after another, with a header if it is asked for one."""
+    """Encodes lines of one Shape after another, with headers if requested."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._shape: Shape | None = None
-        self._headed = False
+        self._header_due = False
 
-    def begin(self, shape: Shape, headed: bool) -> None:
-        """The lines that follow have this shape. Columns that change get a header of their own."""
+    def begin(self, shape: Shape, header: bool) -> None:
+        """Set the shape of the next lines. With `header`, new columns get a header."""
         if self._shape is None or shape.columns != self._shape.columns:
-            self._headed = headed
+            self._header_due = header
         self._shape = shape
 
     def lines(self, data: bytes) -> bytes:
-        """Some lines of the shape, encoded, after a header if one is due."""
+        """Return encoded lines of the shape, after a header if one is due."""
         assert self._shape
-        header, self._headed = self._header() if self._headed else b'', False
+        header, self._header_due = self._header() if self._header_due else b'', False
         return header + self._shape.encoded(self._name, data)
 
     def end(self) -> bytes:
-        """What comes after the last line."""
+        """Return what follows the last line."""
         return b''
 
     def _header(self) -> bytes:
         assert self._shape
         if self._name == 'jsonl':
-            # Every value has its name already.
+            # Every value already has a name.
             return b''
         names = self._shape.names
         line = self._shape.separator.join(names) + b'\n'

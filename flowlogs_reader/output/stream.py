@@ -1,4 +1,4 @@
-"""Writing to a stream, and what may go wrong with that."""
+"""Errors of writing to a stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Makes an OutputError of a full disk and the like; a closed pipe stays a BrokenPipeError."""
+    """Turn errors such as a full disk into OutputError. A closed pipe stays a BrokenPipeError."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""Comfort for a person at a terminal: columns line up, REJECT stands out, nothing controls the screen."""
+"""Output to a terminal: aligned columns, REJECT in red, bars, control characters escaped."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def wants_colour(environment: Mapping[str, str]) -> bool:
 
 
 class Aligned(Encoding):
-    """Columns of one width each.
+    """Text with aligned columns.
 
-    A width is that of the widest value so far: lines are not held back until all are known.
+    A column is as wide as its widest value so far: lines are written before all values are known.
     """
 
     def __init__(self, colour: bool = False) -> None:
@@ -29,10 +29,10 @@ class Aligned(Encoding):
         self._colour = colour
         self._widths: list[int] = []
 
-    def begin(self, shape: Shape, headed: bool) -> None:
+    def begin(self, shape: Shape, header: bool) -> None:
         if self._shape is None or shape.columns != self._shape.columns:
             self._widths = [0] * len(shape.columns)
-        super().begin(shape, headed)
+        super().begin(shape, header)
 
     def lines(self, data: bytes) -> bytes:
         assert self._shape
@@ -50,7 +50,7 @@ class Aligned(Encoding):
 
 
 def escaped(data: bytes) -> bytes:
-    r"""Without the characters that a terminal obeys.
+    r"""Return data with control characters escaped.
 
     >>> escaped(b'2 \x1b[2J\n')
     b'2 \\x1b[2J\n'
@@ -59,7 +59,7 @@ def escaped(data: bytes) -> bytes:
 
 
 def with_bars(rows: Sequence[Sequence[bytes]], header: Sequence[str], column: int, width: int) -> list[list[bytes]]:
-    """Each row with a bar that is as long as its number is large, and fills the room beside the columns."""
+    """Return each row with a bar in proportion to its number. The longest one fills the line."""
     longest = max((int(row[column]) for row in rows), default=0) or 1
     cells = (max(map(len, values)) for values in zip(header, *rows))
     room = max(SHORTEST_BAR, width - sum(cells) - len(GAP) * len(header))

@@ -20,12 +20,12 @@ from .terminal import Aligned, escaped, with_bars
 
 @dataclass(frozen=True)
 class Style:
-    """What the output shall look like.
+    """How the output looks.
 
-    `columns` are the fields of records (None: those of their layout); `raw` leaves lines as they were in the log.
-    `header` says whether there is a header, `times` whether times are 'epoch' (Unix seconds), 'iso' or 'date', shown in
-    `tz`. `terminal` is the width of the terminal that is written to, in characters, or 0. `bars` names a column of
-    tables to draw there. With `live` everything is out as soon as it is written.
+    `columns` are the fields of records (None: those of their layout); `raw` writes lines as they are in the log.
+    `header` writes headers; `times` is 'epoch' (Unix seconds), 'iso' or 'date', in the zone `tz`. `terminal` is the
+    width of the terminal in characters, or 0 if stdout is not one. `bars` is the column of tables to draw there. `live`
+    flushes after every write.
     """
 
     output: str = 'text'
@@ -41,9 +41,9 @@ class Style:
 
 
 class Writer:
-    """Writes results: as text, records have one space between two columns, tables a tab.
+    """Writes results. In text output, records have a space between two columns, tables a tab.
 
-    `written` counts bytes. `before_write` is called before anything is written.
+    `written` counts bytes. `before_write` is called before each write.
     """
 
     def __init__(self, stdout: BinaryIO, style: Style = Style()) -> None:
@@ -56,14 +56,14 @@ class Writer:
         self.before_write: Callable[[], None] | None = None
 
     def write(self, result: Result) -> None:
-        """Reads a result to its end and writes it. Raises OutputError, and what the reading raises."""
+        """Read a result to its end and write it. Raises OutputError, and the errors of the read."""
         if isinstance(result, Table):
             self._table(result)
         else:
             self._records(result)
 
     def flush(self) -> None:
-        """Writes what encodings and buffers still hold."""
+        """Write what encodings and buffers still hold."""
         if end := self._encoding.end():
             self._write(end)
         with writing():
@@ -78,7 +78,7 @@ class Writer:
                 self._block(block)
 
     def _block(self, block: Block) -> None:
-        """The columns asked for, or the 14 default ones and then the others of the layout."""
+        """Write the columns asked for, or the 14 default ones and then the others of the layout."""
         names = self._style.columns or block.layout.output_fields
         whole = names == block.layout.fields
         self._lines([*map(column_of, names)], block.layout.places(names), b' ', block.data, whole)
@@ -91,7 +91,7 @@ class Writer:
                 self._lines(table.columns, table.places, b'\t', chunk)
 
     def _with_bars(self, table: Table) -> Table:
-        """The table with a column of bars. All rows are needed before the first bar can be drawn."""
+        """Return the table with a column of bars. The first bar can be drawn when all rows are known."""
         header = [column.name for column in table.columns]
 
         def chunks() -> Iterator[bytes]:
@@ -112,7 +112,7 @@ class Writer:
         return Table([*columns, Column('', Kind.TEXT)], chunks())
 
     def _shown(self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes) -> bytes:
-        """These columns of lines as text."""
+        """Return these columns of the lines as text."""
         shape, data = self._shape(columns, places, separator, data)
         return shape.encoded('text', data)
 
@@ -126,9 +126,10 @@ class Writer:
     def _shape(
         self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes, whole: bool = False
     ) -> tuple[Shape, bytes]:
-        """The shape of lines, and the lines themselves.
+        """Return the shape of the lines, and the lines.
 
-        The kernel writes times in UTC. Those of another zone are written here, and lines of these columns come back.
+        The kernel writes times in UTC. For another zone, they are converted here, and lines of only these columns are
+        returned.
         """
         forms = [self._form(column) for column in columns]
         if any(forms) and self._style.tz is not UTC:
@@ -153,7 +154,7 @@ class Writer:
             return text
         if form == 'iso':
             return iso(int(text), self._style.tz).encode()
-        # As flowlogs-reader 5.0.1 writes them, with the offset of the zone.
+        # As in flowlogs-reader 5.0.1, with the offset of the zone.
         return str(datetime.fromtimestamp(int(text), self._style.tz)).encode()
 
     def _write(self, data: bytes) -> None:

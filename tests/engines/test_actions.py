@@ -280,7 +280,7 @@ def test_flows_without_a_start_are_told(cli: Cli) -> None:
     log = b'start end bytes\n- 1454324400 5\n1454324400 1454324401 5\n'
     result = cli('-', 'timeline', status=1, stdin=log)
     assert [row[1] for row in rows(result)[1:]] == ['1']
-    assert '1 flows are in no interval' in result.stderr
+    assert '1 flows are not in any interval' in result.stderr
 
 
 # -- logs that lack fields ---------------------------------------------------------------------------------------------

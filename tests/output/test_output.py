@@ -47,7 +47,7 @@ def encoded(name: str, kinds: list[bool], rows: list[list[str]], separator: str)
     columns = tuple(Column(f'f{at}', Kind.INTEGER if kind else Kind.TEXT) for at, kind in enumerate(kinds))
     data = ''.join(separator.join(row) + '\n' for row in rows)
     encoding = Encoding(name)
-    encoding.begin(Shape(columns, tuple(range(len(columns))), separator.encode(), (None,) * len(columns)), headed=False)
+    encoding.begin(Shape(columns, tuple(range(len(columns))), separator.encode(), (None,) * len(columns)), header=False)
     return (encoding.lines(data.encode()) + encoding.end()).decode()
 
 

@@ -105,7 +105,7 @@ def test_nothing_of_this_is_in_a_pipe(cli: Cli, monkeypatch: pytest.MonkeyPatch)
 
 
 def align(aligned: Aligned, data: bytes, *columns: Column) -> bytes:
-    aligned.begin(Shape(columns, tuple(range(len(columns))), b' ', (None,) * len(columns)), headed=False)
+    aligned.begin(Shape(columns, tuple(range(len(columns))), b' ', (None,) * len(columns)), header=False)
     return aligned.lines(data)
 
 
