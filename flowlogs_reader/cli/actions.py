@@ -1,7 +1,7 @@
-"""The actions of the command line, a row each: their arguments, what --help says, how their output looks by default.
+"""The table of actions: their arguments, help texts and default output.
 
-What an action does is a function of the same name in engines/local.py. Imports stand in the functions: --help shows
-the rows, and need not wait for what only a run takes.
+engines/local.py has a function for each action. Functions here import what they need, so that --help need not wait for
+it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Action:
-    """A row. `ask` checks the arguments, and returns them as members of a Query; it raises UsageError.
+    """A row. `ask` checks the arguments and returns members of a Query. It raises UsageError.
 
-    `times` is the form in which it writes times, `header` whether it writes a header, and `bars` the column that it
-    draws on a terminal, if the user does not say otherwise.
+    `times` is the default form of times, `header` says whether there is a header by default, and `bars` is the column
+    that is drawn on a terminal.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The clock of a run, which can be set to another time than now."""
+"""The clock of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 class Clock:
-    """Tells the time and waits. It can be set to another time than now."""
+    """Returns the time and waits. It starts at `now` if that is given."""
 
     def __init__(self, stdout: BinaryIO, now: datetime | None = None) -> None:
         self._stdout = stdout
@@ -19,7 +19,7 @@ class Clock:
         return datetime.now(timezone.utc) + self._ahead
 
     def sleep(self, seconds: float) -> None:
-        """Raises BrokenPipeError when the reader of the output goes away meanwhile: nothing else would ever tell."""
+        """Wait. Raises BrokenPipeError if the reader of the output goes away: without writes, nothing else shows it."""
         try:
             poll = select.poll()
             poll.register(self._stdout.fileno(), 0)

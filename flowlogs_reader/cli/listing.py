@@ -1,4 +1,4 @@
-"""What --list shows: the flow logs, and the command that reads each."""
+"""The table of --list: the flow logs, and the command that reads each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 class Listing:
-    """The flow logs that the options ask for. Raises UsageError for a resource that is not the id of one."""
+    """Lists the flow logs that the options ask for. Raises UsageError if the resource is not a resource id."""
 
     def __init__(self, options: Namespace, session: AwsSession) -> None:
         try:
@@ -30,20 +30,20 @@ class Listing:
         self._arguments = [word for name, value in given.items() if value for word in (name, value)]
 
     def table(self, on_unreadable: Callable[[FlowLogsError], None]) -> Table:
-        """Raises FlowLogsError if no Region knows the resource."""
+        """Return the flow logs. Raises FlowLogsError if no Region has the resource."""
         rows = self._search.rows(on_unreadable)
         shown = [(*row[: row._fields.index('location')], self._command(row)) for row in rows]
         return Table.of_rows([Column(name, Kind.TEXT) for name in COLUMNS], shown)
 
     def nothing(self) -> str:
-        """What to tell if no flow log was found."""
+        """Return the message if no flow log was found."""
         if self._search.resource:
-            advice = 'those of a VPC that another account shares can be seen there only'
+            advice = 'those of a VPC that another account shares are only visible in that account'
             return f'no flow log covers {self._search.resource} {self._search.where()}: {advice}'
         advice = '' if self._search.all_regions else ': try --all-regions'
         return f'this account has no flow logs {self._search.where()}{advice}'
 
     def _command(self, row: FlowLog) -> str:
         if not row.location:
-            return '# cannot be read from Firehose: read what the stream delivers, from where it delivers it'
+            return '# cannot be read from Firehose: read the destination of the stream'
         return shlex.join([PROGRAM, row.location, '--region', row.location_region, *self._arguments])

@@ -1,4 +1,4 @@
-"""The command line: streams in, exit status out. What a run needs is imported when it is known that there is one."""
+"""The command line: streams in, exit status out. --help and usage errors do not import what only a run needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import OutputError
 from ..output.stream import writing
 from .parser import make_parser
 from .status import Exit, Status
-from .stderr import abandon, tell
+from .stderr import print_message, redirect_to_null
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,27 +28,27 @@ def main(
     now: datetime | None = None,
     clock: Clock | None = None,
 ) -> int:
-    """Run the command line, and return its exit status. The streams, the time and the clock can be handed in."""
+    """Run the command line, and return its exit status. Streams, time and clock default to those of the process."""
     stderr = stderr or sys.stderr or StringIO()
     if stdout is None:
         if sys.stdout is None:
-            tell(stderr, 'standard output is closed')
+            print_message(stderr, 'standard output is closed')
             return Status.NOT_ALL_READ
-        # A buffer of its own: with PYTHONUNBUFFERED the one of sys.stdout may write a part and say so.
+        # With PYTHONUNBUFFERED, a write to sys.stdout may write only a part: use a separate buffer.
         stdout = open(sys.stdout.fileno(), 'wb', closefd=False)
     try:
         status = _run(sys.argv[1:] if argv is None else argv, stdin, stdout, stderr, now, clock)
         with writing():
             stdout.flush()
     except BrokenPipeError:
-        abandon(stdout)
+        redirect_to_null(stdout)
         return Status.DONE
     except (OutputError, OSError) as error:
-        tell(stderr, str(error))
-        abandon(stdout)
+        print_message(stderr, str(error))
+        redirect_to_null(stdout)
         return Status.NOT_ALL_READ
     except KeyboardInterrupt:
-        abandon(stdout)
+        redirect_to_null(stdout)
         return Status.INTERRUPTED
     return status
 
@@ -64,7 +64,7 @@ def _run(
     parser = make_parser((stdout, stderr))
     try:
         options = parser.options(argv)
-        # A tenth of a second that --help and typing errors need not wait for.
+        # These imports take a tenth of a second.
         from .clock import Clock
         from .run import Run
 

@@ -1,4 +1,4 @@
-"""The parser of the command line: argparse with streams handed in, made from the table of options."""
+"""The parser of the command line, made from the table of options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..output.stream import writing
 from .actions import ACTIONS
 from .options import GROUPS, OPTIONS, PARSER_OWN
 from .status import Exit, Status
-from .stderr import PROGRAM, tell, write
+from .stderr import PROGRAM, print_message, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """Argparse that writes to the streams it is given, and never ends the process."""
+    """An ArgumentParser that writes to the given streams, and does not end the process."""
 
     streams: tuple[BinaryIO, TextIO]
 
@@ -54,12 +54,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         write(self.streams[1], self.format_usage())
-        tell(self.streams[1], f'error: {message}')
+        print_message(self.streams[1], f'error: {message}')
         raise Exit(Status.USAGE)
 
 
 def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
-    """Raises RuntimeError if an option of the parser has no row in the table: nothing would check it."""
+    """Return the parser. `streams` are stdout and stderr.
+
+    Raises RuntimeError if an option has no row in the table: nothing would check it.
+    """
     parser = Parser(
         prog=PROGRAM,
         usage=f'{PROGRAM} LOCATION [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]',
@@ -79,7 +82,7 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
 
 
 def check_table(parser: argparse.ArgumentParser) -> None:
-    """Raises RuntimeError if the parser takes something that has no row."""
+    """Raises RuntimeError if an option or argument of the parser has no row."""
     rows = {option.name for option in OPTIONS} | PARSER_OWN
     if missing := {action.dest for action in parser._actions} - rows:
         raise RuntimeError(f'without a row in cli/options.py: {", ".join(sorted(missing))}')

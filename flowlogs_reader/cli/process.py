@@ -1,4 +1,4 @@
-"""How much memory the process keeps to itself."""
+"""Settings of the C library's memory allocator."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from __future__ import annotations
 M_ARENA_MAX = -8
 M_MMAP_THRESHOLD = -3
 M_TRIM_THRESHOLD = -1
-# Larger than a page of CloudWatch Logs, and than whatever is made of it.
+# Larger than an event page, and than all data made from one.
 LARGE = 16 << 20
 
 
 def tune_malloc() -> None:
-    """Tune glibc's malloc to reuse freed memory, if it is the C library.
+    """Tune glibc's malloc to reuse freed memory, if it is the C library. Only for the command line's own process.
 
-    It gives each thread an arena of its own, and keeps what the thread has freed: with four threads that each hold a
-    page of 3 MB twice while they read it, that is 20 MB of 113. And it asks the kernel for every piece of that size
-    anew, whose zeroing takes a tenth of the CPU time of a read. Meant for the command line, whose process this is.
+    By default, each thread has an arena that keeps freed memory: with four threads that each hold an event page of 3 MB
+    twice, 20 MB of 113. And every block of that size is mapped anew by the kernel: zeroing it takes a tenth of the CPU
+    time of a read.
     """
     try:
         import ctypes

@@ -1,4 +1,4 @@
-"""How far a long read has come, on a terminal: with tqdm, where that is installed."""
+"""The progress of a long read on a terminal, if tqdm is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..records.block import Block
 from ..records.times import resume_text
 from ..sources.base import BaseReader
 
-# Seconds: what is over sooner shows nothing; then how often it changes.
+# Seconds before the line appears, and between two updates.
 DELAY = 1.0
 INTERVAL = 0.2
 _WINDOW = '{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]'
@@ -19,10 +19,10 @@ _NO_WINDOW = '{desc} [{elapsed}]'
 
 
 class Progress:
-    """A line on `stderr` that tells how far through its window a reader is, and how many records and MB it has read.
+    """A line on `stderr` with the part of the window, the records and the MB that a reader has read.
 
-    To be called with every Block; it only counts lines and looks at the clock, five times a second at most it writes.
-    Whoever writes to the same terminal calls :meth:`clear` before.
+    Call it with every Block: it counts lines, and writes at most five times a second. Call :meth:`clear` before you
+    write to the same terminal.
     """
 
     def __init__(self, reader: BaseReader, stderr: TextIO, clock: Callable[[], float] = time.monotonic) -> None:

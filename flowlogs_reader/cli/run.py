@@ -1,4 +1,4 @@
-"""One run of the command line: options -> query, source, engine, output; exceptions -> messages, exit status."""
+"""One run of the command line: makes query, source, engine and output from the options, and messages from errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .options import MAX_THREADS
 from .parser import Parser
 from .progress import Progress
 from .status import Status
-from .stderr import printable, tell, write
+from .stderr import print_message, printable, write
 from .summary import ADVICE, after, explain, failure
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Run:
         self._failed = False
 
     def run(self, options: Namespace, parser: Parser) -> int:
-        """Returns the exit status."""
+        """Do what the options ask for, and return the exit status."""
         self._debug, self._quiet = bool(options.debug), bool(options.quiet)
         try:
             if options.list is not None:
@@ -74,16 +74,16 @@ class Run:
         return partial(self._list, listing, writer, session)
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
-        def complain(error: FlowLogsError) -> None:
-            self._complain(error, explain(error, session.sign_in_for(error)))
+        def report(error: FlowLogsError) -> None:
+            self._report_error(error, explain(error, session.sign_in_for(error)))
 
         try:
-            writer.write(listing.table(complain))
+            writer.write(listing.table(report))
             writer.flush()
         except OutputError:
             raise
         except FlowLogsError as error:
-            self._complain(error)
+            self._report_error(error)
         if not writer.written and not self._failed:
             self._note(listing.nothing())
         return self._status()
@@ -97,23 +97,21 @@ class Run:
         reader_class = source.load()
         query = build.make_query(options, reader_class.DEFAULT_WINDOW, self._now)
         self._check_file(options, source)
-        reader = build.open_source(options, source, query, self._standard_input, self._complain)
+        reader = build.open_source(options, source, query, self._standard_input, self._report_error)
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is {MAX_THREADS} at most, and is taken as that')
         writer = Writer(self._stdout, build.make_style(options, self._width(), query))
-        # The engine checks the query; nothing is read before the result is.
+        # The engine checks the query here, and reads nothing before the result is iterated over.
         local.run(query, [reader])
         return partial(self._read, query, reader, writer, options, options.location if source.name == 'cwl' else '')
 
     def _check_file(self, options: Namespace, source: Source) -> None:
-        """Raises UsageError for a file that is the output as well: the shell has just emptied it."""
+        """Raises UsageError if the file is also the output: the shell has emptied it."""
         location = options.location
         if source.name != 'file' or location == '-' or not os.path.isfile(location):
             return
         if self._is_output(location):
-            raise UsageError(
-                f'{location} is where the output goes: --location-type cwl reads the log group of that name'
-            )
+            raise UsageError(f'{location} is also the output: --location-type cwl reads the log group of that name')
         if not (options.location_type or '/' in location or location.endswith(SUFFIXES)):
             self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
 
@@ -131,7 +129,7 @@ class Run:
             self._note(note)
         try:
             if options.follow:
-                follow(reader, partial(self._round, query, reader, writer), self._clock, self._retry)
+                follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
             else:
                 self._read_once(query, reader, writer)
         except (BrokenPipeError, OutputError):
@@ -140,8 +138,8 @@ class Run:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, log_group)
-            self._complain(error, message)
-        self._tell_after(query, reader, writer)
+            self._report_error(error, message)
+        self._report_read(query, reader, writer)
         return self._status()
 
     def _read_once(self, query: Query, reader: BaseReader, writer: Writer) -> None:
@@ -159,24 +157,24 @@ class Run:
         self._rounds += 1
         writer.write(local.run(query, [reader]))
         if self._rounds == 1 or reader.report.left_out:
-            self._tell_after(query, reader, writer)
+            self._report_read(query, reader, writer)
 
-    def _retry(self, error: Exception) -> None:
-        self._tell(f'{explain(error)}; --follow goes on')
+    def _report_retry(self, error: Exception) -> None:
+        self._print_message(f'{explain(error)}; --follow goes on')
 
-    def _tell_after(self, query: Query, reader: BaseReader, writer: Writer) -> None:
+    def _report_read(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         for note in after(query, reader.report, reader.mismatch(), writer.written, self._failed):
             self._failed = self._failed or note.failed
             if note.failed:
-                self._tell(note.text)
+                self._print_message(note.text)
             else:
                 self._note(note.text)
 
     # -- stderr -----------------------------------------------------------------------------------------------------
 
-    def _complain(self, error: Exception, message: str = '') -> None:
+    def _report_error(self, error: Exception, message: str = '') -> None:
         self._failed = True
-        self._tell(message or explain(error))
+        self._print_message(message or explain(error))
         self._show_traceback(error)
 
     def _show_traceback(self, error: Exception) -> None:
@@ -188,16 +186,16 @@ class Run:
 
     def _note(self, message: str) -> None:
         if not self._quiet:
-            self._tell(message)
+            self._print_message(message)
 
-    def _tell(self, message: str) -> None:
+    def _print_message(self, message: str) -> None:
         if self._progress:
             self._progress.clear()
-        tell(self._stderr, message)
+        print_message(self._stderr, message)
 
     def _status(self) -> int:
         return Status.NOT_ALL_READ if self._failed else Status.DONE
 
     def _width(self) -> int:
-        """Of the terminal that stdout goes to; 0 if it does not go to one."""
+        """Return the width of the terminal, in characters, or 0 if stdout is not a terminal."""
         return get_terminal_size().columns if self._stdout.isatty() else 0

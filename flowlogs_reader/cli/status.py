@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Status(IntEnum):
-    """What the exit status of the command says."""
+    """The exit statuses of the command."""
 
     DONE = 0
     NOT_ALL_READ = 1
@@ -15,7 +15,7 @@ class Status(IntEnum):
 
 
 class Exit(Exception):
-    """The command line ends here, with this status."""
+    """Ends the command line with this status."""
 
     def __init__(self, status: int) -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""Messages on stderr: one line each, harmless to a terminal, and dropped if nobody can read them."""
+"""Messages on stderr: one line each, without control characters, dropped if stderr is closed or full."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 PROGRAM = 'flowlogs_reader'
 
 
-def tell(stderr: TextIO, message: str) -> None:
-    """A message of one line, in the name of the program."""
+def print_message(stderr: TextIO, message: str) -> None:
+    """Write a message of one line, after the name of the program."""
     write(stderr, f'{PROGRAM}: {printable(message)}\n')
 
 
 def write(stderr: TextIO, text: str) -> None:
-    """Writes, or does without: the exit status says whether all is well if stderr is closed or full."""
+    """Write text, or drop it if stderr is closed or full: the exit status still reports errors."""
     try:
         stderr.write(text)
         stderr.flush()
     except (OSError, ValueError):
-        abandon(stderr)
+        redirect_to_null(stderr)
 
 
-def abandon(stream: IO[Any]) -> None:
-    """Drops what the buffer still holds: nobody reads any more, and the end of the process must not complain."""
+def redirect_to_null(stream: IO[Any]) -> None:
+    """Redirect a stream that cannot be written, so that flushing its buffer at exit does not fail."""
     with suppress(OSError, ValueError):
         descriptor = stream.fileno()
         null = os.open(os.devnull, os.O_WRONLY)
@@ -36,7 +36,7 @@ def abandon(stream: IO[Any]) -> None:
 
 
 def printable(text: str) -> str:
-    r"""Without characters that a terminal obeys: names of files and keys, and what AWS answers, may hold any.
+    r"""Return text with control characters escaped: names of files and keys, and answers of AWS, may have any.
 
     >>> printable('no s3://b/\x1b[2J\n')
     'no s3://b/\\x1b[2J\\n'

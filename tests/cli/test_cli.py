@@ -473,7 +473,7 @@ def test_a_file_that_is_the_output_is_refused(tmp_path: Path) -> None:
     with path.open('wb') as output:
         done = subprocess.run([*PROGRAM, str(path)], cwd=ROOT, stdout=output, stderr=subprocess.PIPE)
     assert done.returncode == 2
-    assert b'VPCFlowLogGroup is where the output goes: --location-type cwl reads the log group' in done.stderr
+    assert b'VPCFlowLogGroup is also the output: --location-type cwl reads the log group' in done.stderr
 
 
 @pytest.mark.parametrize('location', ['./gone.log', '../gone', './gone/'])
