@@ -1,4 +1,4 @@
-"""What all tests share: an environment without any AWS in it, the fake AWS, and the command line run in process."""
+"""Fixtures for all tests: an environment without AWS settings, the fake AWS, and the command line in process."""
 
 from __future__ import annotations
 

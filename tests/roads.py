@@ -1,6 +1,6 @@
-"""Every road by which flow logs get from where they lie to the command line, for tests of one expectation.
+"""Roads: every way from stored flow logs to the command line, for tests that expect the same result from all.
 
-Such a test takes the names of its roads from ROADS, lays a log along each, and asks at the place where it then lies:
+Such a test takes the names of its roads from ROADS, stores a log for each, and reads it there:
 
     @pytest.mark.parametrize('road', ROADS)
     def test_something(cli, fake, tmp_path, road):
@@ -31,14 +31,14 @@ from tests.traffic import FIELDS, REGION
 
 @dataclass(frozen=True)
 class Log:
-    """The lines to lay.
+    """The lines to store.
 
     `header` has the names of their fields, and text files begin with it. Without one the lines have the default format,
     and text files are lines only. AWS always tells the format: a log group has a flow log, an object has a header row.
 
-    With a `region` the log lies there, and the command line is told so. `max_lines` is the most that an object in S3
-    holds. AWS puts a hash into the names of objects, and so those of one moment stand in any order; with `in_order`
-    there are numbers instead, and they stand in the order of their lines.
+    With a `region` the log is stored there, and the command line gets that Region. `max_lines` is the most that an
+    object in S3 holds. AWS puts a hash into the names of objects, so that those of one moment are in any order; with
+    `in_order` they have numbers instead, in the order of their lines.
     """
 
     lines: Sequence[bytes]
@@ -75,7 +75,7 @@ class Log:
 
 
 class Place(NamedTuple):
-    """Where a log lies: the arguments that lead there, what stands on stdin, and variables of the environment."""
+    """Where a log is stored: the arguments to read it, the data on stdin, and variables of the environment."""
 
     argv: tuple[str, ...]
     stdin: bytes = b''
@@ -119,7 +119,7 @@ Layer = Callable[[Log, FakeAWS, Path], Place]
 
 @dataclass(frozen=True)
 class Road:
-    """A way to lay a log, and the options and the environment with which it is read.
+    """A way to store a log, and the options and the environment to read it.
 
     The same files read in another way are a further road:
     Road('file kernel', file(Log.text), environ={'KERNEL': 'other'}).

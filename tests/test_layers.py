@@ -1,4 +1,4 @@
-"""The house: a stage imports only from the stages above it, and no modules import each other in a circle."""
+"""The stages: a stage imports only from the stages above it, and no modules import each other in a circle."""
 
 from __future__ import annotations
 

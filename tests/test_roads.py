@@ -1,4 +1,4 @@
-"""What a road brings with it reaches the command line and the library, and nothing else."""
+"""The options and the environment of a road reach the command line and the library, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials and privacy: what is never told, what is asked of AWS, and who it is asked as."""
+"""Credentials and privacy: no secrets in messages, read-only requests, roles and profiles."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_an_address_where_nobody_answers_is_told(
 
 
 def test_no_module_of_the_package_is_left_out() -> None:
-    """Where a module is not looked at, the tests of what must never be done would pass all the same."""
+    """If a module were not looked at, the tests for forbidden operations would pass."""
     walked = pkgutil.walk_packages([str(ROOT / 'flowlogs_reader')], 'flowlogs_reader.')
     names = {'flowlogs_reader', *(module.name for module in walked)}
     looked_at = {'.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__') for path in MODULES}

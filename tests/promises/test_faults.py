@@ -130,7 +130,7 @@ S3 = [
 
 @pytest.fixture(autouse=True)
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two attempts are enough to see that there is more than one."""
+    """Limits retries to two attempts, which makes the tests fast."""
     monkeypatch.setenv('AWS_MAX_ATTEMPTS', '2')
 
 
@@ -145,7 +145,7 @@ def flowlogs(fake: FakeAWS) -> FakeAWS:
 
 
 def where_to_go_on(result: Result) -> str | None:
-    """The time from which the error line says to go on; None where nothing came out."""
+    """The time in the error line from which to go on; None if there was no output."""
     (line,) = result.stderr.splitlines()
     assert line.startswith('flowlogs_reader: ')
     found = re.search(r'; the output is complete up to (\S+?)(:| and .*:) go on from there with -s (\S+)$', line)

@@ -1,4 +1,4 @@
-"""Input that nobody means well with: it is left out, refused with one line, or printed harmlessly; nothing hangs."""
+"""Hostile input: it is left out, refused with one line, or printed escaped; nothing hangs."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_a_log_format_that_cannot_be_used_leaves_the_default_one(log_format: str
 
 
 def bomb(of: bytes, size: int) -> Iterator[bytes]:
-    """gzip data that becomes `size` bytes, one and the same over and over: a megabyte of it for a gigabyte."""
+    """gzip data of `size` equal bytes: a megabyte of it for a gigabyte."""
     member = zlib.compressobj(9, zlib.DEFLATED, 31)
     piece = of * (16 * MEBIBYTE // len(of))
     compressed = gzip.compress(piece, 1)
@@ -371,7 +371,7 @@ def test_folders_beyond_number_and_keys_that_are_no_flow_logs(fake: FakeAWS, cli
 
 
 def test_paths_of_any_characters(cli: Cli, tmp_path: Path) -> None:
-    """Names that are no text, links that go round, and files that would be waited for."""
+    """Names that are not UTF-8, circular links, and files whose reading would block."""
     names = [b'a\n\x1b[2J.log', b'\xff\xfe.log', b'$(id).log', b'-o.log']
     for name in names:
         Path(os.fsdecode(bytes(tmp_path) + b'/' + name)).write_bytes(GOOD + b'\n')
@@ -458,7 +458,7 @@ GROWING = {
 
 @pytest.mark.parametrize('text', GROWING.values(), ids=GROWING)
 def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], hang: None) -> None:
-    """Of whole lines, and of columns, whose expressions are others."""
+    """Of whole lines, and of columns, which use other regular expressions."""
     data = text(N)
     records = sum(block.data.count(b'\n') for block in read_alone(data).blocks())
     columns = read_alone(data).columns('srcaddr', 'bytes', 'start')

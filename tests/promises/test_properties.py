@@ -1,4 +1,4 @@
-"""What holds for any input: made up by hypothesis, compared with plain Python on FlowRecords."""
+"""Properties that hold for any input: hypothesis generates it, and plain Python on FlowRecords gives the results."""
 
 from __future__ import annotations
 
@@ -314,7 +314,7 @@ COMPARED = {'<': lt, '<=': le, '>': gt, '>=': ge}
 
 
 def holds(condition: Condition, value: str) -> bool:
-    """Whether a condition says this of a value, or its opposite where it is negated: in plain Python."""
+    """Whether a value meets a condition, or for `!=` the same condition with `=`: in plain Python."""
     if value == '-':
         return None in condition.values
     if condition.operator in COMPARED:

@@ -1,4 +1,4 @@
-"""What people ask of flow logs, over every source: the same command, the same bytes."""
+"""Common questions about flow logs, over every source: the same command gives the same bytes."""
 
 from __future__ import annotations
 

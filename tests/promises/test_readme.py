@@ -1,4 +1,4 @@
-"""README.md: its commands and examples are run, and what it shows is what they give."""
+"""README.md: its commands and examples are run, and their output is compared with the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One expectation, every road: the same command gives the same bytes wherever the flow logs lie."""
+"""One expectation, every road: the same command gives the same bytes from every source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a review found that went wrong quietly: each is a test, so that it does not come back."""
+"""Regression tests for silent errors that a review found."""
 
 from __future__ import annotations
 
