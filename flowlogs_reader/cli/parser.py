@@ -29,9 +29,9 @@ class Parser(argparse.ArgumentParser):
         raise Exit(status)
 
     def options(self, argv: Sequence[str]) -> argparse.Namespace:
-        """The options and arguments. An option with an empty value is one that was not given.
+        """Return the options and arguments. An option with an empty value counts as not given.
 
-        Scripts write ``--profile "$PROFILE"``, whether or not there is such a variable.
+        Scripts write ``--profile "$PROFILE"`` even if the variable may be empty.
         """
         options = self.parse_intermixed_args(argv)
         for option in OPTIONS:
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        # Neither a number nor a choice has to be made of it.
+        # Do not convert an empty value to a number.
         return arg_string if self._is_empty(action, arg_string) else super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
