@@ -111,7 +111,7 @@ class Layout:
         values = line.split()
         if len(values) != len(self.fields):
             last = self.fields[min(len(values), len(self.fields) - 1)]
-            raise ValueError(f'{len(values)} columns where the format has {len(self.fields)} (it ends at {last})')
+            raise ValueError(f'{len(values)} values, but the format has {len(self.fields)} fields (it ends at {last})')
         for index, value in enumerate(values):
             values[index] = _canonical_value(self.fields[index], self.kinds[index], value)
         return values

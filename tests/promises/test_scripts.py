@@ -239,7 +239,7 @@ def test_a_file_of_it_too_whatever_separates_its_columns() -> None:
 def test_from_cwl_event_takes_it_too() -> None:
     message = f'{LINES[0].decode()} vpc-1 subnet-1'
     assert FlowRecord.from_cwl_event({'message': message}).to_message().encode() == LINES[0]
-    with pytest.raises(ValueError, match='16 columns where the format has 14'):
+    with pytest.raises(ValueError, match='16 values, but the format has 14 fields'):
         FlowRecord.from_cwl_event({'message': message}, [*DEFAULT_FIELDS])
     late = message.replace('1454324362', '1454324362123').replace('1454324415', '1454324415456')
     assert FlowRecord.from_cwl_event({'message': late}).start == datetime(2016, 2, 1, 10, 59, 22, 123000)
@@ -274,7 +274,7 @@ def test_records_without_data_are_among_them() -> None:
 )
 def test_no_value_lands_under_a_wrong_name(line: bytes) -> None:
     """A format that only looks like the default one and more is not taken for it."""
-    with pytest.raises(ValueError, match='15 columns|16 columns'):
+    with pytest.raises(ValueError, match='15 values|16 values'):
         FlowRecord.from_cwl_event({'message': (line + b' x' if len(line.split()) == 14 else line).decode()})
 
 

@@ -149,10 +149,10 @@ class TestParse:
     @pytest.mark.parametrize(
         ('line', 'says'),
         [
-            (b'10.0.0.1 40', '2 columns where the format has 3 (it ends at start)'),
-            (b'10.0.0.1', '1 columns where the format has 3 (it ends at bytes)'),
-            (b'', '0 columns where the format has 3 (it ends at srcaddr)'),
-            (b'a 1 2 3', '4 columns where the format has 3 (it ends at start)'),
+            (b'10.0.0.1 40', '2 values, but the format has 3 fields (it ends at start)'),
+            (b'10.0.0.1', '1 values, but the format has 3 fields (it ends at bytes)'),
+            (b'', '0 values, but the format has 3 fields (it ends at srcaddr)'),
+            (b'a 1 2 3', '4 values, but the format has 3 fields (it ends at start)'),
             (b'\x1b[2J 40 1', "srcaddr is '\\x1b[2J': not printable text"),
             (b'10.0.0.1 many 1', "bytes is 'many': not a number"),
             (b'10.0.0.1 99999999999999999999 1', "bytes is '99999999999999999999': not a number"),

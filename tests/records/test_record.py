@@ -165,9 +165,9 @@ def test_records_are_immutable() -> None:
 @pytest.mark.parametrize(
     ('text', 'says'),
     [
-        (LINE.rpartition(' ')[0], '13 columns where the format has 14'),
-        (LINE + ' extra', '15 columns where the format has 14'),
-        ('', '0 columns'),
+        (LINE.rpartition(' ')[0], '13 values, but the format has 14 fields'),
+        (LINE + ' extra', '15 values, but the format has 14 fields'),
+        ('', '0 values'),
         (LINE.replace(' 443 ', ' https '), "dstport is 'https': not a number"),
         (LINE.replace(' 443 ', ' -1 '), "dstport is '-1'"),
         (LINE.replace(' 443 ', ' 4_43 '), "dstport is '4_43'"),
