@@ -2,7 +2,7 @@
 
     Exception
      +-- FlowLogsError             the user, AWS or the machine caused a failure; `cause` says which, if it is known
-     |    +-- IncompleteError      records are missing from the result; `unreadable` has the parts that are
+     |    +-- IncompleteError      records are missing from the result; `unreadable` has an error for each part
      |    +-- DamagedError         one file or object cannot be read, or only in part
      |    +-- NothingThereError    a location has no flow logs, or none that were asked for
      |    +-- OutputError          the output cannot be written

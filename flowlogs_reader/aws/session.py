@@ -137,12 +137,12 @@ class AwsSession:
             raise UsageError(str(error)) from None
 
     def sign_in_for(self, error: BaseException) -> SignIn | None:
-        """How to sign in again, if the error says that the sign-in has ended and the profile tells how it was done."""
+        """Return how to sign in again, if the error is an expired sign-in and the profile says how; otherwise None."""
         if cause_of(error) is not Cause.SIGNED_OUT:
             return None
         profiles = self._plain_session.full_config.get('profiles', {})
         name, passed = self._plain_session.profile or 'default', set[str]()
-        # A role has its credentials from another profile: that is the one to sign in to.
+        # A role takes its credentials from another profile: the user signs in to that one.
         while name not in passed and (profile := profiles.get(name)):
             if not profile.keys().isdisjoint(('sso_session', 'sso_start_url')):
                 return SignIn(name, sso=True)

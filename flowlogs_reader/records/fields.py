@@ -111,8 +111,8 @@ FIELDS: tuple[Field, ...] = (
 
 KNOWN: dict[str, Field] = {field.name: field for field in FIELDS}
 DEFAULT_FIELDS: tuple[str, ...] = tuple(field.name for field in FIELDS if field.version == 2)
-# Fields by the name of a set: those up to a version of the VPC's format, and the 47 that flowlogs-reader 5.0.1 writes,
-# in its order.
+# Sets of fields by name: those up to a version of the VPC format, and the 47 that flowlogs-reader 5.0.1 writes, in its
+# order.
 FIELD_SETS: dict[str, tuple[str, ...]] = {
     name: tuple(field.name for field in FIELDS if field.version <= version)
     for name, version in (('default', 2), ('v3', 3), ('v4', 4), ('v5', 5), ('legacy', 6))

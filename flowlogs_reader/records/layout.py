@@ -118,30 +118,30 @@ class Layout:
 
 
 def default_record(line: bytes) -> bytes | None:
-    """The record of the default format that a line of more columns begins with, or None if there is none.
+    """Return the record of the default format with which a longer line begins, or None if it does not.
 
     >>> default_record(b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK vpc-1 3')
     b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK'
 
-    Every value has to be one of the field whose place it takes, so that none gets a wrong name. Only records without
-    data may lack the addresses and the action.
+    Every value must be valid for the field in its place. Only records without data may lack the addresses and the
+    action.
     """
-    columns = line.split()[: len(DEFAULT_FIELDS) + 1]
-    if len(columns) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:
+    values = line.split()[: len(DEFAULT_FIELDS) + 1]
+    if len(values) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:
         return None
     try:
-        texts = _DEFAULT.parse(b' '.join(columns[:-1]))
+        texts = _DEFAULT.parse(b' '.join(values[:-1]))
         fits = _is_default({name: text.decode() for name, text in zip(DEFAULT_FIELDS, texts)})
     except ValueError:
         return None
-    return b' '.join(columns[:-1]) if fits else None
+    return b' '.join(values[:-1]) if fits else None
 
 
 def _is_default(value: dict[str, str]) -> bool:
-    """Whether these canonical values can be those of their fields. Raises ValueError if an address is not one."""
+    """Whether these canonical values are valid for their fields. Raises ValueError for an invalid address."""
     words = {name: KNOWN[name].words for name in ('action', 'log_status')}
-    told = [value[name] for name in ('srcaddr', 'dstaddr', 'action')]
-    if told != ['-'] * len(told) or value['log_status'] == 'OK':
+    flow = [value[name] for name in ('srcaddr', 'dstaddr', 'action')]
+    if flow != ['-'] * len(flow) or value['log_status'] == 'OK':
         ip_address(value['srcaddr']), ip_address(value['dstaddr'])
         if value['action'] not in words['action']:
             return False
