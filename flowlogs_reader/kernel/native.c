@@ -45,6 +45,7 @@ typedef enum {
     DONE = 0,
     NO_MEMORY,
     TOO_LARGE,  /* a sum, or a table */
+    NO_GROUP,   /* a line that no table writes */
     FEW_COLUMNS,
     NOT_A_TIME,
     RAISED,  /* by Python code that was called in between */
@@ -773,7 +774,10 @@ static void raise_status(Status status)
         PyErr_NoMemory();
         break;
     case TOO_LARGE:
-        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, or a table more than 32 GB");
+        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, a number of flows more than 64, or a table more than 32 GB");
+        break;
+    case NO_GROUP:
+        PyErr_SetString(PyExc_ValueError, "a line is not a row of this table");
         break;
     case FEW_COLUMNS:
         PyErr_SetString(PyExc_ValueError, "a line lacks a column");
@@ -2701,31 +2705,177 @@ static PyObject *sums_top(PyObject *self, PyObject *args, PyObject *kwargs)
     return take_bytes(&out, status);
 }
 
+/* --- adding what was summed elsewhere ------------------------------------------------------------------------------ */
+
+/* Adds sums to those of a key. */
+static Status add_group(Sums *sums, Text key, const Entry *added)
+{
+    Entry *entry;
+    Status status = grow_slots(sums, sums->rows + 1);
+    if (!status) {
+        status = find_entry(sums, key.text, key.size, hash_text(key.text, key.size, sums->seed), &entry);
+    }
+    if (status) {
+        return status;
+    }
+    entry->flows += added->flows;
+    bool fits = add_wide(&entry->packets, &entry->packets_high, added->packets, added->packets_high);
+    fits &= add_wide(&entry->octets, &entry->octets_high, added->octets, added->octets_high);
+    entry->start = added->start < entry->start ? added->start : entry->start;
+    entry->end_after = added->end_after > entry->end_after ? added->end_after : entry->end_after;
+    return fits && entry->flows >= added->flows ? DONE : TOO_LARGE;
+}
+
 static Status merge_rows(Sums *sums, const Sums *other)
 {
     size_t chunk = 0, unit = 0;
     const Entry *from;
     while ((from = next_entry(other, &chunk, &unit))) {
         /* A copy: in a table that is added to itself, the entry changes. */
-        Entry added = *from, *entry;
-        const byte *key = (const byte *)from + KEY_AT;
-        Status status = grow_slots(sums, sums->rows + 1);
-        if (!status) {
-            status = find_entry(sums, key, added.size, hash_text(key, added.size, sums->seed), &entry);
-        }
+        Entry added = *from;
+        Status status = add_group(sums, (Text){(const byte *)from + KEY_AT, added.size}, &added);
         if (status) {
             return status;
         }
-        entry->flows += added.flows;
-        bool fits = add_wide(&entry->packets, &entry->packets_high, added.packets, added.packets_high);
-        fits &= add_wide(&entry->octets, &entry->octets_high, added.octets, added.octets_high);
-        entry->start = added.start < entry->start ? added.start : entry->start;
-        entry->end_after = added.end_after > entry->end_after ? added.end_after : entry->end_after;
-        if (!fits || entry->flows < added.flows) {
-            return TOO_LARGE;
+    }
+    return DONE;
+}
+
+/* A number of up to 96 bits as put_wide_number writes it. */
+static bool get_wide_number(Text text, uint32_t *high, uint64_t *low)
+{
+    uint32_t parts[3] = {0, 0, 0};
+    if (!text.size || text.size > 29 || (text.text[0] == '0' && text.size > 1)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_digit(text.text[i])) {
+            return false;
+        }
+        uint64_t carry = (uint64_t)(text.text[i] - '0');
+        for (int j = 0; j < 3; j++) {
+            carry += (uint64_t)parts[j] * 10;
+            parts[j] = (uint32_t)carry;
+            carry >>= 32;
+        }
+        if (carry) {
+            return false;
+        }
+    }
+    *high = parts[2];
+    *low = (uint64_t)parts[1] << 32 | parts[0];
+    return true;
+}
+
+static bool get_moment(Text text, uint32_t missing, uint32_t more, uint32_t *time)
+{
+    uint32_t high;
+    uint64_t low;
+    *time = missing;
+    if (is_missing(text)) {
+        return true;
+    }
+    if (!get_wide_number(text, &high, &low) || high || low > (uint64_t)MAX_SECONDS) {
+        return false;
+    }
+    *time = (uint32_t)low + more;
+    return true;
+}
+
+/* A line as put_row writes it, without its newline. */
+static bool get_group(const Sums *sums, Text line, Text *key, Entry *group)
+{
+    /* The five values at the end; what is before them is the key. */
+    Text values[5];
+    size_t end = line.size;
+    for (int i = 4; i >= 0; i--) {
+        size_t begin = end;
+        while (begin && line.text[begin - 1] != ' ') {
+            begin--;
+        }
+        if (begin ? !i && !sums->n_keys : i || sums->n_keys) {
+            return false;
+        }
+        values[i] = (Text){line.text + begin, end - begin};
+        end = begin ? begin - 1 : 0;
+    }
+    *key = (Text){line.text, end};
+    size_t words = sums->n_keys != 0;
+    byte before = ' ';
+    for (size_t i = 0; i < end; i++) {
+        byte c = line.text[i];
+        if (c == ' ' ? before == ' ' : c < 0x21 || c > 0x7e) {
+            return false;
+        }
+        words += c == ' ';
+        before = c;
+    }
+    uint32_t flows_high;
+    if (words != sums->n_keys || (words && before == ' ') ||
+        !get_wide_number(values[0], &group->packets_high, &group->packets) ||
+        !get_wide_number(values[1], &group->octets_high, &group->octets) ||
+        !get_moment(values[2], NO_START, 0, &group->start) || !get_moment(values[3], 0, 1, &group->end_after) ||
+        !get_wide_number(values[4], &flows_high, &group->flows) || flows_high || !group->flows) {
+        return false;
+    }
+    if (!sums->packets) {
+        group->packets = group->packets_high = 0;
+    }
+    if (!sums->octets) {
+        group->octets = group->octets_high = 0;
+    }
+    group->start = sums->start ? group->start : NO_START;
+    group->end_after = sums->end ? group->end_after : 0;
+    return true;
+}
+
+/* Twice over the lines: they are added once all of them are known to be sound. */
+static Status add_group_lines(Sums *sums, const byte *data, size_t length)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t at = 0; at < length;) {
+            const byte *newline = memchr(data + at, '\n', length - at);
+            Text key;
+            Entry group = {0};
+            if (!newline || !get_group(sums, (Text){data + at, (size_t)(newline - data) - at}, &key, &group)) {
+                return NO_GROUP;
+            }
+            Status status = pass ? add_group(sums, key, &group) : DONE;
+            if (status) {
+                return status;
+            }
+            at = (size_t)(newline - data) + 1;
         }
     }
     return DONE;
+}
+
+PyDoc_STRVAR(
+    sums_add_groups_doc,
+    "add_groups(data)\n\nAdds what was summed elsewhere, in lines as lines() writes them (see pure.Sums.add_groups).");
+
+static PyObject *sums_add_groups(PyObject *self, PyObject *data)
+{
+    Sums *sums = (Sums *)self;
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "data must be bytes");
+        return NULL;
+    }
+    if (!begin_use(sums)) {
+        return NULL;
+    }
+    const byte *text = (const byte *)PyBytes_AsString(data);
+    size_t length = (size_t)PyBytes_Size(data);
+    Status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = add_group_lines(sums, text, length);
+    Py_END_ALLOW_THREADS
+    sums->busy = false;
+    if (status) {
+        raise_status(status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(sums_merge_doc, "merge(other)\n\nAdds what another table has (see pure.Sums.merge).");
@@ -3037,6 +3187,7 @@ static void sums_dealloc(PyObject *self)
 
 static PyMethodDef sums_methods[] = {
     {"add", sums_add, METH_VARARGS, sums_add_doc},
+    {"add_groups", sums_add_groups, METH_O, sums_add_groups_doc},
     {"merge", sums_merge, METH_O, sums_merge_doc},
     {"lines", (PyCFunction)(void (*)(void))sums_lines, METH_VARARGS | METH_KEYWORDS, sums_lines_doc},
     {"top", (PyCFunction)(void (*)(void))sums_top, METH_VARARGS | METH_KEYWORDS, sums_top_doc},

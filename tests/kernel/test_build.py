@@ -71,6 +71,12 @@ def merged(kernel: Any) -> bytes:
     return bytes(tables[1].lines()) + bytes(tables[1].top(5, 'bytes'))
 
 
+def regrouped(kernel: Any) -> bytes:
+    table = kernel.Sums((None, None))
+    table.add_groups(b''.join(b'%d key-%d 1 2 3 - 4\n' % (at % 99, at) for at in range(400)))
+    return bytes(table.lines())
+
+
 def encoded(encoding: str) -> Callable[[Any], Any]:
     names = tuple(b'field_%d' % at for at in range(14))
     times = (*[None] * 10, 'iso', 'date', None, None)
@@ -86,6 +92,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     'sums': lambda kernel: added(kernel).lines(),
     'top': lambda kernel: added(kernel).top(5, 'flows'),
     'merge': merged,
+    'add_groups': regrouped,
     'encode text': encoded('text'),
     'encode csv': encoded('csv'),
     'encode jsonl': encoded('jsonl'),
