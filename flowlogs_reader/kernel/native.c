@@ -1025,9 +1025,20 @@ typedef struct {
     bool addresses, numbers;
 } Test;
 
+/* Tests that were compiled before any line is there, in a capsule of this name. They never change. */
 typedef struct {
     Pool pool;
     Test *tests;
+    size_t n_tests;
+    PyObject *kinds;
+    PyObject *given;  /* owns the texts */
+} Compiled;
+
+static const char COMPILED[] = "flowlogs_reader.kernel._native.Tests";
+
+typedef struct {
+    Pool pool;
+    const Test *tests;
     size_t n_tests;
     bool windowed, timeless;
     int start, end;
@@ -1441,22 +1452,49 @@ static bool get_seconds(PyObject *number, int64_t *seconds)
     return true;
 }
 
+/* The tests in a tuple; NULL with an error set. */
+static Test *get_tests(PyObject *tuple, const Scan *scan, Pool *pool, size_t *count)
+{
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "tests must be a tuple, or compiled");
+        return NULL;
+    }
+    *count = (size_t)PyTuple_Size(tuple);
+    Test *tests = pool_get(pool, *count, sizeof(Test));
+    for (size_t i = 0; tests && i < *count; i++) {
+        if (!get_test(PyTuple_GetItem(tuple, (Py_ssize_t)i), &tests[i], scan, pool)) {
+            return NULL;
+        }
+    }
+    return tests;
+}
+
+/* The caller holds a reference to the capsule as long as the sieve is used. */
+static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
+{
+    const Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
+    if (!compiled) {
+        return false;
+    }
+    if ((size_t)PyBytes_Size(compiled->kinds) != scan->fields ||
+        memcmp(PyBytes_AsString(compiled->kinds), scan->kinds, scan->fields) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the tests were compiled for lines of other kinds");
+        return false;
+    }
+    sieve->tests = compiled->tests;
+    sieve->n_tests = compiled->n_tests;
+    return true;
+}
+
 /* Must be freed with pool_free, also where it fails. */
 static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve *sieve)
 {
-    if (!PyTuple_Check(tests)) {
-        PyErr_SetString(PyExc_TypeError, "tests must be a tuple");
-        return false;
-    }
-    sieve->n_tests = (size_t)PyTuple_Size(tests);
-    sieve->tests = pool_get(&sieve->pool, sieve->n_tests, sizeof(Test));
-    if (!sieve->tests) {
-        return false;
-    }
-    for (size_t i = 0; i < sieve->n_tests; i++) {
-        if (!get_test(PyTuple_GetItem(tests, (Py_ssize_t)i), &sieve->tests[i], scan, &sieve->pool)) {
+    if (PyCapsule_CheckExact(tests)) {
+        if (!use_compiled(tests, scan, sieve)) {
             return false;
         }
+    } else if (!(sieve->tests = get_tests(tests, scan, &sieve->pool, &sieve->n_tests))) {
+        return false;
     }
     if (window == Py_None) {
         return true;
@@ -1475,6 +1513,52 @@ static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve
     sieve->start = get_place(start, scan, "M");
     sieve->end = sieve->start < -1 ? -2 : get_place(end, scan, "M");
     return sieve->end >= -1 && get_seconds(start_ms, &sieve->low) && get_seconds(end_ms, &sieve->high);
+}
+
+static void compiled_free(Compiled *compiled)
+{
+    pool_free(&compiled->pool);
+    Py_XDECREF(compiled->kinds);
+    Py_XDECREF(compiled->given);
+    free_memory(compiled);
+}
+
+static void capsule_free(PyObject *capsule)
+{
+    Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
+    if (compiled) {
+        compiled_free(compiled);
+    }
+}
+
+PyDoc_STRVAR(
+    compile_tests_doc,
+    "compile_tests(kinds, tests) -> Tests\n\n"
+    "Tests that can be given in place of a tuple (see pure.compile_tests).");
+
+static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
+{
+    PyObject *kinds, *tests, *capsule = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "SO:compile_tests", &kinds, &tests)) {
+        return NULL;
+    }
+    /* There are no lines: of the scan only the kinds are used. */
+    Scan *scan = scan_new(kinds, kinds);
+    Compiled *compiled = scan ? get_zeros(1, sizeof(Compiled)) : NULL;
+    if (compiled) {
+        compiled->kinds = Py_NewRef(kinds);
+        compiled->given = Py_NewRef(tests);
+        compiled->tests = get_tests(tests, scan, &compiled->pool, &compiled->n_tests);
+        capsule = compiled->tests ? PyCapsule_New(compiled, COMPILED, capsule_free) : NULL;
+        if (!capsule) {
+            compiled_free(compiled);
+        }
+    } else if (scan) {
+        PyErr_NoMemory();
+    }
+    scan_free(scan);
+    return capsule;
 }
 
 /* --- check and keep -----------------------------------------------------------------------------------------------
@@ -4183,6 +4267,7 @@ static PyMethodDef kernel_methods[] = {
     {"check", kernel_check, METH_VARARGS, check_doc},
     {"keep", kernel_keep, METH_VARARGS, keep_doc},
     {"columns", kernel_columns, METH_VARARGS, columns_doc},
+    {"compile_tests", kernel_compile_tests, METH_VARARGS, compile_tests_doc},
     {"encode", kernel_encode, METH_VARARGS, encode_doc},
     {"find_events", kernel_find_events, METH_O, find_events_doc},
     {"letter_lines", kernel_letter_lines, METH_O, letter_lines_doc},

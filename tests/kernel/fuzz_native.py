@@ -156,8 +156,11 @@ def check(inputs: Inputs) -> list[Any]:
 
 def keep(inputs: Inputs) -> list[Any]:
     kinds = inputs.kinds()
-    arguments = kinds, inputs.tests(kinds), inputs.window(kinds), inputs.lines(kinds)
-    return [lambda kernel: kernel.keep(*arguments)]
+    tests, window, lines = inputs.tests(kinds), inputs.window(kinds), inputs.lines(kinds)
+    return [
+        lambda kernel: kernel.keep(kinds, tests, window, lines),
+        lambda kernel: kernel.keep(kinds, kernel.compile_tests(kinds, tests), window, lines),
+    ]
 
 
 def columns(inputs: Inputs) -> list[Any]:

@@ -71,6 +71,12 @@ def merged(kernel: Any) -> bytes:
     return bytes(tables[1].lines()) + bytes(tables[1].top(5, 'bytes'))
 
 
+def kept(kernel: Any) -> Any:
+    tests = kernel.compile_tests(DEFAULT, TESTS)
+    assert kernel.keep(DEFAULT, tests, None, LINES) == kernel.keep(DEFAULT, TESTS, None, LINES)
+    return kernel.keep(DEFAULT, tests, (10, 11, 0, 10**13, False), ODD)
+
+
 def regrouped(kernel: Any) -> bytes:
     table = kernel.Sums((None, None))
     table.add_groups(b''.join(b'%d key-%d 1 2 3 - 4\n' % (at % 99, at) for at in range(400)))
@@ -87,6 +93,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     'check': lambda kernel: kernel.check(DEFAULT, LINES),
     'check odd': lambda kernel: kernel.check(DEFAULT, ODD + b'\0' * 70_000),
     'keep': lambda kernel: kernel.keep(DEFAULT, TESTS, (10, 11, 0, 10**13, False), LINES + ODD),
+    'compiled tests': kept,
     'columns': lambda kernel: kernel.columns(DEFAULT, TESTS, None, (3, (4, 3), (5, 6)), LINES + ODD),
     'letter_lines': lambda kernel: kernel.letter_lines(b'bytes\n2\n' * 99),
     'sums': lambda kernel: added(kernel).lines(),

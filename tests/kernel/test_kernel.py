@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import threading
@@ -112,6 +113,10 @@ def test_keep_and_columns(kernel: ModuleType, data: Any) -> None:
         for group in groups
     ]
     assert kernel.columns(kinds, tests, window, groups, block) == (columns, skipped)
+    compiled = kernel.compile_tests(kinds, tests)
+    for _ in range(2):
+        assert kernel.keep(kinds, compiled, window, block) == kept
+        assert kernel.columns(kinds, compiled, window, groups, block) == (columns, skipped)
 
 
 @many
@@ -162,6 +167,39 @@ def test_addresses_are_what_ipaddress_takes(kernel: ModuleType, one: bytes, othe
 def test_wrong_tests_and_windows(kernel: ModuleType, arguments: Any) -> None:
     with pytest.raises(ValueError):
         kernel.keep(b'TIM', *arguments, b'a 1 1\n')
+    with pytest.raises(ValueError):
+        kernel.keep(b'TIM', kernel.compile_tests(b'TIM', arguments[0]), arguments[1], b'a 1 1\n')
+
+
+def test_compiled_tests_belong_to_their_format(kernel: ModuleType) -> None:
+    tests = kernel.compile_tests(b'TI', (((1,), False, False, 'number', ((1, 9),)),))
+    table = kernel.Sums((None,), ())
+    for _ in range(2):
+        table.add(b'TI', tests, None, ((0,),), (-1, -1, -1, -1, -1), b'a 5\nb 15\n')
+    assert table.lines() == b'a 0 0 - - 2\n'
+    for kinds in (b'TT', b'T', b'TII'):
+        with pytest.raises(ValueError):
+            kernel.keep(kinds, tests, None, b'a 5\n')
+        with pytest.raises(ValueError):
+            table.add(kinds, tests, None, ((0,),), (-1, -1, -1, -1, -1), b'a 5\n')
+    with pytest.raises(ValueError):
+        kernel.compile_tests(b'X', ())
+
+
+def test_compiled_tests_outlive_what_they_are_made_of(kernel: ModuleType) -> None:
+    tests = kernel.compile_tests(b'T', (((0,), False, False, 'text', tuple(b'%d' % at for at in range(5_000))),))
+    gc.collect()
+    data = b'4999\n5000\n7\n' * 100
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(kernel.keep(b'T', tests, None, data) for _ in range(50)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(b'4999\n7\n' * 100, 200, 0)] * 150
 
 
 def test_wrong_types(kernel: ModuleType) -> None:
