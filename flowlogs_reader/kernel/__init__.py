@@ -11,17 +11,18 @@ import os
 TYPE_CHECKING = False
 NATIVE = False
 if TYPE_CHECKING:
-    from .pure import Sums, check, columns, encode, find_events, keep, letter_lines
+    from .pure import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
     from .pure import Test as Test
+    from .pure import Tests as Tests
     from .pure import Window as Window
 else:
     try:
         if os.environ.get('FLOWLOGS_READER_PURE') == '1':
             raise ImportError
-        from ._native import Sums, check, columns, encode, find_events, keep, letter_lines
+        from ._native import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
 
         NATIVE = True
     except ImportError:  # it was installed without a compiler
-        from .pure import Sums, check, columns, encode, find_events, keep, letter_lines
+        from .pure import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
 
-__all__ = ['NATIVE', 'Sums', 'check', 'columns', 'encode', 'find_events', 'keep', 'letter_lines']
+__all__ = ['NATIVE', 'Sums', 'check', 'columns', 'compile_tests', 'encode', 'find_events', 'keep', 'letter_lines']

@@ -1,12 +1,15 @@
 from collections.abc import Iterable, Sequence
 
-from .pure import Events, Test, Transform, Window
+from .pure import Events, Test, Tests, Transform, Window
 
 def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]: ...
-def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int, int]: ...
+def compile_tests(kinds: bytes, tests: tuple[Test, ...], /) -> Tests: ...
+def keep(
+    kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None, data: bytes, /
+) -> tuple[bytes, int, int]: ...
 def columns(
     kinds: bytes,
-    tests: tuple[Test, ...],
+    tests: tuple[Test, ...] | Tests,
     window: Window | None,
     places: Sequence[int | tuple[int, ...]],
     data: bytes,
@@ -30,13 +33,14 @@ class Sums:
     def add(
         self,
         kinds: bytes,
-        tests: tuple[Test, ...],
+        tests: tuple[Test, ...] | Tests,
         window: Window | None,
         alternatives: tuple[tuple[int, ...], ...],
         sums: tuple[int, int, int, int, int],
         data: bytes,
         /,
     ) -> tuple[int, int]: ...
+    def add_groups(self, data: bytes, /) -> None: ...
     def merge(self, other: Sums, /) -> None: ...
     def lines(self, begin: int = 0, count: int | None = None) -> bytes: ...
     def top(self, count: int, by: str) -> bytes: ...

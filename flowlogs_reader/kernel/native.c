@@ -45,6 +45,7 @@ typedef enum {
     DONE = 0,
     NO_MEMORY,
     TOO_LARGE,  /* a sum, or a table */
+    NO_GROUP,   /* a line that no table writes */
     FEW_COLUMNS,
     NOT_A_TIME,
     RAISED,  /* by Python code that was called in between */
@@ -773,7 +774,10 @@ static void raise_status(Status status)
         PyErr_NoMemory();
         break;
     case TOO_LARGE:
-        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, or a table more than 32 GB");
+        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, a number of flows more than 64, or a table more than 32 GB");
+        break;
+    case NO_GROUP:
+        PyErr_SetString(PyExc_ValueError, "a line is not a row of this table");
         break;
     case FEW_COLUMNS:
         PyErr_SetString(PyExc_ValueError, "a line lacks a column");
@@ -1021,9 +1025,20 @@ typedef struct {
     bool addresses, numbers;
 } Test;
 
+/* Tests that were compiled before any line is there, in a capsule of this name. They never change. */
 typedef struct {
     Pool pool;
     Test *tests;
+    size_t n_tests;
+    PyObject *kinds;
+    PyObject *given;  /* owns the texts */
+} Compiled;
+
+static const char COMPILED[] = "flowlogs_reader.kernel._native.Tests";
+
+typedef struct {
+    Pool pool;
+    const Test *tests;
     size_t n_tests;
     bool windowed, timeless;
     int start, end;
@@ -1437,22 +1452,49 @@ static bool get_seconds(PyObject *number, int64_t *seconds)
     return true;
 }
 
+/* The tests in a tuple; NULL with an error set. */
+static Test *get_tests(PyObject *tuple, const Scan *scan, Pool *pool, size_t *count)
+{
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "tests must be a tuple, or compiled");
+        return NULL;
+    }
+    *count = (size_t)PyTuple_Size(tuple);
+    Test *tests = pool_get(pool, *count, sizeof(Test));
+    for (size_t i = 0; tests && i < *count; i++) {
+        if (!get_test(PyTuple_GetItem(tuple, (Py_ssize_t)i), &tests[i], scan, pool)) {
+            return NULL;
+        }
+    }
+    return tests;
+}
+
+/* The caller holds a reference to the capsule as long as the sieve is used. */
+static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
+{
+    const Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
+    if (!compiled) {
+        return false;
+    }
+    if ((size_t)PyBytes_Size(compiled->kinds) != scan->fields ||
+        memcmp(PyBytes_AsString(compiled->kinds), scan->kinds, scan->fields) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the tests were compiled for lines of other kinds");
+        return false;
+    }
+    sieve->tests = compiled->tests;
+    sieve->n_tests = compiled->n_tests;
+    return true;
+}
+
 /* Must be freed with pool_free, also where it fails. */
 static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve *sieve)
 {
-    if (!PyTuple_Check(tests)) {
-        PyErr_SetString(PyExc_TypeError, "tests must be a tuple");
-        return false;
-    }
-    sieve->n_tests = (size_t)PyTuple_Size(tests);
-    sieve->tests = pool_get(&sieve->pool, sieve->n_tests, sizeof(Test));
-    if (!sieve->tests) {
-        return false;
-    }
-    for (size_t i = 0; i < sieve->n_tests; i++) {
-        if (!get_test(PyTuple_GetItem(tests, (Py_ssize_t)i), &sieve->tests[i], scan, &sieve->pool)) {
+    if (PyCapsule_CheckExact(tests)) {
+        if (!use_compiled(tests, scan, sieve)) {
             return false;
         }
+    } else if (!(sieve->tests = get_tests(tests, scan, &sieve->pool, &sieve->n_tests))) {
+        return false;
     }
     if (window == Py_None) {
         return true;
@@ -1471,6 +1513,52 @@ static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve
     sieve->start = get_place(start, scan, "M");
     sieve->end = sieve->start < -1 ? -2 : get_place(end, scan, "M");
     return sieve->end >= -1 && get_seconds(start_ms, &sieve->low) && get_seconds(end_ms, &sieve->high);
+}
+
+static void compiled_free(Compiled *compiled)
+{
+    pool_free(&compiled->pool);
+    Py_XDECREF(compiled->kinds);
+    Py_XDECREF(compiled->given);
+    free_memory(compiled);
+}
+
+static void capsule_free(PyObject *capsule)
+{
+    Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
+    if (compiled) {
+        compiled_free(compiled);
+    }
+}
+
+PyDoc_STRVAR(
+    compile_tests_doc,
+    "compile_tests(kinds, tests) -> Tests\n\n"
+    "Tests that can be given in place of a tuple (see pure.compile_tests).");
+
+static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
+{
+    PyObject *kinds, *tests, *capsule = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "SO:compile_tests", &kinds, &tests)) {
+        return NULL;
+    }
+    /* There are no lines: of the scan only the kinds are used. */
+    Scan *scan = scan_new(kinds, kinds);
+    Compiled *compiled = scan ? get_zeros(1, sizeof(Compiled)) : NULL;
+    if (compiled) {
+        compiled->kinds = Py_NewRef(kinds);
+        compiled->given = Py_NewRef(tests);
+        compiled->tests = get_tests(tests, scan, &compiled->pool, &compiled->n_tests);
+        capsule = compiled->tests ? PyCapsule_New(compiled, COMPILED, capsule_free) : NULL;
+        if (!capsule) {
+            compiled_free(compiled);
+        }
+    } else if (scan) {
+        PyErr_NoMemory();
+    }
+    scan_free(scan);
+    return capsule;
 }
 
 /* --- check and keep -----------------------------------------------------------------------------------------------
@@ -2701,31 +2789,177 @@ static PyObject *sums_top(PyObject *self, PyObject *args, PyObject *kwargs)
     return take_bytes(&out, status);
 }
 
+/* --- adding what was summed elsewhere ------------------------------------------------------------------------------ */
+
+/* Adds sums to those of a key. */
+static Status add_group(Sums *sums, Text key, const Entry *added)
+{
+    Entry *entry;
+    Status status = grow_slots(sums, sums->rows + 1);
+    if (!status) {
+        status = find_entry(sums, key.text, key.size, hash_text(key.text, key.size, sums->seed), &entry);
+    }
+    if (status) {
+        return status;
+    }
+    entry->flows += added->flows;
+    bool fits = add_wide(&entry->packets, &entry->packets_high, added->packets, added->packets_high);
+    fits &= add_wide(&entry->octets, &entry->octets_high, added->octets, added->octets_high);
+    entry->start = added->start < entry->start ? added->start : entry->start;
+    entry->end_after = added->end_after > entry->end_after ? added->end_after : entry->end_after;
+    return fits && entry->flows >= added->flows ? DONE : TOO_LARGE;
+}
+
 static Status merge_rows(Sums *sums, const Sums *other)
 {
     size_t chunk = 0, unit = 0;
     const Entry *from;
     while ((from = next_entry(other, &chunk, &unit))) {
         /* A copy: in a table that is added to itself, the entry changes. */
-        Entry added = *from, *entry;
-        const byte *key = (const byte *)from + KEY_AT;
-        Status status = grow_slots(sums, sums->rows + 1);
-        if (!status) {
-            status = find_entry(sums, key, added.size, hash_text(key, added.size, sums->seed), &entry);
-        }
+        Entry added = *from;
+        Status status = add_group(sums, (Text){(const byte *)from + KEY_AT, added.size}, &added);
         if (status) {
             return status;
         }
-        entry->flows += added.flows;
-        bool fits = add_wide(&entry->packets, &entry->packets_high, added.packets, added.packets_high);
-        fits &= add_wide(&entry->octets, &entry->octets_high, added.octets, added.octets_high);
-        entry->start = added.start < entry->start ? added.start : entry->start;
-        entry->end_after = added.end_after > entry->end_after ? added.end_after : entry->end_after;
-        if (!fits || entry->flows < added.flows) {
-            return TOO_LARGE;
+    }
+    return DONE;
+}
+
+/* A number of up to 96 bits as put_wide_number writes it. */
+static bool get_wide_number(Text text, uint32_t *high, uint64_t *low)
+{
+    uint32_t parts[3] = {0, 0, 0};
+    if (!text.size || text.size > 29 || (text.text[0] == '0' && text.size > 1)) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_digit(text.text[i])) {
+            return false;
+        }
+        uint64_t carry = (uint64_t)(text.text[i] - '0');
+        for (int j = 0; j < 3; j++) {
+            carry += (uint64_t)parts[j] * 10;
+            parts[j] = (uint32_t)carry;
+            carry >>= 32;
+        }
+        if (carry) {
+            return false;
+        }
+    }
+    *high = parts[2];
+    *low = (uint64_t)parts[1] << 32 | parts[0];
+    return true;
+}
+
+static bool get_moment(Text text, uint32_t missing, uint32_t more, uint32_t *time)
+{
+    uint32_t high;
+    uint64_t low;
+    *time = missing;
+    if (is_missing(text)) {
+        return true;
+    }
+    if (!get_wide_number(text, &high, &low) || high || low > (uint64_t)MAX_SECONDS) {
+        return false;
+    }
+    *time = (uint32_t)low + more;
+    return true;
+}
+
+/* A line as put_row writes it, without its newline. */
+static bool get_group(const Sums *sums, Text line, Text *key, Entry *group)
+{
+    /* The five values at the end; what is before them is the key. */
+    Text values[5];
+    size_t end = line.size;
+    for (int i = 4; i >= 0; i--) {
+        size_t begin = end;
+        while (begin && line.text[begin - 1] != ' ') {
+            begin--;
+        }
+        if (begin ? !i && !sums->n_keys : i || sums->n_keys) {
+            return false;
+        }
+        values[i] = (Text){line.text + begin, end - begin};
+        end = begin ? begin - 1 : 0;
+    }
+    *key = (Text){line.text, end};
+    size_t words = sums->n_keys != 0;
+    byte before = ' ';
+    for (size_t i = 0; i < end; i++) {
+        byte c = line.text[i];
+        if (c == ' ' ? before == ' ' : c < 0x21 || c > 0x7e) {
+            return false;
+        }
+        words += c == ' ';
+        before = c;
+    }
+    uint32_t flows_high;
+    if (words != sums->n_keys || (words && before == ' ') ||
+        !get_wide_number(values[0], &group->packets_high, &group->packets) ||
+        !get_wide_number(values[1], &group->octets_high, &group->octets) ||
+        !get_moment(values[2], NO_START, 0, &group->start) || !get_moment(values[3], 0, 1, &group->end_after) ||
+        !get_wide_number(values[4], &flows_high, &group->flows) || flows_high || !group->flows) {
+        return false;
+    }
+    if (!sums->packets) {
+        group->packets = group->packets_high = 0;
+    }
+    if (!sums->octets) {
+        group->octets = group->octets_high = 0;
+    }
+    group->start = sums->start ? group->start : NO_START;
+    group->end_after = sums->end ? group->end_after : 0;
+    return true;
+}
+
+/* Twice over the lines: they are added once all of them are known to be sound. */
+static Status add_group_lines(Sums *sums, const byte *data, size_t length)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t at = 0; at < length;) {
+            const byte *newline = memchr(data + at, '\n', length - at);
+            Text key;
+            Entry group = {0};
+            if (!newline || !get_group(sums, (Text){data + at, (size_t)(newline - data) - at}, &key, &group)) {
+                return NO_GROUP;
+            }
+            Status status = pass ? add_group(sums, key, &group) : DONE;
+            if (status) {
+                return status;
+            }
+            at = (size_t)(newline - data) + 1;
         }
     }
     return DONE;
+}
+
+PyDoc_STRVAR(
+    sums_add_groups_doc,
+    "add_groups(data)\n\nAdds what was summed elsewhere, in lines as lines() writes them (see pure.Sums.add_groups).");
+
+static PyObject *sums_add_groups(PyObject *self, PyObject *data)
+{
+    Sums *sums = (Sums *)self;
+    if (!PyBytes_Check(data)) {
+        PyErr_SetString(PyExc_TypeError, "data must be bytes");
+        return NULL;
+    }
+    if (!begin_use(sums)) {
+        return NULL;
+    }
+    const byte *text = (const byte *)PyBytes_AsString(data);
+    size_t length = (size_t)PyBytes_Size(data);
+    Status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = add_group_lines(sums, text, length);
+    Py_END_ALLOW_THREADS
+    sums->busy = false;
+    if (status) {
+        raise_status(status);
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(sums_merge_doc, "merge(other)\n\nAdds what another table has (see pure.Sums.merge).");
@@ -3037,6 +3271,7 @@ static void sums_dealloc(PyObject *self)
 
 static PyMethodDef sums_methods[] = {
     {"add", sums_add, METH_VARARGS, sums_add_doc},
+    {"add_groups", sums_add_groups, METH_O, sums_add_groups_doc},
     {"merge", sums_merge, METH_O, sums_merge_doc},
     {"lines", (PyCFunction)(void (*)(void))sums_lines, METH_VARARGS | METH_KEYWORDS, sums_lines_doc},
     {"top", (PyCFunction)(void (*)(void))sums_top, METH_VARARGS | METH_KEYWORDS, sums_top_doc},
@@ -4032,6 +4267,7 @@ static PyMethodDef kernel_methods[] = {
     {"check", kernel_check, METH_VARARGS, check_doc},
     {"keep", kernel_keep, METH_VARARGS, keep_doc},
     {"columns", kernel_columns, METH_VARARGS, columns_doc},
+    {"compile_tests", kernel_compile_tests, METH_VARARGS, compile_tests_doc},
     {"encode", kernel_encode, METH_VARARGS, encode_doc},
     {"find_events", kernel_find_events, METH_O, find_events_doc},
     {"letter_lines", kernel_letter_lines, METH_O, letter_lines_doc},

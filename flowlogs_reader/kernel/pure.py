@@ -58,6 +58,8 @@ TRACKED = ('packets', 'bytes', 'start', 'end')
 NEVER, BEFORE = 2**63, -1
 # A sum is one integer: bytes, packets and flows, each in so many bits. One addition adds all three.
 LANE = 128
+# What a sum of bytes or packets stays below, and one of flows: native.c has so much room.
+MAX_SUM, MAX_FLOWS = 1 << 96, 1 << 64
 ONE_FLOW = 1 << 2 * LANE
 # Bytes of lines that are summed at a time.
 _SUMMED_PIECE = 1 << 16
@@ -77,6 +79,7 @@ _ANY = {
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
 _EITHER = dict.fromkeys('TIM', _TEXT)
+_NUMBER = re.compile(rb'0|[1-9][0-9]{0,28}')
 _LETTER = re.compile(rb'\n[a-z]')
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
@@ -95,7 +98,9 @@ def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
     return _log(kinds).check(_bytes(data))
 
 
-def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int, int]:
+def keep(
+    kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None, data: bytes, /
+) -> tuple[bytes, int, int]:
     """The canonical lines that pass every test and are in the window, their number, and how many are no records.
 
     >>> keep(b'TI', (((0,), False, False, 'text', (b'10.0.0.1',)),), None, b'10.0.0.1 40\\n10.0.0.2 50\\n')
@@ -111,7 +116,7 @@ def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: byt
 
 def columns(
     kinds: bytes,
-    tests: tuple[Test, ...],
+    tests: tuple[Test, ...] | Tests,
     window: Window | None,
     places: Sequence[int | tuple[int, ...]],
     data: bytes,
@@ -140,7 +145,11 @@ def letter_lines(data: bytes, /) -> tuple[int, ...]:
 
 
 def _sift(
-    kinds: bytes, tests: tuple[Test, ...], window: Window | None, groups: tuple[tuple[int, ...], ...], data: bytes
+    kinds: bytes,
+    tests: tuple[Test, ...] | Tests,
+    window: Window | None,
+    groups: tuple[tuple[int, ...], ...],
+    data: bytes,
 ) -> tuple[bytes, list[Column], list[bool] | None, int]:
     """Canonical lines, columns of them, which of them are to be kept (None: all), and how many are no records."""
     log, sieve = _log(kinds), _sieve(kinds, tests, window)
@@ -151,7 +160,7 @@ def _sift(
         found: list[Column] = []
     else:
         data, found, skipped = log.read(_bytes(data), asked)
-    flags = sieve.flags(found[len(groups) :], data.count(b'\n')) if tests or window else None
+    flags = sieve.flags(found[len(groups) :], data.count(b'\n')) if sieve.sifts else None
     return data, found[: len(groups)], flags, skipped
 
 
@@ -301,15 +310,41 @@ def _crosses(one: Span, other: Span) -> bool:
 # --- tests and windows ------------------------------------------------------------------------------------------------
 
 
+class Tests:
+    """What :func:`compile_tests` makes; two are never equal."""
+
+    def __init__(self, kinds: bytes, tests: tuple[Test, ...]) -> None:
+        self.kinds, self.tests = kinds, tests
+
+
+def compile_tests(kinds: bytes, tests: tuple[Test, ...], /) -> Tests:
+    """Tests that can be given in place of `tests` wherever lines have these kinds: they are compiled only once.
+
+    >>> port = compile_tests(b'TI', (((1,), False, False, 'number', ((443, 443),)),))
+    >>> keep(b'TI', port, None, b'10.0.0.1 443\\n10.0.0.1 80\\n')
+    (b'10.0.0.1 443\\n', 1, 0)
+
+    Thousands of networks take milliseconds to compile.
+    """
+    _log(kinds)
+    _Sieve(kinds, tests, None)
+    return Tests(kinds, tests)
+
+
 @lru_cache(maxsize=64)
-def _sieve(kinds: bytes, tests: tuple[Test, ...], window: Window | None) -> _Sieve:
+def _sieve(kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None) -> _Sieve:
     return _Sieve(kinds, tests, window)
 
 
 class _Sieve:
     """Tests and a window, made into functions of the columns `groups`."""
 
-    def __init__(self, kinds: bytes, tests: tuple[Test, ...], window: Window | None) -> None:
+    def __init__(self, kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None) -> None:
+        if isinstance(tests, Tests):
+            if tests.kinds != kinds:
+                raise ValueError('the tests were compiled for lines of other kinds')
+            tests = tests.tests
+        self.sifts = bool(tests or window)
         self.groups: list[tuple[int, ...]] = []
         self._tests: list[tuple[int, bool, Callable[..., bool], int]] = []
         for places, negated, missing, kind, payload in tests:
@@ -461,7 +496,7 @@ class Sums:
     def add(
         self,
         kinds: bytes,
-        tests: tuple[Test, ...],
+        tests: tuple[Test, ...] | Tests,
         window: Window | None,
         alternatives: tuple[tuple[int, ...], ...],
         sums: tuple[int, int, int, int, int],
@@ -594,6 +629,50 @@ class Sums:
             if end > total[2]:
                 total[2] = end
 
+    def add_groups(self, data: bytes, /) -> None:
+        """Adds what was summed elsewhere: lines of the same keys, as :meth:`lines` writes them.
+
+        >>> table = Sums((None,), ('packets', 'bytes'))
+        >>> table.add_groups(b'10.0.0.1 3 100 - - 2\\n10.0.0.1 1 40 - - 1\\n')
+        >>> table.lines()
+        b'10.0.0.1 4 140 - - 3\\n'
+
+        Keys are taken as they are. What is not tracked is not added. Raises ValueError if a line is none of these, and
+        adds none; OverflowError if a sum of bytes or packets reaches 96 bits, or one of flows 64.
+        """
+        if _bytes(data) and not data.endswith(b'\n'):
+            raise ValueError('a line has no end')
+        with self._alone():
+            groups = [self._group(line) for line in data.split(b'\n')[:-1]]
+            self._listed = None
+            for key, value, start, end in groups:
+                if self._timed:
+                    self._add_timed([key], [value], [start], [end])
+                    value = self._timed_totals[key][0]
+                else:
+                    self._totals[key] += value
+                    value = self._totals[key]
+                if value >> 2 * LANE >= MAX_FLOWS or max(value & MASK, value >> LANE & MASK) >= MAX_SUM:
+                    raise OverflowError('a sum has more than 96 bits, or flows more than 64')
+
+    def _group(self, line: bytes) -> tuple[bytes, int, int, int]:
+        """The key of a line, its sum (see LANE), the first start and the last end."""
+        *keys, packets, octets, start, end, flows = line.split(b' ')
+        if len(keys) != len(self._keys) or not all(keys) or b''.join(keys).translate(None, _PRINTABLE):
+            raise ValueError(f'{line[:60]!r} has not the keys of this table')
+        value = _number(flows, MAX_FLOWS) * ONE_FLOW
+        if not value:
+            raise ValueError(f'{line[:60]!r} has no flows')
+        value += (_number(packets, MAX_SUM) << LANE) * ('packets' in self._track)
+        value += _number(octets, MAX_SUM) * ('bytes' in self._track)
+        first = NEVER if start == b'-' else _number(start, MAX_SECONDS + 1)
+        last = BEFORE if end == b'-' else _number(end, MAX_SECONDS + 1)
+        if 'start' not in self._track:
+            first = NEVER
+        if 'end' not in self._track:
+            last = BEFORE
+        return b' '.join(keys), value, first, last
+
     def merge(self, other: Sums, /) -> None:
         """Adds what another table of the same keys has; keys that are new here come last, in its order."""
         if not isinstance(other, Sums):
@@ -662,6 +741,14 @@ class Sums:
 
     def _alone(self) -> _Alone:
         return _Alone(self._lock)
+
+
+def _number(text: bytes, limit: int) -> int:
+    """A number below a limit, as a table writes it."""
+    number = int(text) if _NUMBER.fullmatch(text) else limit
+    if number >= limit:
+        raise ValueError(f'{text[:40]!r} is not a number, or too large')
+    return number
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

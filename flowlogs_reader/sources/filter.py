@@ -98,7 +98,7 @@ class Filter:
         self.skipdata: Counter[int] = Counter()
         searchable = [texts for texts in map(literals, self.conditions) if texts and len(texts) <= MAX_SEARCHES]
         self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
-        self._tests: dict[Layout, tuple[kernel.Test, ...]] = {}
+        self._compiled: dict[tuple[Layout, bool], kernel.Tests] = {}
 
     @classmethod
     def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
@@ -133,10 +133,16 @@ class Filter:
         """Whether there is a condition of which a layout has no field."""
         return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
 
-    def _asked(self, block: Block) -> tuple[tuple[kernel.Test, ...], kernel.Window | None]:
-        if block.layout not in self._tests:
-            self._tests[block.layout] = tuple(kernel_test(condition, block.layout) for condition in self.conditions)
-        return self._tests[block.layout], self._kernel_window(block)
+    def _asked(self, block: Block) -> tuple[kernel.Tests, kernel.Window | None]:
+        return self._tests(block.layout), self._kernel_window(block)
+
+    def _tests(self, layout: Layout, of_skipdata: bool = False) -> kernel.Tests:
+        if (layout, of_skipdata) not in self._compiled:
+            tests = [kernel_test(condition, layout, unknown=of_skipdata) for condition in self.conditions]
+            if of_skipdata:
+                tests.insert(0, (layout.places(['log_status']), False, False, 'text', (SKIPDATA,)))
+            self._compiled[layout, of_skipdata] = kernel.compile_tests(layout.kinds, tuple(tests))
+        return self._compiled[layout, of_skipdata]
 
     def _kernel_window(self, block: Block) -> kernel.Window | None:
         if not self.window:
@@ -156,11 +162,9 @@ class Filter:
         return data
 
     def _count_skipdata(self, block: Block) -> None:
-        is_skipdata = (block.layout.places(['log_status']), False, False, 'text', (SKIPDATA,))
-        tests = (is_skipdata, *(kernel_test(condition, block.layout, unknown=True) for condition in self.conditions))
         (starts,), _ = kernel.columns(
             block.layout.kinds,
-            tests,
+            self._tests(block.layout, of_skipdata=True),
             self._kernel_window(block),
             block.layout.places(['start']),
             lines_with(block.data, [SKIPDATA]),

@@ -86,6 +86,14 @@ class Inputs:
         data = b''.join(self.some(lambda: self.line(kinds), self.pick([1, 3, 10, 400])))
         return data[: -self.random.randint(1, 9)] if self.random.random() < 0.1 else data
 
+    def group(self, keys: int) -> bytes:
+        def number(*bits: int) -> bytes:
+            return b'%d' % self.random.getrandbits(self.pick(bits))
+
+        numbers = number(8, 64, 90), number(8, 64, 90), self.value(ord('M')), self.value(ord('M')), number(4, 8, 32)
+        line = b' '.join([*(self.pick(WORDS[:20]) for _ in range(keys)), *numbers]) + b'\n'
+        return line if self.random.random() < 0.98 else line.replace(b' ', b' ' + self.word(), 1)
+
     def mutated(self, data: bytes) -> bytes:
         for _ in range(self.random.randint(1, 3)):
             at = self.random.randint(0, len(data))
@@ -148,8 +156,11 @@ def check(inputs: Inputs) -> list[Any]:
 
 def keep(inputs: Inputs) -> list[Any]:
     kinds = inputs.kinds()
-    arguments = kinds, inputs.tests(kinds), inputs.window(kinds), inputs.lines(kinds)
-    return [lambda kernel: kernel.keep(*arguments)]
+    tests, window, lines = inputs.tests(kinds), inputs.window(kinds), inputs.lines(kinds)
+    return [
+        lambda kernel: kernel.keep(kinds, tests, window, lines),
+        lambda kernel: kernel.keep(kinds, kernel.compile_tests(kinds, tests), window, lines),
+    ]
 
 
 def columns(inputs: Inputs) -> list[Any]:
@@ -200,6 +211,25 @@ def sums(inputs: Inputs) -> list[Any]:
     return [run, top]
 
 
+def add_groups(inputs: Inputs) -> list[Any]:
+    keys = (None,) * inputs.random.randint(0, 3)
+    track = [name for name in ('packets', 'bytes', 'start', 'end') if inputs.random.random() < 0.6]
+    data = b''.join(inputs.some(lambda: inputs.group(len(keys)), inputs.pick([1, 3, 100])))
+    if inputs.random.random() < 0.2:
+        data = inputs.mutated(data)
+
+    def run(kernel: Any) -> Any:
+        table = kernel.Sums(keys, track)
+        for lines in (data[: len(data) // 2].rpartition(b'\n')[0] + b'\n', data):
+            try:
+                table.add_groups(lines)
+            except ValueError:
+                assert lines is data or len(table) == 0
+        return table.lines(), table.top(5, 'flows')
+
+    return [run]
+
+
 def encode(inputs: Inputs) -> list[Any]:
     separator = inputs.pick([b' ', b'\t'])
     width = inputs.random.randint(1, 5)
@@ -232,7 +262,7 @@ def find_events(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.find_events(body)]
 
 
-TARGETS = {one.__name__: one for one in (check, keep, columns, letter_lines, sums, encode, find_events)}
+TARGETS = {one.__name__: one for one in (check, keep, columns, letter_lines, sums, add_groups, encode, find_events)}
 
 
 def outcome(call: Callable[[Any], Any], kernel: Any) -> Any:

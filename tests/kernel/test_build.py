@@ -71,6 +71,18 @@ def merged(kernel: Any) -> bytes:
     return bytes(tables[1].lines()) + bytes(tables[1].top(5, 'bytes'))
 
 
+def kept(kernel: Any) -> Any:
+    tests = kernel.compile_tests(DEFAULT, TESTS)
+    assert kernel.keep(DEFAULT, tests, None, LINES) == kernel.keep(DEFAULT, TESTS, None, LINES)
+    return kernel.keep(DEFAULT, tests, (10, 11, 0, 10**13, False), ODD)
+
+
+def regrouped(kernel: Any) -> bytes:
+    table = kernel.Sums((None, None))
+    table.add_groups(b''.join(b'%d key-%d 1 2 3 - 4\n' % (at % 99, at) for at in range(400)))
+    return bytes(table.lines())
+
+
 def encoded(encoding: str) -> Callable[[Any], Any]:
     names = tuple(b'field_%d' % at for at in range(14))
     times = (*[None] * 10, 'iso', 'date', None, None)
@@ -81,11 +93,13 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     'check': lambda kernel: kernel.check(DEFAULT, LINES),
     'check odd': lambda kernel: kernel.check(DEFAULT, ODD + b'\0' * 70_000),
     'keep': lambda kernel: kernel.keep(DEFAULT, TESTS, (10, 11, 0, 10**13, False), LINES + ODD),
+    'compiled tests': kept,
     'columns': lambda kernel: kernel.columns(DEFAULT, TESTS, None, (3, (4, 3), (5, 6)), LINES + ODD),
     'letter_lines': lambda kernel: kernel.letter_lines(b'bytes\n2\n' * 99),
     'sums': lambda kernel: added(kernel).lines(),
     'top': lambda kernel: added(kernel).top(5, 'flows'),
     'merge': merged,
+    'add_groups': regrouped,
     'encode text': encoded('text'),
     'encode csv': encoded('csv'),
     'encode jsonl': encoded('jsonl'),

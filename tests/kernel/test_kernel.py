@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import threading
@@ -112,6 +113,10 @@ def test_keep_and_columns(kernel: ModuleType, data: Any) -> None:
         for group in groups
     ]
     assert kernel.columns(kinds, tests, window, groups, block) == (columns, skipped)
+    compiled = kernel.compile_tests(kinds, tests)
+    for _ in range(2):
+        assert kernel.keep(kinds, compiled, window, block) == kept
+        assert kernel.columns(kinds, compiled, window, groups, block) == (columns, skipped)
 
 
 @many
@@ -162,6 +167,39 @@ def test_addresses_are_what_ipaddress_takes(kernel: ModuleType, one: bytes, othe
 def test_wrong_tests_and_windows(kernel: ModuleType, arguments: Any) -> None:
     with pytest.raises(ValueError):
         kernel.keep(b'TIM', *arguments, b'a 1 1\n')
+    with pytest.raises(ValueError):
+        kernel.keep(b'TIM', kernel.compile_tests(b'TIM', arguments[0]), arguments[1], b'a 1 1\n')
+
+
+def test_compiled_tests_belong_to_their_format(kernel: ModuleType) -> None:
+    tests = kernel.compile_tests(b'TI', (((1,), False, False, 'number', ((1, 9),)),))
+    table = kernel.Sums((None,), ())
+    for _ in range(2):
+        table.add(b'TI', tests, None, ((0,),), (-1, -1, -1, -1, -1), b'a 5\nb 15\n')
+    assert table.lines() == b'a 0 0 - - 2\n'
+    for kinds in (b'TT', b'T', b'TII'):
+        with pytest.raises(ValueError):
+            kernel.keep(kinds, tests, None, b'a 5\n')
+        with pytest.raises(ValueError):
+            table.add(kinds, tests, None, ((0,),), (-1, -1, -1, -1, -1), b'a 5\n')
+    with pytest.raises(ValueError):
+        kernel.compile_tests(b'X', ())
+
+
+def test_compiled_tests_outlive_what_they_are_made_of(kernel: ModuleType) -> None:
+    tests = kernel.compile_tests(b'T', (((0,), False, False, 'text', tuple(b'%d' % at for at in range(5_000))),))
+    gc.collect()
+    data = b'4999\n5000\n7\n' * 100
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(kernel.keep(b'T', tests, None, data) for _ in range(50)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(b'4999\n7\n' * 100, 200, 0)] * 150
 
 
 def test_wrong_types(kernel: ModuleType) -> None:
@@ -240,6 +278,66 @@ def test_merged_tables(kernel: ModuleType, data: Any) -> None:
             total[name] *= 2
     tables[0].merge(tables[0])
     check_table(tables[0], expected, data)
+
+
+@many
+@given(st.data())
+def test_groups_that_were_summed_elsewhere(kernel: ModuleType, data: Any) -> None:
+    """Rows of a table, added to another one, are what a merge adds."""
+    kinds = data.draw(inputs.kinds)
+    arguments, alternatives, places = data.draw(inputs.tables(kinds))
+    tables = [kernel.Sums(*arguments) for _ in range(3)]
+    for table in tables[:2]:
+        block = data.draw(inputs.blocks(kinds, long=False))
+        table.add(kinds, (), None, alternatives, places, block)
+    tables[2].add_groups(tables[0].lines())
+    assert tables[2].lines() == tables[0].lines()
+    tables[2].add_groups(tables[1].lines())
+    tables[0].merge(tables[1])
+    assert tables[2].lines() == tables[0].lines()
+    assert len(tables[2]) == len(tables[0])
+
+
+def test_groups_keep_their_order_and_their_keys(kernel: ModuleType) -> None:
+    table = kernel.Sums((('prefix', 8, 64), None))
+    assert table.lines(0, 5) == b''
+    table.add_groups(b'10.1.2.3 - 1 2 - - 3\n')
+    assert table.lines(1, 5) == b''
+    table.add_groups(b'a b %d 0 9 2147483647 1\n10.1.2.3 - 10 20 0 5 30\na b 1 0 8 - 1\n' % (2**96 - 2))
+    assert table.lines() == b'10.1.2.3 - 11 22 0 5 33\na b %d 0 8 2147483647 2\n' % (2**96 - 1)
+    assert table.lines(1, 5) == b'a b %d 0 8 2147483647 2\n' % (2**96 - 1)
+    with pytest.raises(OverflowError):
+        table.add_groups(b'a b 1 0 - - 1\n')
+    with pytest.raises(OverflowError):
+        table.add_groups(b'10.1.2.3 - 0 0 - - %d\n' % (2**64 - 1))
+
+
+def test_what_is_not_tracked_is_not_added(kernel: ModuleType) -> None:
+    for track, row in (
+        ((), b'0 0 - - 4'), (('bytes',), b'0 2 - - 4'), (('packets', 'end'), b'1 0 - 9 4'), (('start',), b'0 0 3 - 4')
+    ):  # fmt: skip
+        table = kernel.Sums((), track)
+        table.add_groups(b'')
+        table.add_groups(b'1 2 3 9 4\n')
+        assert table.lines() == row + b'\n'
+
+
+@pytest.mark.parametrize('line', [
+    b'\n', b'a b 1 2 3 4 5', b'a 1 2 3 4 5\n', b'a b c 1 2 3 4 5\n', b'1 2 3 4 5\n', b'2 3 4 5\n', b'a  1 2 3 4 5\n',
+    b' b 1 2 3 4 5\n', b'a b 1 2 3 4 5 \n', b'a b 1 2 3 4 5\r\n', b'a b 1 2 3 4\t5\n', b'a\tb 1 2 3 4 5\n',
+    b'a \x7f 1 2 3 4 5\n', b'a \xe9 1 2 3 4 5\n', b'a b - 2 3 4 5\n', b'a b 1 - 3 4 5\n', b'a b 1 2 3 4 -\n',
+    b'a b 1 2 3 4 0\n', b'a b 01 2 3 4 5\n', b'a b 1 2 03 4 5\n', b'a b +1 2 3 4 5\n', b'a b 1 2 3 2147483648 5\n',
+    b'a b 1 2 2147483648 4 5\n', b'a b %d 2 3 4 5\n' % 2**96, b'a b 1 %d 3 4 5\n' % 10**29,
+    b'a b 1 2 3 4 %d\n' % 2**64, b'a b 1 2  4 5\n', b'a b x 2 3 4 5\n', b'a b 1 2 3 4 5\0\n', b'a b 1 2 3 4 5\n\n',
+])  # fmt: skip
+def test_lines_that_are_no_groups(kernel: ModuleType, line: bytes) -> None:
+    table = kernel.Sums((None, None), ())
+    with pytest.raises(ValueError):
+        table.add_groups(b'c d 1 2 3 4 5\n' + line)
+    assert len(table) == 0
+    for data in ('text', bytearray(b''), None):
+        with pytest.raises(TypeError):
+            table.add_groups(data)
 
 
 def test_sums_beyond_64_bits(kernel: ModuleType) -> None:
