@@ -36,7 +36,7 @@ class FileFlowLogsReader(BaseReader):
     their names, as S3 objects have it, in that order after all others. Folders and files of other times are left alone.
 
     With a `thread_count` of 1 nothing is decompressed ahead. Raises FlowLogsError where the location cannot be read at
-    all; what is wrong with one file of many ends up in `unreadable`.
+    all; what is wrong with one file of many ends up in `unreadable`, and is raised after everything else has come out.
     """
 
     DEFAULT_WINDOW = None

@@ -53,7 +53,7 @@ class S3FlowLogsReader(AwsReader):
     `thread_count` 0 reads one object ahead, 1 reads nothing ahead, more reads so many at once.
 
     Raises botocore's errors, and IncompleteError where AWS repeats itself. An object that cannot be read ends up in
-    `unreadable`, and so does a location without any flow logs.
+    `unreadable`, and so does a location without any flow logs: both are raised after everything else has come out.
     """
 
     POLL_SECONDS = 60
