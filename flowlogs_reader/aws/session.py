@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cause, FlowLogsError, UsageError
-from .trouble import cause_of, is_aws_error
+from .trouble import SignIn, cause_of, is_aws_error
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -28,13 +28,6 @@ FIRST_ATTEMPTS = 3
 MAX_THREADS = 50
 # Attempts if an answer is unreadable.
 UNREADABLE_ATTEMPTS = 5
-
-
-class SignIn(NamedTuple):
-    """The profile that a user signs in to, through IAM Identity Center (`sso`) or with ``aws login``."""
-
-    profile: str
-    sso: bool
 
 
 class AwsSession:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
 
@@ -63,6 +63,13 @@ CAUSE_BY_CLASS = {
 }
 # Classes of botocore whose errors may be temporary: no connection, or an answer that broke off.
 TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError', 'ResponseParserError'}
+
+
+class SignIn(NamedTuple):
+    """The profile that a user signs in to, through IAM Identity Center (`sso`) or with ``aws login``."""
+
+    profile: str
+    sso: bool
 
 
 def is_aws_error(error: BaseException) -> bool:

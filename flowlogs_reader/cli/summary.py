@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..aws.log_groups import MissingLogGroup
-from ..aws.session import SignIn
-from ..aws.trouble import cause_of, is_aws_error, said
+from ..aws.trouble import SignIn, cause_of, is_aws_error, said
 from ..errors import Cause
 from ..query.query import Query
 from ..records.times import iso, resume_text

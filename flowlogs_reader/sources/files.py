@@ -37,7 +37,7 @@ class FileFlowLogsReader(BaseReader):
     window.
 
     `thread_count` 1 decompresses nothing ahead. Raises FlowLogsError if the location cannot be read; an error in one
-    file of a directory is added to `unreadable`.
+    file of a directory is added to `unreadable`, and is raised after everything else was returned.
     """
 
     DEFAULT_WINDOW = None

@@ -53,7 +53,8 @@ class S3FlowLogsReader(AwsReader):
     `thread_count` 0 reads one object ahead, 1 reads nothing ahead, more reads so many at once.
 
     Raises botocore's errors, and IncompleteError if AWS repeats a page token. The error of an object that cannot be
-    read, or of a location without flow logs, is added to `unreadable`.
+    read, or of a location without flow logs, is added to `unreadable`, and is raised after everything else was
+    returned.
     """
 
     POLL_SECONDS = 60
