@@ -134,6 +134,30 @@ def columns(
     return [[*column] if flags is None else [*compress(column, flags)] for column in found], skipped
 
 
+def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
+    """A function that gives the column at a place, as text or as a number; None if it is missing.
+
+    It takes an object of which the attribute `_texts` is a canonical line as text, or the list of its columns.
+    """
+
+    def text(record: Any) -> str | None:
+        texts = record._texts
+        if texts.__class__ is str:
+            texts = record._texts = texts.split(' ')
+        value: str = texts[place]
+        return None if value == '-' else value
+
+    def value(record: Any) -> int | None:
+        texts = record._texts
+        if texts.__class__ is str:
+            texts = record._texts = texts.split(' ')
+        return None if texts[place] == '-' else int(texts[place])
+
+    if place < 0:
+        raise ValueError('a place is 0 or more')
+    return value if number else text
+
+
 def letter_lines(data: bytes, /) -> tuple[int, ...]:
     """Where lines begin with a lower-case ASCII letter: header rows do, and records rarely.
 
