@@ -3,8 +3,8 @@
 The package has one module or folder for each stage of processing. A stage imports only from those above it:
 
     errors      exceptions and their causes
-    records     lines: fields, layouts, Blocks, FlowRecord
     kernel      the work for each record: check, test, sum, encode
+    records     lines: fields, layouts, Blocks, FlowRecord
     query       queries: conditions, group keys, times; and results
     aws         access to AWS: sessions, meaning of errors, log groups, flow logs
     sources     input: files, CloudWatch Logs, S3

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import MODULES, ROOT
 
 # In the order in which data flows; errors.py is above all, the package's own files are below.
-STAGES = ('errors', 'records', 'kernel', 'query', 'aws', 'sources', 'engines', 'output', 'cli')
+STAGES = ('errors', 'kernel', 'records', 'query', 'aws', 'sources', 'engines', 'output', 'cli')
 STRANGERS = {('engines', 'output'), ('output', 'engines')}
 DOORS = {'__init__', '__main__'}
 

@@ -11,7 +11,7 @@ import os
 TYPE_CHECKING = False
 NATIVE = False
 if TYPE_CHECKING:
-    from .pure import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
+    from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
     from .pure import Test as Test
     from .pure import Tests as Tests
     from .pure import Window as Window
@@ -19,10 +19,21 @@ else:
     try:
         if os.environ.get('FLOWLOGS_READER_PURE') == '1':
             raise ImportError
-        from ._native import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
+        from ._native import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
 
         NATIVE = True
     except ImportError:  # it was installed without a compiler
-        from .pure import Sums, check, columns, compile_tests, encode, find_events, keep, letter_lines
+        from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
 
-__all__ = ['NATIVE', 'Sums', 'check', 'columns', 'compile_tests', 'encode', 'find_events', 'keep', 'letter_lines']
+__all__ = [
+    'NATIVE',
+    'Sums',
+    'check',
+    'column_getter',
+    'columns',
+    'compile_tests',
+    'encode',
+    'find_events',
+    'keep',
+    'letter_lines',
+]

@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .pure import Events, Test, Tests, Transform, Window
 
@@ -15,6 +16,7 @@ def columns(
     data: bytes,
     /,
 ) -> tuple[list[list[bytes]], int]: ...
+def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]: ...
 def encode(
     encoding: str,
     names: Sequence[bytes],

@@ -1715,6 +1715,99 @@ static PyObject *kernel_keep(PyObject *module, PyObject *args)
     return result;
 }
 
+/* --- columns of records -------------------------------------------------------------------------------------------
+
+   Records are objects, made of lines as text. A column is found in the text, without splitting it. */
+
+/* The column at a place of a line; false if there are fewer. */
+static bool find_column(Text line, long place, Text *column)
+{
+    const byte *begin = line.text, *end = line.text + line.size;
+    for (;;) {
+        const byte *space = memchr(begin, ' ', (size_t)(end - begin));
+        if (!place) {
+            *column = (Text){begin, (size_t)((space ? space : end) - begin)};
+            return true;
+        }
+        if (!space) {
+            return false;
+        }
+        begin = space + 1;
+        place--;
+    }
+}
+
+/* `how` is (name of the attribute, place, whether it is a number). */
+static PyObject *get_column_of(PyObject *how, PyObject *record)
+{
+    PyObject *texts = PyObject_GetAttr(record, PyTuple_GetItem(how, 0)), *value = NULL;
+    if (!texts) {
+        return NULL;
+    }
+    long place = PyLong_AsLong(PyTuple_GetItem(how, 1));
+    bool number = PyTuple_GetItem(how, 2) == Py_True;
+    PyObject *whole = NULL;
+    Text line, column = {NULL, 0};
+    Py_ssize_t size;
+    if (PyList_Check(texts)) {
+        whole = PyList_GetItem(texts, place);
+        Py_XINCREF(whole);
+        column.text = whole ? (const byte *)PyUnicode_AsUTF8AndSize(whole, &size) : NULL;
+        column.size = column.text ? (size_t)size : 0;
+    } else if ((line.text = (const byte *)PyUnicode_AsUTF8AndSize(texts, &size))) {
+        line.size = (size_t)size;
+        if (!find_column(line, place, &column)) {
+            PyErr_SetString(PyExc_IndexError, "a line lacks a column");
+        }
+    }
+    bool digits = number && column.size && column.size <= MAX_DIGITS;
+    for (size_t i = 0; digits && i < column.size; i++) {
+        digits = is_digit(column.text[i]);
+    }
+    if (!column.text) {
+        /* An error is set. */
+    } else if (is_missing(column)) {
+        value = Py_NewRef(Py_None);
+    } else if (digits) {
+        value = PyLong_FromUnsignedLongLong(number_of(column, column.text));
+    } else {
+        value = whole ? Py_NewRef(whole) : PyUnicode_FromStringAndSize((const char *)column.text, (Py_ssize_t)column.size);
+        if (number && value) {
+            PyObject *text = value;
+            value = PyNumber_Long(text);
+            Py_DECREF(text);
+        }
+    }
+    Py_XDECREF(whole);
+    Py_DECREF(texts);
+    return value;
+}
+
+static PyMethodDef column_method = {"column", get_column_of, METH_O, "The value of a column, or None."};
+
+PyDoc_STRVAR(
+    column_getter_doc,
+    "column_getter(place, number) -> function\n\n"
+    "A function that gives a column of a record (see pure.column_getter).");
+
+static PyObject *kernel_column_getter(PyObject *module, PyObject *args)
+{
+    long place;
+    int number;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "lp:column_getter", &place, &number)) {
+        return NULL;
+    }
+    if (place < 0) {
+        PyErr_SetString(PyExc_ValueError, "a place is 0 or more");
+        return NULL;
+    }
+    PyObject *how = Py_BuildValue("(NlN)", PyUnicode_InternFromString("_texts"), place, PyBool_FromLong(number));
+    PyObject *getter = how ? PyCFunction_NewEx(&column_method, how, NULL) : NULL;
+    Py_XDECREF(how);
+    return getter;
+}
+
 /* --- header rows -------------------------------------------------------------------------------------------------- */
 
 static Status find_letters(const byte *data, size_t length, Buffer *found)
@@ -4266,6 +4359,7 @@ static PyObject *kernel_alive(PyObject *module, PyObject *nothing)
 static PyMethodDef kernel_methods[] = {
     {"check", kernel_check, METH_VARARGS, check_doc},
     {"keep", kernel_keep, METH_VARARGS, keep_doc},
+    {"column_getter", kernel_column_getter, METH_VARARGS, column_getter_doc},
     {"columns", kernel_columns, METH_VARARGS, columns_doc},
     {"compile_tests", kernel_compile_tests, METH_VARARGS, compile_tests_doc},
     {"encode", kernel_encode, METH_VARARGS, encode_doc},

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, ClassVar
 
+from ..kernel import column_getter
 from .fields import DEFAULT_FIELDS, FIELD_SETS, FIELDS, KNOWN, Kind
 from .layout import MAX_SECONDS, Layout, default_record, normalise
 
@@ -41,7 +42,8 @@ class FlowRecord:
     # Each log format has a subclass of its own, made by record_class: its attributes know their columns.
     layout: ClassVar[Layout | None] = None
     _line: str
-    _texts: list[str] | None
+    # The columns, or the line that they are in: see kernel.column_getter.
+    _texts: list[str] | str
 
     def __init__(self, event_data: Mapping[str, Any]) -> None:
         texts_of = ((normalise(name), _text(normalise(name), value)) for name, value in event_data.items())
@@ -84,8 +86,8 @@ class FlowRecord:
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
     def _columns(self) -> list[str]:
-        if self._texts is None:
-            self._texts = self._line.split(' ')
+        if isinstance(self._texts, str):
+            self._texts = self._texts.split(' ')
         return self._texts
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,8 +136,7 @@ def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
     lines.pop()
     for line in lines:
         record = new(cls)
-        record._line = line
-        record._texts = None
+        record._line = record._texts = line
         yield record
 
 
@@ -147,29 +148,23 @@ def record_class(fields: tuple[str, ...], ancestry: tuple[Any, ...] = FlowRecord
     members: dict[str, Any] = {'__slots__': (), 'layout': layout, '__doc__': FlowRecord.__doc__}
     for name, position in layout.position.items():
         if name in KNOWN:
-            members[name] = property(_getter(position, _CONVERT.get(name)), doc=KNOWN[name].about)
+            members[name] = property(_getter(position, KNOWN[name].kind), doc=KNOWN[name].about)
     made = type(base.__name__, (base,), members)
     # It is the base's that a record shows.
     del made.__slots__  # type: ignore[attr-defined]
     return made
 
 
-def _getter(position: int, converter: Callable[[str], Any] | None) -> Callable[[FlowRecord], Any]:
-    def text(record: FlowRecord) -> str | None:
-        texts = record._texts
-        if texts is None:
-            texts = record._texts = record._line.split(' ')
-        value = texts[position]
-        return None if value == '-' else value
+def _getter(position: int, kind: Kind) -> Callable[[FlowRecord], Any]:
+    value = column_getter(position, kind is not Kind.TEXT)
+    if kind is not Kind.TIME:
+        return value
 
-    def value(record: FlowRecord) -> Any:
-        texts = record._texts
-        if texts is None:
-            texts = record._texts = record._line.split(' ')
-        value = texts[position]
-        return None if value == '-' else converter(value)  # type: ignore[misc]
+    def time(record: FlowRecord) -> datetime | None:
+        number = value(record)
+        return None if number is None else moment(number)
 
-    return value if converter else text
+    return time
 
 
 def _checked(cls: type[FlowRecord], line: bytes) -> tuple[str, list[str]]:
@@ -178,7 +173,7 @@ def _checked(cls: type[FlowRecord], line: bytes) -> tuple[str, list[str]]:
     return b' '.join(cls.layout.parse(line)).decode(), line.decode().split()
 
 
-def _record(cls: type[FlowRecord], line: str, texts: list[str] | None) -> FlowRecord:
+def _record(cls: type[FlowRecord], line: str, texts: list[str] | str) -> FlowRecord:
     record = object.__new__(cls)
     record._line, record._texts = line, texts
     return record
@@ -191,7 +186,7 @@ def _base(cls: type[FlowRecord]) -> type[FlowRecord]:
     return base
 
 
-def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | None) -> FlowRecord:
+def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | str) -> FlowRecord:
     """What was pickled: classes that are made for a log format have no name to be found by."""
     return _record(record_class(fields, base.__mro__) if fields else base, line, texts)
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 if not __package__:  # run as a script
@@ -172,6 +173,14 @@ def columns(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.columns(*arguments)]
 
 
+def column_getter(inputs: Inputs) -> list[Any]:
+    texts = inputs.word() + b' '.join(inputs.some(inputs.word, 9))
+    line = texts.decode('utf-8', 'replace')
+    given = inputs.pick([line, line.split(' '), None, 5])
+    place, number = inputs.random.randint(-1, 9), inputs.pick([True, False])
+    return [lambda kernel: kernel.column_getter(place, number)(SimpleNamespace(_texts=given))]
+
+
 def letter_lines(inputs: Inputs) -> list[Any]:
     data = inputs.lines(b'T' + inputs.kinds())
     return [lambda kernel: kernel.letter_lines(data)]
@@ -262,13 +271,16 @@ def find_events(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.find_events(body)]
 
 
-TARGETS = {one.__name__: one for one in (check, keep, columns, letter_lines, sums, add_groups, encode, find_events)}
+TARGETS = {
+    one.__name__: one
+    for one in (check, keep, columns, column_getter, letter_lines, sums, add_groups, encode, find_events)
+}
 
 
 def outcome(call: Callable[[Any], Any], kernel: Any) -> Any:
     try:
         return call(kernel)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
         return type(error)
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import threading
 from datetime import timedelta
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -214,6 +214,31 @@ def test_wrong_types(kernel: ModuleType) -> None:
         ):
             with pytest.raises(TypeError):
                 call(data)
+
+
+@many
+@given(st.lists(inputs.value('I', False) | inputs.value('T', False), min_size=1, max_size=6), st.booleans())
+def test_column_getter(kernel: ModuleType, values: list[bytes], number: bool) -> None:
+    texts = [value.decode() for value in values]
+    for shape in (' '.join(texts), texts):
+        record = SimpleNamespace(_texts=shape)
+        for place, text in enumerate(texts * 2):
+            get = kernel.column_getter(place % len(texts), number)
+            if text == '-':
+                assert get(record) is None
+            elif not number:
+                assert get(record) == text
+            elif text.isdigit():
+                assert get(record) == int(text)
+            else:
+                with pytest.raises(ValueError):
+                    get(record)
+        with pytest.raises(IndexError):
+            kernel.column_getter(len(texts), number)(record)
+    with pytest.raises(ValueError):
+        kernel.column_getter(-1, number)
+    with pytest.raises(AttributeError):
+        kernel.column_getter(0, number)(None)
 
 
 @many
