@@ -434,7 +434,7 @@ class Sums:
 
     `keys` says how each key is made (:data:`Transform`). `track` says which of packets, bytes, start and end are
     summed; flows always are. What is not tracked is not read. With `flows_only` records that count neither packets nor
-    bytes are left out: NODATA and SKIPDATA.
+    bytes are left out: NODATA and SKIPDATA. Both can be read again, as attributes.
 
     Raises RuntimeError in a thread that calls it while another one does.
     """
@@ -446,9 +446,9 @@ class Sums:
         self._keys = [_transform(key) for key in keys]
         # Buckets need numbers.
         self._kinds = [b'IM' if key and key[0] == 'bucket' else b'TIM' for key in keys]
-        self._track = track
+        self.track = track
         self._timed = not track.isdisjoint(('start', 'end'))
-        self._flows_only = flows_only
+        self.flows_only = flows_only
         # For each key a sum (see LANE); or with times a list of it, the first start and the last end.
         self._totals: Counter[bytes] = Counter()
         self._timed_totals: dict[bytes, list[int]] = {}
@@ -504,6 +504,43 @@ class Sums:
             else:
                 self._add(keys, values)
 
+    def add_groups(self, data: bytes) -> None:
+        """Adds flows that were summed before: a line for each group, as :meth:`lines` writes them.
+
+        >>> table = Sums((('prefix', 8, 8),))
+        >>> table.add_groups(b'10.0.0.1 3 100 20 30 2\\n10.0.0.2 1 40 10 15 1\\n')
+        >>> table.lines()
+        b'10.0.0.0/8 4 140 10 30 3\\n'
+
+        A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. The
+        values are made into keys as :meth:`add` makes them: what :meth:`lines` gave stays as it is, but for a 'map'.
+        Packets and bytes are numbers of at most 19 digits, start and end are moments or ``-``, flows are 1 or more.
+        What is not tracked is checked, and not added. The same key may be in several lines. Lines are added in their
+        order, so that keys that are new come last, in this order.
+
+        Raises ValueError if a line is something else, or has no newline; then nothing of the data is added.
+        """
+        kinds = b''.join([b'T' if b'T' in allowed else b'I' for allowed in self._kinds]) + b'IIMMI'
+        with self._alone():
+            checked, _ = _log(kinds).check(_bytes(data))
+            values = data.split()
+            *keys, packets, octets, starts, ends, flows = (values[at :: len(kinds)] for at in range(len(kinds)))
+            if checked is not data or any(b'-' in column for column in (packets, octets, flows)) or b'0' in flows:
+                raise ValueError('these are not the lines of a table')
+            names = self._joined(keys, len(flows))
+            counts = zip(map(int, flows), self._counts('packets', packets), self._counts('bytes', octets))
+            sums = [((flow << LANE) + packet << LANE) + octet for flow, packet, octet in counts]
+            self._listed = None
+            if self._timed:
+                firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NEVER)
+                lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(BEFORE)
+                self._add_timed(names, sums, firsts, lasts)
+            else:
+                self._add(names, sums)
+
+    def _counts(self, name: str, column: Column) -> Iterable[int]:
+        return map(int, column) if name in self.track else repeat(0)
+
     def _groups(
         self, kinds: bytes, alternatives: tuple[tuple[int, ...], ...], sums: tuple[int, int, int, int, int]
     ) -> _Needed:
@@ -519,11 +556,11 @@ class Sums:
         counted = packets >= 0, octets >= 0
         own: list[tuple[int, ...]] = []
         if any(counted):
-            if self._flows_only or not self._track.isdisjoint(('packets', 'bytes')):
+            if self.flows_only or not self.track.isdisjoint(('packets', 'bytes')):
                 own.append(tuple(place for place in (packets, octets) if place >= 0))
-        elif self._flows_only and status >= 0:
+        elif self.flows_only and status >= 0:
             own.append((status,))
-        has_start, has_end = start >= 0 and 'start' in self._track, end >= 0 and 'end' in self._track
+        has_start, has_end = start >= 0 and 'start' in self.track, end >= 0 and 'end' in self.track
         has_counts = bool(own)
         own += [(place,) for place, has in ((start, has_start), (end, has_end)) if has]
         for alternative in alternatives:
@@ -540,12 +577,12 @@ class Sums:
         if not any(counted):
             return 0 if row in (b'NODATA', b'SKIPDATA') else ONE_FLOW
         values = row.split(b' ')
-        if self._flows_only and values.count(b'-') == len(values):
+        if self.flows_only and values.count(b'-') == len(values):
             return 0
         numbers = iter([0 if value == b'-' else int(value) for value in values])
         packets, octets = (next(numbers) if has else 0 for has in counted)
-        packets *= 'packets' in self._track
-        octets *= 'bytes' in self._track
+        packets *= 'packets' in self.track
+        octets *= 'bytes' in self.track
         return ONE_FLOW + (packets << LANE) + octets
 
     def _made_keys(self, alternative: tuple[int, ...], waiting: Iterator[Column], count: int) -> Column:
@@ -554,8 +591,12 @@ class Sums:
             return [b''] * count
         if not any(self._keys):
             return next(waiting)
-        made = [map(key, column) if key else column for key, column in zip(self._keys, waiting)]
-        return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]]
+        return self._joined(waiting, count)
+
+    def _joined(self, columns: Iterable[Column], count: int) -> Column:
+        """The keys that are made of a column of values for each."""
+        made = [map(key, column) if key else column for key, column in zip(self._keys, columns)]
+        return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]] if made else [b''] * count
 
     def _count(self, keys: Column) -> None:
         """Adds one flow for each key: a Counter does it in C."""
@@ -621,7 +662,7 @@ class Sums:
 
     def top(self, count: int, by: str) -> bytes:
         """The rows with the largest 'bytes', 'packets' or 'flows'; what is equal is in the order of its text."""
-        if by not in SHIFTS or by not in {*self._track, 'flows'}:
+        if by not in SHIFTS or by not in {*self.track, 'flows'}:
             raise ValueError(f'rows cannot be ordered by {by!r}')
         if count < 0:
             raise ValueError('rows are counted from 0')
