@@ -28,12 +28,12 @@ from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums, check
 from ..query.conditions import Condition
 from ..query.query import Window
-from ..records.block import Block, first_lines
+from ..records.block import Block, first_lines, joined
 from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout
 from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
-from .filter import SUMMED, Filter
+from .filter import Filter, fields_summed
 from .objects import Piece
 from .report import ReadReport
 
@@ -184,7 +184,7 @@ class BaseReader(Iterator[FlowRecord]):
                     left -= data.count(b'\n')
                 self._account(block, data.count(b'\n'), skipped)
                 if data:
-                    yield block._replace(data=data)
+                    yield block.of_text(data, block.raw)
                 if left == 0:
                     return
 
@@ -199,9 +199,9 @@ class BaseReader(Iterator[FlowRecord]):
         The keys may depend on the Layout; `columns` then names all fields that they may be, besides start and end.
         Yields each Block after it was added, so that the caller can look at the table meanwhile.
         """
-        names = columns if callable(keys) else chain(*keys)
-        with self._reading(None, [*names, *SUMMED]) as source:
-            for block in source:
+        names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
+        with self._reading(None, [*names, *fields_summed(table)]) as source:
+            for block in joined(source):
                 own = keys(block.layout) if callable(keys) else keys
                 self._account(block, *self.where.add(table, block, own))
                 yield block
@@ -218,8 +218,7 @@ class BaseReader(Iterator[FlowRecord]):
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
         """The Blocks as the source has them. Whoever closes the generator that reads them closes the source."""
         if columns is not None:
-            tested = (name for condition in self.where.conditions for name in condition.fields)
-            self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
+            self._columns = self.where.fields.union(columns)
         if self._source is None:
             self.report.origin = self.report.origin or self.describe()
             self._source = self._read(limit)
@@ -231,13 +230,14 @@ class BaseReader(Iterator[FlowRecord]):
 
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
-        if block.data:
-            report.read[block.layout] += block.data.count(b'\n') - skipped
+        lines = block.line_count
+        if lines:
+            report.read[block.layout] += lines - skipped
         if matched:
             report.matched[block.layout] += matched
         if skipped:
             self._leave_out(skipped, block)
-        report.sound = report.sound or bool(block.data) and not skipped
+        report.sound = report.sound or bool(lines) and not skipped
         if self.on_block:
             self.on_block(block)
 
@@ -301,7 +301,7 @@ def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
             yield block
         else:
             for line in block.data[:-1].split(b'\n'):
-                yield block._replace(data=line + b'\n', raw=line + b'\n')
+                yield block.of_text(line + b'\n', raw=line + b'\n')
 
 
 def _closed() -> Generator[Block, None, None]:

@@ -12,6 +12,7 @@ from ..errors import DamagedError, FlowLogsError, MissingExtraError
 from ..records.block import Block
 from ..records.layout import Layout
 from .decode import PARQUET, inflate, peek, text_blocks
+from .filter import Filter
 from .parquet import parquet_blocks
 
 
@@ -49,13 +50,14 @@ class Contents(NamedTuple):
     """How to read a file or an object: its name, and what the reader knows and wants.
 
     `layout` is for text without a header row, `ended` (see Block) for records without times. With `columns` other
-    fields may be left out.
+    fields may be left out, and with `where` records that do not pass.
     """
 
     origin: str
     layout: Layout | None = None
     ended: tuple[int, int] | None = None
     columns: Collection[str] | None = None
+    where: Filter | None = None
 
     def pieces(self, chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[Piece]:
         """The Blocks in this data. What is wrong with it comes as the last Piece, after all that could be read.
@@ -76,8 +78,8 @@ class Contents(NamedTuple):
                 text = Counted(inflate(data))
                 blocks = text_blocks(text, self.layout)
             for block in blocks:
-                size = len(block.data) if text is None else text.take()
-                yield Piece(block._replace(origin=self.origin, ended=self.ended), size, stored.take())
+                size = block.size if text is None else text.take()
+                yield Piece(block.from_place(self.origin, self.ended), size, stored.take())
         except MissingExtraError:
             raise
         except FlowLogsError as error:
@@ -91,4 +93,4 @@ class Contents(NamedTuple):
                 whole.writelines(data)
             else:
                 stored.size = whole.seek(0, os.SEEK_END)
-            yield from parquet_blocks(whole, self.columns, self.origin)
+            yield from parquet_blocks(whole, self.columns, self.origin, self.where)
