@@ -79,6 +79,11 @@ _ANY = {
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
 _EITHER = dict.fromkeys('TIM', _TEXT)
+# All moments, the last one included: 2147483647.
+_MOMENT = (
+    rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-]|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|'
+    rb'21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])'
+)
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
 
@@ -410,6 +415,16 @@ def _address_order(text: bytes) -> tuple[int, int, bytes] | None:
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
+def _group_lines(kinds: bytes) -> re.Pattern[bytes]:
+    """The expression of a line of a table: canonical, with all its sums, and with a flow at least."""
+    values = _log(kinds).values(_ANY)
+    number = rb'(?:[1-9][0-9]{0,18}' + _P + b'|0)'
+    values[-5], values[-4], values[-1] = number, number, rb'[1-9][0-9]{0,18}' + _P
+    values[-3] = values[-2] = _MOMENT
+    return re.compile(b'(?m)^' + b' '.join(values) + b'\\n')
+
+
 class _Needed(NamedTuple):
     """The columns that a table needs: of counts, start and end, where it has them; then those of the keys.
 
@@ -522,21 +537,24 @@ class Sums:
         """
         kinds = b''.join([b'T' if b'T' in allowed else b'I' for allowed in self._kinds]) + b'IIMMI'
         with self._alone():
-            checked, _ = _log(kinds).check(_bytes(data))
-            values = data.split()
-            *keys, packets, octets, starts, ends, flows = (values[at :: len(kinds)] for at in range(len(kinds)))
-            if checked is not data or any(b'-' in column for column in (packets, octets, flows)) or b'0' in flows:
+            if _group_lines(kinds).subn(b'', _bytes(data))[1] != _lines_of_text(data):
                 raise ValueError('these are not the lines of a table')
-            names = self._joined(keys, len(flows))
-            counts = zip(map(int, flows), self._counts('packets', packets), self._counts('bytes', octets))
-            sums = [((flow << LANE) + packet << LANE) + octet for flow, packet, octet in counts]
             self._listed = None
-            if self._timed:
-                firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NEVER)
-                lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(BEFORE)
-                self._add_timed(names, sums, firsts, lasts)
-            else:
-                self._add(names, sums)
+            for piece in _pieces(data):
+                values = piece.split()
+                self._add_groups(*(values[at :: len(kinds)] for at in range(len(kinds))))
+
+    def _add_groups(self, *columns: Column) -> None:
+        *values, packets, octets, starts, ends, flows = columns
+        keys = self._joined(values, len(flows))
+        counts = zip(map(int, flows), self._counts('packets', packets), self._counts('bytes', octets))
+        sums = [((flow << LANE) + packet << LANE) + octet for flow, packet, octet in counts]
+        if self._timed:
+            firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NEVER)
+            lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(BEFORE)
+            self._add_timed(keys, sums, firsts, lasts)
+        else:
+            self._add(keys, sums)
 
     def _counts(self, name: str, column: Column) -> Iterable[int]:
         return map(int, column) if name in self.track else repeat(0)

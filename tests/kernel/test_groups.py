@@ -83,6 +83,7 @@ def test_lines_come_in_pages_of_the_whole_after_groups_were_added() -> None:
         b'a -1 40 5 6 1\n',
         b'a 1 10000000000000000000 5 6 1\n',
         b'a 1 40 1454324362000 6 1\n',
+        b'a 1 40 5 2147483648 1\n',
         b'\xc3\xa4 1 40 5 6 1\n',
         b'\n',
         b'a 1 40 5 6 1\r\n',
