@@ -1,8 +1,9 @@
 import ast
 import re
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 HOME = 'https://github.com/flowlogs-reader/flowlogs_reader'
@@ -15,6 +16,16 @@ def constant(name, module):
 
 
 EXTRAS = constant('EXTRAS', 'errors.py')
+# What is done once for each record, in C. Optional: without a compiler the package is installed all the same, and is
+# slower. The limited API makes one wheel for Python 3.10 and all later ones.
+NATIVE = Extension(
+    'flowlogs_reader.kernel._native',
+    ['flowlogs_reader/kernel/native.c'],
+    define_macros=[('Py_LIMITED_API', '0x030a0000')],
+    extra_compile_args=[] if sys.platform == 'win32' else ['-std=c11', '-O3'],
+    py_limited_api=True,
+    optional=True,
+)
 
 setup(
     name='flowlogs_reader',
@@ -40,7 +51,9 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['flowlogs_reader', 'flowlogs_reader.*']),
-    package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json']},
+    package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json', 'kernel/*.pyi']},
+    ext_modules=[NATIVE],
+    options={'bdist_wheel': {'py_limited_api': 'cp310'}},
     python_requires='>=3.10',
     install_requires=['boto3>=1.36', 'python-dateutil>=2.8.2,<3.0.0'],
     extras_require={

@@ -1,15 +1,15 @@
 """Read AWS VPC Flow Logs from CloudWatch Logs, S3, files and standard input.
 
-The package is a house with a floor for each stage that data passes through. A stage imports only from those above it:
+The package has one module or folder for each stage of processing. A stage imports only from those above it:
 
-    errors      the exceptions, and their causes
-    records     what a line is: fields, layouts, Blocks, FlowRecord
-    kernel      what is done once for each record: check, test, sum, encode
-    query       what is asked: conditions, group keys, times; and what comes back
-    aws         where AWS is: sessions, what its errors mean, log groups, flow logs
-    sources     where bytes come from: files, CloudWatch Logs, S3
-    engines     how a query is answered
-    output      how an answer is written
+    errors      exceptions and their causes
+    records     lines: fields, layouts, Blocks, FlowRecord
+    kernel      the work for each record: check, test, sum, encode
+    query       queries: conditions, group keys, times; and results
+    aws         access to AWS: sessions, meaning of errors, log groups, flow logs
+    sources     input: files, CloudWatch Logs, S3
+    engines     answering queries
+    output      writing results
     cli         the command line: argv in, exit status out
 """
 
@@ -62,7 +62,7 @@ __all__ = [
 ]
 __version__ = '6.1.0'
 
-_HOMES = {
+_MODULES = {
     'AwsSession': 'aws.session',
     'Block': 'records.block',
     'DEFAULT_FIELDS': 'records.fields',
@@ -81,9 +81,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when they are asked for: Ctrl-C meets the command line before its long imports."""
+    """Import a public name on first use: the command line can handle Ctrl-C before its long imports."""
     if name not in __all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from importlib import import_module
 
-    return getattr(import_module(f'.{_HOMES.get(name, "errors")}', __name__), name)
+    return getattr(import_module(f'.{_MODULES.get(name, "errors")}', __name__), name)

@@ -1,4 +1,4 @@
-"""``python -m flowlogs_reader``, and the command of that name."""
+"""Entry point of ``python -m flowlogs_reader`` and of the command ``flowlogs_reader``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def run() -> int:
-    """The whole command line, its imports included, within reach of Ctrl-C. Returns the exit status."""
-    # Data of the imports and of the reading is no garbage: looking through it again and again takes a tenth of a run.
+    """Run the command line and return its exit status. Ctrl-C is handled from here on, during imports too."""
+    # With the default threshold, garbage collection takes a tenth of a run, and finds nothing to free.
     gc.set_threshold(100_000)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
@@ -28,7 +28,7 @@ def run() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A second Ctrl-C, while Python tidies up, ends the process at once."""
+    """Restore the default handler: a second Ctrl-C, during cleanup, ends the process at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
 

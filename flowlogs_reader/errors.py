@@ -1,26 +1,30 @@
-"""The exceptions that the package raises, and the causes that a caller can decide by.
+"""The exceptions that the package raises, and their causes for programs to test.
 
     Exception
-     +-- FlowLogsError             something that a user, AWS or the machine caused; `cause` says what, if it is known
-     |    +-- IncompleteError      the source ended early: what came out is not everything
-     |    +-- DamagedError         one file or object cannot be read, or not to its end
-     |    +-- NothingThereError    a location holds no flow logs, or none that were asked for
-     |    +-- OutputError          what was read cannot be written
-     |    +-- MissingExtraError    a part of the package is needed that is installed separately
+     +-- FlowLogsError             the user, AWS or the machine caused a failure; `cause` says which, if it is known
+     |    +-- IncompleteError      records are missing from the result; `unreadable` has the parts that are
+     |    +-- DamagedError         one file or object cannot be read, or only in part
+     |    +-- NothingThereError    a location has no flow logs, or none that were asked for
+     |    +-- OutputError          the output cannot be written
+     |    +-- MissingExtraError    an optional library is not installed
      +-- ValueError
-          +-- UsageError           what the caller asked for has no meaning
+          +-- UsageError           the caller gave an invalid argument
 
-botocore's own exceptions pass through the library unchanged; :mod:`flowlogs_reader.aws.trouble` sorts them into the
-same causes.
+botocore's own exceptions pass through the library unchanged; :mod:`flowlogs_reader.aws.trouble` maps them to the same
+causes.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Cause(Enum):
-    """Why something failed, in a form that a program can decide by."""
+    """Why something failed, for programs to test."""
 
     DENIED = auto()
     CREDENTIALS_EXPIRED = auto()
@@ -46,49 +50,56 @@ class Cause(Enum):
 
 
 class FlowLogsError(Exception):
-    """Something that a user, AWS or the machine caused. The text says what was tried and why it failed."""
+    """A failure that the user, AWS or the machine caused. The text says what was tried and why it failed."""
 
     def __init__(self, text: str, cause: Cause | None = None) -> None:
         super().__init__(text)
         self.cause = cause
 
     def within(self, place: str) -> FlowLogsError:
-        """The same error, with the place where it was met before its text."""
+        """Return the same error with `place`, where it occurred, in front of its text."""
         error = type(self)(f'{place}: {self}', self.cause)
         error.__cause__ = self.__cause__
         return error
 
 
 class IncompleteError(FlowLogsError):
-    """The source ended early: what came out is not everything."""
+    """Records are missing from the result: the source ended early, or several of its parts could not be read.
+
+    `unreadable` has an error for each of these parts.
+    """
+
+    def __init__(self, text: str, cause: Cause | None = None, unreadable: Sequence[FlowLogsError] = ()) -> None:
+        super().__init__(text, cause)
+        self.unreadable = list(unreadable)
 
 
 class DamagedError(FlowLogsError):
-    """One file or object cannot be read, or not to its end. What came before the damage has been handed on."""
+    """One file or object cannot be read, or only in part. The records before the damage were returned."""
 
 
 class NothingThereError(FlowLogsError):
-    """A location holds no flow logs, or none of the accounts and Regions that were asked for."""
+    """A location has no flow logs, or none of the accounts and Regions that were asked for."""
 
 
 class OutputError(FlowLogsError):
-    """What was read cannot be written."""
+    """The output cannot be written."""
 
 
-# What the extras of the package are made of. setup.py reads this line.
-EXTRAS = {'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
+# The libraries that each extra of the package installs. setup.py reads this line.
+EXTRAS = {'fast': 'isal>=1.5', 'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
 
 
 class MissingExtraError(FlowLogsError):
-    """A library is needed that is installed separately."""
+    """An optional library is not installed."""
 
     def __init__(self, extra: str, purpose: str) -> None:
-        # Not by the name of this package: pip might ask an index for it, and get another one.
+        # Do not name this package: pip would install flowlogs_reader 5.0.1 from the index.
         super().__init__(f'{purpose} needs a library: pip install "{EXTRAS[extra]}"')
 
 
 class UsageError(ValueError):
-    """What the caller asked for has no meaning. The text says what would have one."""
+    """The caller gave an invalid argument. The text says what is valid."""
 
     def __init__(self, text: str, cause: Cause | None = None) -> None:
         super().__init__(text)

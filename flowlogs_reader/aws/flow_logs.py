@@ -1,4 +1,4 @@
-"""Which flow logs an account has, what they watch, and where they are delivered."""
+"""The flow logs of an account: what they record, and where AWS delivers them (EC2 DescribeFlowLogs)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _RESOURCE = re.compile(r'[a-z]+(-[a-z]+)*-[0-9a-f]+')
 class FlowLog(NamedTuple):
     """One flow log, from DescribeFlowLogs.
 
-    `location` is where its records go, as a reader takes it, and `location_region` the Region of that place. It is ''
-    for a Firehose stream, which cannot be read.
+    `location` is its destination as a reader takes it, and '' for a Firehose stream, which cannot be read.
+    `location_region` is the Region of the destination.
     """
 
     flow_log_id: str
@@ -36,9 +36,9 @@ class FlowLog(NamedTuple):
 
 
 class Search:
-    """Looks for all flow logs, or for those that cover a resource; in the session's Region, or in all of them.
+    """Lists all flow logs, or those that cover a resource, in the session's Region or in all Regions.
 
-    Raises UsageError if the resource is not the id of one.
+    Raises UsageError if `resource` is not a resource id.
     """
 
     def __init__(self, session: AwsSession, resource: str = '', all_regions: bool = False) -> None:
@@ -49,13 +49,13 @@ class Search:
         self.all_regions = all_regions
 
     def rows(self, on_unreadable: Callable[[FlowLogsError], None]) -> list[FlowLog]:
-        """The flow logs, by Region. A Region that cannot be asked is handed to `on_unreadable`, and left out.
+        """Return the flow logs, by Region. If a Region fails, its error is passed to `on_unreadable`.
 
-        Raises FlowLogsError if no Region knows the resource.
+        Raises FlowLogsError if no Region has the resource.
         """
         try:
             regions = self._regions() if self.all_regions else [self.session.region]
-            # Sessions are not thread-safe: the clients are made before any thread begins.
+            # Sessions are not thread-safe: create all clients before the threads start.
             clients = {region: self.session.client('ec2', region_name=region) for region in regions}
         except Exception as error:
             on_unreadable(_failure('', error))
@@ -83,7 +83,7 @@ class Search:
         return sorted(region['RegionName'] for region in member(answer, 'Regions'))
 
     def _ask_all(self, clients: dict[str, Any]) -> list[list[FlowLog] | Exception | None]:
-        """What each Region answers, in this order. All are asked at once: quotas are per Region."""
+        """Return the answer of each Region, in this order. All are asked at the same time: quotas are per Region."""
         answers: dict[str, SimpleQueue[list[FlowLog] | Exception | None]] = {name: SimpleQueue() for name in clients}
 
         def ask(region: str) -> None:
@@ -93,12 +93,12 @@ class Search:
                 answers[region].put(error)
 
         for region in clients:
-            # A daemon, because a thread that sits in a stalled request must not keep the process from ending.
+            # A daemon: a stalled request must not keep the process from ending.
             Thread(target=ask, args=(region,), daemon=True).start()
         return [answers[region].get() for region in clients]
 
     def _ask(self, region: str, client: Any) -> list[FlowLog] | FlowLogsError | None:
-        """The flow logs of a Region, or why they are not known, or None if the Region has no such resource."""
+        """Return the flow logs of a Region, the error, or None if the Region does not have the resource."""
         try:
             resources = covering(client, self.resource) if self.resource else []
             if self.resource and not resources:
@@ -111,7 +111,7 @@ class Search:
 
 
 def _failure(region: str, error: Exception) -> FlowLogsError:
-    """Only what AWS, its settings or the network cause: anything else is raised."""
+    """Return a FlowLogsError for an error of AWS, its settings or the network. Raises any other error."""
     if not (is_aws_error(error) or isinstance(error, FlowLogsError)):
         raise error
     failure = FlowLogsError(f'cannot list the flow logs{region and f" in {region}"}: {said(error)}', cause_of(error))
@@ -120,9 +120,9 @@ def _failure(region: str, error: Exception) -> FlowLogsError:
 
 
 def covering(client: Any, resource: str) -> list[str]:
-    """The ids whose flow logs record the traffic of a resource: its own, and those of its interfaces, subnets and VPC.
+    """Return the ids whose flow logs record the traffic of a resource: its own, its interfaces, subnets and VPC.
 
-    Empty where the Region does not know the interface, instance or subnet.
+    The list is empty if the Region does not have the interface, instance or subnet.
     """
     kind = resource.partition('-')[0]
     operation, list_name, name = {
@@ -139,7 +139,7 @@ def covering(client: Any, resource: str) -> list[str]:
 
 
 def describe(row: dict[str, Any], region: str) -> FlowLog:
-    """A row of DescribeFlowLogs."""
+    """Return the FlowLog of a row of DescribeFlowLogs."""
     destination, region_to_read = _destination(row, region)
     readable = row.get('LogDestinationType') != 'kinesis-data-firehose'
     return FlowLog(
@@ -156,13 +156,13 @@ def describe(row: dict[str, Any], region: str) -> FlowLog:
 
 
 def _destination(row: dict[str, Any], region: str) -> tuple[str, str]:
-    """Where the records go, as a reader takes it, and in which Region that is."""
+    """Return the destination as a reader takes it, and its Region."""
     arn = row.get('LogDestination', '').removesuffix(':*')
     _, _, service, place, _, name = (*arn.split(':', 5), *[''] * 6)[:6]
     if service == 's3':
         return f's3://{name.rstrip("/")}', region
     if service == 'logs':
-        # The log group of another account can be read by its ARN only.
+        # A log group of another account can only be read by its ARN.
         name = arn if row.get('DeliverCrossAccountRole') else name.removeprefix('log-group:')
         return name, place or region
     return row.get('LogGroupName') or arn or '-', region
@@ -179,7 +179,7 @@ def _format(row: dict[str, Any]) -> str:
 
 
 def _status(row: dict[str, Any]) -> str:
-    """What AWS says about the delivery where that fails; otherwise about the flow log."""
+    """Return AWS's delivery error if delivery fails, otherwise the status of the flow log."""
     error = row.get('DeliverLogsErrorMessage')
     if error or row.get('DeliverLogsStatus') == 'FAILED':
         return f'FAILED: {error or "no reason given"}'

@@ -1,4 +1,4 @@
-"""What a log group is called, and where it is, when it is not where it was looked for."""
+"""ARNs of log groups, and the search for a log group that was not found: other Regions, similar names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from .session import AwsSession
 
+# How long to search.
 SECONDS = 3.0
 _ARN = re.compile(r'arn:[a-z-]+:logs:([a-z0-9-]+):([0-9]*):log-group:(.+?)(?::\*)?')
 
@@ -25,7 +26,7 @@ class Arn(NamedTuple):
 
 
 def parse_arn(text: str) -> Arn | None:
-    """None where the text is no ARN of a log group, but the name of one.
+    """Return the parts of the ARN of a log group, or None if the text is not one.
 
     >>> parse_arn('arn:aws:logs:eu-west-1:123456789012:log-group:flows:*')
     Arn(region='eu-west-1', account='123456789012', name='flows')
@@ -35,10 +36,10 @@ def parse_arn(text: str) -> Arn | None:
 
 
 class MissingLogGroup(NamedTuple):
-    """What is known about a log group that was not found.
+    """Facts about a log group that was not found.
 
-    `region` was asked, which comes from `region_source` in words. `elsewhere` are the Regions that have a group of this
-    name, `similar` names in `region`. A group with an `account` was named by its ARN, and not looked for elsewhere.
+    `region` was asked; `region_source` says in words how it was chosen. `elsewhere` are other Regions that have a group
+    of this name, `similar` names in `region`. With an `account`, the group was given by its ARN: no search was made.
     """
 
     name: str
@@ -50,29 +51,29 @@ class MissingLogGroup(NamedTuple):
 
 
 def find_missing_group(session: AwsSession, name: str, arn: Arn | None = None) -> MissingLogGroup:
-    """Looks for a log group in other Regions, and for similar names, for up to SECONDS."""
+    """Look for a log group in other Regions, and for similar names, for up to SECONDS."""
     missing = MissingLogGroup(name, *session.region_and_source)
     if arn:
         return missing._replace(account=arn.account)
-    elsewhere, similar = whereabouts(session, name)
+    elsewhere, similar = search_regions(session, name)
     return missing._replace(elsewhere=tuple(elsewhere), similar=tuple(similar))
 
 
-def whereabouts(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
-    """The other Regions that have a log group of this name, and similar names in the session's own Region.
+def search_regions(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
+    """Return the other Regions that have a log group of this name, and similar names in the session's Region.
 
-    Asks DescribeLogGroups everywhere at once and takes what answers within `seconds`; errors count as no answer.
+    Calls DescribeLogGroups in all Regions at the same time, and uses the answers within `seconds`. Errors are ignored.
     """
     from botocore.config import Config
 
     deadline = monotonic() + seconds
-    hasty = Config(connect_timeout=seconds, read_timeout=seconds, retries={'total_max_attempts': 1})
+    config = Config(connect_timeout=seconds, read_timeout=seconds, retries={'total_max_attempts': 1})
     answers: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
     asked = 0
     for region in dict.fromkeys([session.region, *session.regions('logs')]):
         if monotonic() > deadline:
             break
-        client = session.client('logs', region_name=region, config=hasty)
+        client = session.client('logs', region_name=region, config=config)
         prefix = name if asked else ''
         Thread(target=_names, args=(client, region, prefix, answers), daemon=True).start()
         asked += 1

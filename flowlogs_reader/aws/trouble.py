@@ -1,6 +1,6 @@
-"""What botocore's exceptions mean: the cause, what AWS said, and whether it may pass.
+"""Classification of botocore's exceptions: their cause, their text, and whether a retry may help.
 
-botocore itself is not imported here: its classes are recognised by their names.
+botocore is not imported here: its classes are recognised by their names.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
 
-# Error codes of CloudWatch Logs, EC2, S3 and STS that mean the same.
+# Causes by the error codes of CloudWatch Logs, EC2, S3 and STS.
 CAUSE_BY_CODE = {
     'AccessDeniedException': Cause.DENIED,
     'AccessDenied': Cause.DENIED,
@@ -39,7 +39,7 @@ CAUSE_BY_CODE = {
     'ServiceUnavailableException': Cause.UNAVAILABLE,
     'ServiceUnavailable': Cause.UNAVAILABLE,
 }
-# The same for errors that botocore raises itself, by the name of the class.
+# Causes by the names of the classes of errors that botocore raises itself.
 CAUSE_BY_CLASS = {
     'NoCredentialsError': Cause.CREDENTIALS_MISSING,
     'PartialCredentialsError': Cause.CREDENTIALS_PARTIAL,
@@ -50,6 +50,7 @@ CAUSE_BY_CLASS = {
     'UnauthorizedSSOTokenError': Cause.SIGNED_OUT,
     'TokenRetrievalError': Cause.SIGNED_OUT,
     'LoginRefreshRequired': Cause.SIGNED_OUT,
+    'LoginTokenLoadError': Cause.SIGNED_OUT,
     'EndpointConnectionError': Cause.UNREACHABLE,
     'ConnectTimeoutError': Cause.UNREACHABLE,
     'ReadTimeoutError': Cause.UNREACHABLE,
@@ -60,23 +61,23 @@ CAUSE_BY_CLASS = {
     'ResponseStreamingError': Cause.CONNECTION_BROKEN,
     'IncompleteReadError': Cause.CONNECTION_BROKEN,
 }
-# Classes of botocore whose errors end by themselves: no connection, or an answer that broke off.
+# Classes of botocore whose errors may be temporary: no connection, or an answer that broke off.
 TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError', 'ResponseParserError'}
 
 
 def is_aws_error(error: BaseException) -> bool:
-    """Whether botocore raised it. Its ClientError and BotoCoreError have no common base of their own."""
+    """Whether botocore raised it. Its ClientError and BotoCoreError have no common base class."""
     return any(base.__module__.startswith('botocore.') for base in type(error).__mro__)
 
 
 def error_code(error: BaseException) -> str:
-    """The code in AWS's answer, or '' if there was no answer."""
+    """Return the error code in AWS's answer, or '' if there was no answer."""
     response = getattr(error, 'response', None)
     return str(response.get('Error', {}).get('Code', '')) if isinstance(response, dict) else ''
 
 
 def cause_of(error: BaseException) -> Cause | None:
-    """Why it failed, for an error of botocore or of this package; None if that is not known."""
+    """Return the cause of an error of botocore or of this package, or None if it is not known."""
     if isinstance(error, (FlowLogsError, UsageError)):
         return error.cause
     cause = CAUSE_BY_CODE.get(error_code(error))
@@ -91,7 +92,7 @@ def is_denied(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later: throttling, trouble at AWS, a broken connection."""
+    """Whether the same request may succeed later: throttling, a server error, a broken connection."""
     if isinstance(error, IncompleteError):
         return True
     if not is_aws_error(error):
@@ -104,14 +105,14 @@ def is_transient(error: BaseException) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """What the error says, on one line. What others than this package say has runs of white space, and full stops."""
+    """Return the text of an error on one line, without a full stop at its end."""
     if isinstance(error, (FlowLogsError, UsageError)):
         return str(error).rstrip('.')
     return (re.sub(r'\s+', ' ', str(error)).strip() or type(error).__name__).rstrip('.')
 
 
 def member(answer: Mapping[str, Any], name: str) -> Any:
-    """A member that AWS never leaves out. Raises IncompleteError if it is missing: something else answered."""
+    """Return a member that AWS always sends. Raises IncompleteError if it is missing: the answer is not from AWS."""
     if name not in answer:
         raise IncompleteError(f'the answer has no {name}: it is not from AWS; check AWS_ENDPOINT_URL and the proxy')
     return answer[name]

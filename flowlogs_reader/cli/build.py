@@ -17,6 +17,7 @@ from ..output.writer import Style
 from ..query.conditions import field_name, parse_condition
 from ..query.query import Query, Window
 from ..query.typed_times import parse_length, parse_time, parse_zone
+from ..records.fields import FIELD_SETS
 from ..records.layout import Layout
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
 from ..sources.registry import SOURCES, Source, recognise
@@ -70,8 +71,8 @@ def check_options(options: Namespace, source: Source) -> None:
         _check_follow(options)
     if options.external_id and not options.role_arn:
         raise UsageError('--external-id goes with --role-arn')
-    if not 0 <= options.thread_count <= MAX_THREADS:
-        raise UsageError(f'--thread-count is 0 to {MAX_THREADS}')
+    if options.thread_count < 0:
+        raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
     _check_text(options, {'location'} if source.name == 'file' else set())
 
 
@@ -135,6 +136,7 @@ def make_query(options: Namespace, default_window: timedelta | None, now: dateti
         window=_window(options, default_window, now, tz),
         fields=options.fields,
         columns=_columns(options),
+        optional=_optional(options),
         raw=bool(options.raw),
         tz=tz,
         **asked,
@@ -149,11 +151,29 @@ def make_query(options: Namespace, default_window: timedelta | None, now: dateti
 def _columns(options: Namespace) -> tuple[str, ...] | None:
     if options.columns is None:
         return None
-    columns = tuple(field_name(name, options.fields or ()) for name in re.split('[, ]+', options.columns.strip(', ')))
+    names = _column_names(options)
+    if 'all' in names:
+        if len(names) > 1:
+            raise UsageError('--columns all goes with no other columns')
+        return None
+    own = options.fields or ()
+    columns = tuple(
+        column for name in names for column in (FIELD_SETS[name] if name in FIELD_SETS else [field_name(name, own)])
+    )
     twice = [name for name in columns if columns.count(name) > 1]
     if twice:
         raise UsageError(f'--columns has {twice[0]} twice')
     return columns
+
+
+def _optional(options: Namespace) -> tuple[str, ...]:
+    """The columns that were not asked for one by one."""
+    names = [] if options.columns is None else _column_names(options)
+    return tuple(column for name in names for column in FIELD_SETS.get(name, ()))
+
+
+def _column_names(options: Namespace) -> list[str]:
+    return re.split('[, ]+', options.columns.strip(', '))
 
 
 def _window(options: Namespace, default: timedelta | None, now: datetime, tz: tzinfo) -> Window | None:

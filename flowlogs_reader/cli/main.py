@@ -63,7 +63,7 @@ def _run(
 ) -> int:
     parser = make_parser((stdout, stderr))
     try:
-        options = parser.parse_intermixed_args(argv)
+        options = parser.options(argv)
         # A tenth of a second that --help and typing errors need not wait for.
         from .clock import Clock
         from .run import Run

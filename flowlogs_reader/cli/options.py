@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
-from ..records.fields import MEASURES
+from ..records.fields import FIELD_SETS, MEASURES
 from ..sources.registry import SOURCES
 from .actions import ACTIONS
 from .stderr import PROGRAM
@@ -66,7 +66,7 @@ class Option:
         self.list_only = list_only
         self.keyword = keyword
         self.argparse = settings
-        if flags[0].startswith('-') and settings.get('action') not in ('version', 'append'):
+        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion):
             # Only what was given is checked: see build.py.
             self.argparse.setdefault('default', None)
 
@@ -76,9 +76,27 @@ class Option:
         return str(self.argparse.get('dest') or self.flags[-1].lstrip('-').replace('-', '_'))
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether an empty value means that it was not given."""
+        return self.flags[0].startswith('-') and 'const' not in self.argparse
+
+    @property
     def shown(self) -> str:
         """As error messages call it."""
         return self.flags[-1]
+
+
+class ShowVersion(argparse.Action):
+    """The version, and whether the compiled kernel and ISA-L are in use: what a report of a slow run has to say."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from .. import kernel
+        from ..sources.gunzip import isal_zlib
+
+        half = 'compiled' if kernel.NATIVE else 'Python'
+        inflater = 'ISA-L' if isal_zlib else 'zlib'
+        parser._print_message(f'{PROGRAM} {__version__} ({half} kernel, {inflater})\n')
+        parser.exit()
 
 
 def _names(text: str) -> list[str]:
@@ -119,7 +137,7 @@ OPTIONS = (
     Option('-w', '--where', group=_WHICH, metavar='CONDITION', action='append', help='default: all records'),
     Option(
         '-c', '--columns', group=_OUTPUT, actions=RECORDS, metavar='NAMES',
-        help='of print, findip (default: all, the usual 14 first)',
+        help=f'of print, findip: fields, {", ".join(FIELD_SETS)} or all (default: all, the usual 14 first)',
     ),
     Option('-o', '--output', group=_OUTPUT, with_list=True, choices=OUTPUTS, help='default: text'),
     Option(
@@ -180,7 +198,7 @@ OPTIONS = (
     ),
     Option(
         '--thread-count', group=_AWS, keyword='thread_count', metavar='N', type=int,
-        help=f'requests at a time, up to {MAX_THREADS} (default: {THREADS})',
+        help=f'requests at a time, {MAX_THREADS} at most (default: {THREADS})',
     ),
     Option(
         '--quiet', group=_OTHER, with_list=True, action='store_true',
@@ -189,7 +207,7 @@ OPTIONS = (
     Option(
         '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose (default: off)'
     ),
-    Option('--version', group=_OTHER, action='version', version=f'{PROGRAM} {__version__}'),
+    Option('--version', group=_OTHER, action=ShowVersion, nargs=0, help='show the version, and which kernel is in use'),
 )  # fmt: skip
 
 

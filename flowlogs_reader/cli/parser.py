@@ -12,6 +12,7 @@ from .stderr import PROGRAM, tell, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, BinaryIO, NoReturn, TextIO
 
 
@@ -26,6 +27,30 @@ class Parser(argparse.ArgumentParser):
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise Exit(status)
+
+    def options(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The options and arguments. An option with an empty value is one that was not given.
+
+        Scripts write ``--profile "$PROFILE"``, whether or not there is such a variable.
+        """
+        options = self.parse_intermixed_args(argv)
+        for option in OPTIONS:
+            value = getattr(options, option.name, None)
+            if option.may_be_empty and (value == '' or isinstance(value, list)):
+                setattr(options, option.name, [*filter(None, value)] or None)
+        return options
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # Neither a number nor a choice has to be made of it.
+        return arg_string if self._is_empty(action, arg_string) else super()._get_value(action, arg_string)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if not self._is_empty(action, value):
+            super()._check_value(action, value)
+
+    @staticmethod
+    def _is_empty(action: argparse.Action, value: Any) -> bool:
+        return bool(action.option_strings) and value == ''
 
     def error(self, message: str) -> NoReturn:
         write(self.streams[1], self.format_usage())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from datetime import datetime
 from functools import partial
 from shutil import get_terminal_size
@@ -21,6 +20,7 @@ from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from . import build
 from .clock import Clock
+from .options import MAX_THREADS
 from .parser import Parser
 from .progress import Progress
 from .status import Status
@@ -30,6 +30,7 @@ from .summary import ADVICE, after, explain, failure
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..aws.session import AwsSession
     from .listing import Listing
 
 
@@ -67,12 +68,17 @@ class Run:
         from .listing import Listing
 
         build.check_list(options)
-        listing = Listing(options, build.make_session(options))
-        return partial(self._list, listing, Writer(self._stdout, build.make_style(options, self._width())))
+        session = build.make_session(options)
+        listing = Listing(options, session)
+        writer = Writer(self._stdout, build.make_style(options, self._width()))
+        return partial(self._list, listing, writer, session)
 
-    def _list(self, listing: Listing, writer: Writer) -> int:
+    def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
+        def complain(error: FlowLogsError) -> None:
+            self._complain(error, explain(error, session.sign_in_for(error)))
+
         try:
-            writer.write(listing.table(self._complain))
+            writer.write(listing.table(complain))
             writer.flush()
         except OutputError:
             raise
@@ -92,6 +98,8 @@ class Run:
         query = build.make_query(options, reader_class.DEFAULT_WINDOW, self._now)
         self._check_file(options, source)
         reader = build.open_source(options, source, query, self._standard_input, self._complain)
+        if options.thread_count > MAX_THREADS:
+            self._note(f'--thread-count is {MAX_THREADS} at most, and is taken as that')
         writer = Writer(self._stdout, build.make_style(options, self._width(), query))
         # The engine checks the query; nothing is read before the result is.
         local.run(query, [reader])
@@ -173,6 +181,8 @@ class Run:
 
     def _show_traceback(self, error: Exception) -> None:
         if self._debug:
+            import traceback
+
             for line in ''.join(traceback.format_exception(error)).splitlines():
                 write(self._stderr, f'{printable(line)}\n')
 

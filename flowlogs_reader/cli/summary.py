@@ -6,11 +6,13 @@ Sources and engines state facts. Here, and nowhere else, they become what a pers
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..aws.log_groups import MissingLogGroup
+from ..aws.session import SignIn
 from ..aws.trouble import cause_of, is_aws_error, said
 from ..errors import Cause
 from ..query.query import Query
@@ -28,7 +30,7 @@ ADVICE = {
     ),
     Cause.CREDENTIALS_MISSING: 'set AWS_PROFILE, give --profile, or run aws configure',
     Cause.CREDENTIALS_PARTIAL: 'give both halves of the access key',
-    Cause.SIGNED_OUT: 'the sign-in has ended: run aws sso login (or aws login), with --profile as here',
+    Cause.SIGNED_OUT: 'the sign-in has ended: run aws sso login, or aws login',
     Cause.PROFILE_UNKNOWN: 'check --profile and AWS_PROFILE; aws configure list-profiles shows what there is',
     Cause.REGION_MISSING: 'give --region or set AWS_DEFAULT_REGION',
     Cause.REGION_INVALID: 'check the spelling of the Region',
@@ -54,12 +56,21 @@ class Note(NamedTuple):
     failed: bool = False
 
 
-def explain(error: BaseException) -> str:
-    """What failed, and what helps."""
+def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
+    """What failed, and what helps. `sign_in` is how the user signs in, if that has ended."""
     cause = cause_of(error)
     text = said(error)
+    if sign_in:
+        # Some of botocore's errors say to sign in, but not how.
+        reason = '' if 'login' in text else f'{text}: '
+        return f'{reason}the sign-in has ended: run {_command(sign_in)}'
     # What the cause only repeats is not told again.
     return f'{text}: {ADVICE[cause]}' if cause else text
+
+
+def _command(sign_in: SignIn) -> str:
+    words = ['aws', *(['sso'] if sign_in.sso else []), 'login']
+    return shlex.join(words if sign_in.profile == 'default' else [*words, '--profile', sign_in.profile])
 
 
 def failure(
@@ -68,7 +79,7 @@ def failure(
     """Why a read ended, what the output holds, and how to go on. `log_group` is a location that is taken for one."""
     if isinstance(diagnosis, MissingLogGroup):
         return _missing_group(diagnosis)
-    message = explain(error)
+    message = explain(error, diagnosis if isinstance(diagnosis, SignIn) else None)
     if is_aws_error(error) and report.place:
         message = f'{report.place}: {message}'
     if log_group.endswith(SUFFIXES) and not report.matched:
@@ -127,7 +138,8 @@ def _lacked_by_all(query: Query, report: ReadReport) -> str:
 
     If there are records, columns that are asked for count as well.
     """
-    columns = [(name,) for name in query.columns or ()] if report.matched else []
+    named = [name for name in query.columns or () if name not in query.optional]
+    columns = [(name,) for name in named] if report.matched else []
     asked = [*query.asked_fields, *columns]
     names = [names[0] for names in asked if all(_lacks(layout.fields, names) for layout in report.read)]
     if not names or not report.read:

@@ -67,6 +67,8 @@ def aggregated_records(
     >>> [row['bytes'] for row in aggregated_records([FlowRecord(flow), FlowRecord(flow)], ['srcaddr'])]
     [80]
 
+    If reading fails, the rows of what was read come out before the error is raised.
+
     Values are what the attributes of a FlowRecord are. A key value that a record lacks is None, a key like any other;
     records without packets and bytes (NODATA, SKIPDATA) are left out. Rows come in the order of first appearance, after
     all records have been read; memory grows with the number of keys. A reader that has not been read from is summed
@@ -76,9 +78,12 @@ def aggregated_records(
     fields = tuple(map(normalise, key_fields))
     table = Sums([None] * len(fields))
     unknown = {name for name in fields if name not in KNOWN}
-    for layout in _added(table, records, fields):
-        unknown -= layout.position.keys()
-    for chunk in chunks_of(table):
+
+    def read() -> None:
+        for layout in _added(table, records, fields):
+            unknown.difference_update(layout.position)
+
+    for chunk in after_reading(read, lambda: chunks_of(table)):
         if unknown:
             raise UsageError(f'no record has a field {min(unknown)}')
         for line in chunk.decode().splitlines():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..kernel import Sums
-from ..query.groups import GroupKey, is_source, twin
+from ..query.groups import GroupKey, counterpart, is_source
 from ..query.result import ROWS
 from .sums import chunks_of
 
@@ -32,9 +32,9 @@ class Conversations:
     """
 
     def __init__(self, keys: Sequence[GroupKey]) -> None:
-        self._turned = [keys.index(twin(key)) for key in keys]
+        self._reversed = [keys.index(counterpart(key)) for key in keys]
         sources = sorted(filter(is_source, keys), key=lambda key: (not key.name.endswith('port'), key.name))
-        self._ends = [(keys.index(key), keys.index(twin(key)), key.name.endswith('port')) for key in sources]
+        self._ends = [(keys.index(key), keys.index(counterpart(key)), key.name.endswith('port')) for key in sources]
 
     def chunks(self, table: Sums) -> Iterator[bytes]:
         """Lines of the keys, packets, bytes, start, end, flows, bytes to the destination and bytes to the source."""
@@ -43,7 +43,7 @@ class Conversations:
             yield b''.join([_line(key, total) for key, total in rows])
 
     def _folded(self, table: Sums) -> dict[tuple[bytes, ...], _Conversation]:
-        width = len(self._turned)
+        width = len(self._reversed)
         found: dict[tuple[bytes, ...], _Conversation] = {}
         for chunk in chunks_of(table):
             for line in chunk[:-1].split(b'\n'):
@@ -53,7 +53,7 @@ class Conversations:
                 start, end = (None if text == b'-' else int(text) for text in values[width + 2 : width + 4])
                 goes_back = self._goes_to_source(key)
                 if goes_back:
-                    key = tuple([key[place] for place in self._turned])
+                    key = tuple([key[place] for place in self._reversed])
                 total = found.setdefault(key, _Conversation())
                 total.packets += packets
                 total.bytes += octets

@@ -7,7 +7,7 @@ Every function takes lines as bytes. Three values describe them:
 - `tests` and `window`: what a record must pass, see :data:`Test` and :data:`Window`.
 
 A *canonical* line is what AWS writes: one space between two columns, digits where numbers belong, ``-`` for a missing
-value, nothing but printable ASCII. Other lines are repaired where that is possible, or counted as skipped.
+value, nothing but printable ASCII. Other lines are repaired if that is possible, or counted as skipped.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial, reduce
 from heapq import nsmallest
 from ipaddress import ip_address, ip_network
-from itertools import compress, islice, repeat
+from itertools import chain, compress, islice, repeat
 from operator import and_, eq, ge, gt, le, lt, ne, not_, or_
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-T = TypeVar('T')
+from .memo import Memo
 
 #: (places, negated, missing, kind, payload). A line passes if (any value at the places matches) != negated. A value
 #: ``-`` matches if `missing`. What another value is compared with is in the payload, by kind:
@@ -36,8 +36,8 @@ T = TypeVar('T')
 #: - 'address': inclusive ranges of addresses as (first, last, version).
 #: - 'same': (place, operator): another value of the line; ``@`` before the operator compares addresses.
 Test = tuple[tuple[int, ...], bool, bool, str, Any]
-#: (start place, end place, start_ms, end_ms, timeless): a record is in the window if its start is in [start_ms,
-#: end_ms); its end, if the start is missing. If both are missing, `timeless` decides.
+#: (start place, end place, start_ms, end_ms, timeless): a record is in the window if its start is in
+#: [start_ms, end_ms), or its end, if the start is missing. If both are missing, `timeless` decides.
 Window = tuple[int, int, int, int, bool]
 #: How a key is made of a value: None as it is, ('prefix', n4, n6), ('bucket', seconds, offset), ('map', dict, default).
 Transform = Any
@@ -51,8 +51,6 @@ MAX_FIELDS = 256
 MAX_LINE = 65_536
 # AWS documents seconds, yet flowlogs-reader 5.0.1 met milliseconds. A moment of more than 31 bits is one of these.
 MAX_SECONDS = 2**31 - 1
-# Distinct texts that a Memo remembers: about 10 MB at most.
-REMEMBERED = 65_536
 # Where buckets are counted in 64 bits, this leaves room to add.
 MAX_BUCKET = 2**62
 TRACKED = ('packets', 'bytes', 'start', 'end')
@@ -84,27 +82,14 @@ _MOMENT = (
     rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-]|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|'
     rb'21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])'
 )
+_LETTER = re.compile(rb'\n[a-z]')
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
-
-
-class Memo(dict[bytes, T]):
-    """The values of a function of a text, each computed once: the columns of a log repeat their values."""
-
-    def __init__(self, function: Callable[[bytes], T]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, text: bytes) -> T:
-        if len(self) >= REMEMBERED:
-            self.clear()
-        value = self[text] = self._function(text)
-        return value
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def check(kinds: bytes, data: bytes) -> tuple[bytes, int]:
+def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
     """The canonical lines of data, and how many of its lines are no records of this format.
 
     >>> check(b'ITI', b'2 10.0.0.1 40\\n2  10.0.0.2 007\\r\\n3 times nothing\\n\\n')
@@ -115,16 +100,18 @@ def check(kinds: bytes, data: bytes) -> tuple[bytes, int]:
     return _log(kinds).check(_bytes(data))
 
 
-def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes) -> tuple[bytes, int]:
-    """The canonical lines that pass every test and are in the window, and how many lines are no records.
+def keep(kinds: bytes, tests: tuple[Test, ...], window: Window | None, data: bytes, /) -> tuple[bytes, int, int]:
+    """The canonical lines that pass every test and are in the window, their number, and how many are no records.
 
     >>> keep(b'TI', (((0,), False, False, 'text', (b'10.0.0.1',)),), None, b'10.0.0.1 40\\n10.0.0.2 50\\n')
-    (b'10.0.0.1 40\\n', 0)
+    (b'10.0.0.1 40\\n', 1, 0)
 
     The same object, if all lines are kept as they are.
     """
     data, _, flags, skipped = _sift(kinds, tests, window, (), data)
-    return (data if flags is None else b''.join(compress(data.splitlines(keepends=True), flags))), skipped
+    if flags is not None:
+        data = b''.join(compress(data.splitlines(keepends=True), flags))
+    return data, data.count(b'\n'), skipped
 
 
 def columns(
@@ -133,6 +120,7 @@ def columns(
     window: Window | None,
     places: Sequence[int | tuple[int, ...]],
     data: bytes,
+    /,
 ) -> tuple[list[list[bytes]], int]:
     """Columns of the lines that :func:`keep` keeps, and how many lines are no records.
 
@@ -144,6 +132,16 @@ def columns(
     groups = tuple(place if isinstance(place, tuple) else (place,) for place in places)
     _, found, flags, skipped = _sift(kinds, tests, window, groups, data)
     return [[*column] if flags is None else [*compress(column, flags)] for column in found], skipped
+
+
+def letter_lines(data: bytes, /) -> tuple[int, ...]:
+    """Where lines begin with a lower-case ASCII letter: header rows do, and records rarely.
+
+    >>> letter_lines(b'version bytes\\n2 40\\n\\nversion end\\n')
+    (0, 20)
+    """
+    first = (0,) if _LETTER.match(b'\n' + _bytes(data)[:1]) else ()
+    return (*first, *[match.start() + 1 for match in _LETTER.finditer(data)])
 
 
 def _sift(
@@ -332,7 +330,7 @@ class _Sieve:
         self._window = window
         if window:
             start_place, end_place, start_ms, end_ms, _ = window
-            _check_places(kinds, (start_place, end_place), b'IM')
+            _check_places(kinds, (start_place, end_place), b'M')
             self._inside = Memo(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
             self.groups += [(start_place,), (end_place,)]
 
@@ -455,9 +453,10 @@ class Sums:
     """
 
     def __init__(self, keys: Sequence[Transform], track: Iterable[str] = TRACKED, flows_only: bool = True) -> None:
-        self._signature = repr((keys := tuple(keys), track := frozenset(track), flows_only))
+        keys, track = tuple(keys), frozenset(track)
         if track - {*TRACKED}:
             raise ValueError(f'{min(track - {*TRACKED})!r} cannot be tracked')
+        self._signature = repr((keys, sorted(track), bool(flows_only)))
         self._keys = [_transform(key) for key in keys]
         # Buckets need numbers.
         self._kinds = [b'IM' if key and key[0] == 'bucket' else b'TIM' for key in keys]
@@ -482,6 +481,7 @@ class Sums:
         alternatives: tuple[tuple[int, ...], ...],
         sums: tuple[int, int, int, int, int],
         data: bytes,
+        /,
     ) -> tuple[int, int]:
         """Adds the records that pass; returns how many these were, and how many lines are no records.
 
@@ -489,6 +489,8 @@ class Sums:
         packets, bytes, start, end and log_status.
         """
         with self._alone():
+            _log(kinds)
+            _sieve(kinds, tests, window)
             needed = self._groups(kinds, alternatives, sums)
             self._listed = None
             kept = skipped = 0
@@ -508,16 +510,24 @@ class Sums:
         waiting = iter(found)
         values = self._values(needed.counted, next(waiting)) if needed.has_counts else None
         # What is not asked for is the same for all records.
-        starts = [*map(self._starts.__getitem__, next(waiting))] if needed.has_start else repeat(NEVER)
-        ends = [*map(self._ends.__getitem__, next(waiting))] if needed.has_end else repeat(BEFORE)
-        for alternative in alternatives:
-            keys = self._made_keys(alternative, waiting, count)
-            if self._timed:
-                self._add_timed(keys, values or repeat(ONE_FLOW), starts, ends)
-            elif values is None:
-                self._count(keys)
-            else:
-                self._add(keys, values)
+        starts: Iterable[int] = [*map(self._starts.__getitem__, next(waiting))] if needed.has_start else repeat(NEVER)
+        ends: Iterable[int] = [*map(self._ends.__getitem__, next(waiting))] if needed.has_end else repeat(BEFORE)
+        made = [self._made_keys(alternative, waiting, count) for alternative in alternatives]
+        keys = made[0] if made else ()
+        if len(made) > 1:
+            # Keys appear in the order of the records.
+            keys = [*chain.from_iterable(zip(*made))]
+            values = values and [value for value in values for _ in made]
+            starts, ends = (
+                [each for each in column for _ in made] if isinstance(column, list) else column
+                for column in (starts, ends)
+            )
+        if self._timed:
+            self._add_timed(keys, repeat(ONE_FLOW) if values is None else values, starts, ends)
+        elif values is None:
+            self._count(keys)
+        else:
+            self._add(keys, values)
 
     def add_groups(self, data: bytes) -> None:
         """Adds flows that were summed before: a line for each group, as :meth:`lines` writes them.
@@ -643,7 +653,7 @@ class Sums:
             if end > total[2]:
                 total[2] = end
 
-    def merge(self, other: Sums) -> None:
+    def merge(self, other: Sums, /) -> None:
         """Adds what another table of the same keys has; keys that are new here come last, in its order."""
         if not isinstance(other, Sums):
             raise TypeError('only tables of the same kernel can be merged')
@@ -726,7 +736,7 @@ class _Alone:
     """Holds a lock, and waits for none: two threads in one table are a mistake."""
 
     def __init__(self, lock: Lock) -> None:
-        self._lock: Any = lock
+        self._lock = lock
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -797,6 +807,7 @@ def encode(
     times: Sequence[str | None],
     separator: bytes,
     data: bytes,
+    /,
 ) -> bytes:
     """Columns of lines as 'text', 'tsv', 'csv' or 'jsonl'.
 
@@ -817,36 +828,47 @@ def encode(
         raise ValueError('a place is -1 or more, and a time is iso or date')
     data = _bytes(data)
     data = data if data.endswith(b'\n') or not data else data + b'\n'
-    lines = _picked(tuple(places), tuple(times), separator, data)
-    if encoding == 'text' or not lines:
+    if not data:
+        return data
+    columns = _picked(tuple(places), tuple(times), separator, data)
+    numeric = [number and not time for number, time in zip(numbers, times)]
+    if columns and 'date' in times and separator == b' ' and encoding != 'text':
+        # A date has a space in it.
+        return b''.join([_line(encoding, row, names, numeric) for row in zip(*columns)])
+    lines = b'\n'.join([*map(separator.join, zip(*columns)), b'']) if columns else data
+    if encoding == 'text':
         return lines
     if encoding == 'tsv':
         return lines.replace(separator, b'\t')
     if encoding == 'csv':
         return _csv(lines, separator, len(places))
-    return _jsonl(lines, separator, names, [number and not time for number, time in zip(numbers, times)])
+    return _jsonl(lines, separator, names, numeric)
 
 
-def _picked(places: tuple[int, ...], times: tuple[str | None, ...], separator: bytes, data: bytes) -> bytes:
-    """These columns of each line."""
+def _picked(
+    places: tuple[int, ...], times: tuple[str | None, ...], separator: bytes, data: bytes
+) -> list[Iterable[bytes]] | None:
+    """These columns of each line; None if they are the lines as they stand."""
     count = data.count(b'\n')
-    value = rb'[^%b\n]*' % separator
-    whole = b'(?m)^' + separator.join([value] * len(places)) + b'\n'
-    if places == (*range(len(places)),) and not any(times) and re.subn(whole, b'', data)[1] == count:
-        return data
+    # As in _Log.values: [^ ] is quicker, and as many matches as lines means that none runs over a line end.
+    inner, outer = rb'[^%b]*' % separator + _P, rb'[^%b\n]*' % separator + _P
+    width = len(places)
+    whole = b'(?m)^' + separator.join([outer, *[inner] * (width - 2), outer][:width]) + b'\n'
+    if places == (*range(width),) and not any(times) and re.subn(whole, b'', data)[1] == count:
+        return None
     used = sorted({*places} - {-1})
     columns: dict[int, Column] = {-1: [b'-'] * count}
     if used:
-        values = [b'(' + value + b')' if at in used else value for at in range(used[-1] + 1)]
-        found = re.findall(b'(?m)^' + separator.join(values) + b'[^\n]*\n', data)
+        values = [outer, *[inner] * (used[-1] - 1), outer][: used[-1] + 1]
+        values = [b'(' + value + b')' if at in used else value for at, value in enumerate(values)]
+        found = re.findall(b'(?m)^' + separator.join(values) + rb'(?:%b[^\n]*)?\n' % separator, data)
         if len(found) != count:
-            raise ValueError(f'a line has less than {used[-1] + 1} columns')
+            raise ValueError('a line lacks a column')
         columns.update(zip(used, zip(*found) if len(used) > 1 else [found]))
-    made = [
-        map(Memo(partial(_time, form)).__getitem__, columns.get(place, ())) if form else columns.get(place, ())
+    return [
+        map(Memo(partial(_time, form)).__getitem__, columns[place]) if form else columns[place]
         for place, form in zip(places, times)
     ]
-    return b'\n'.join([*map(separator.join, zip(*made)), b''])
 
 
 def _time(form: str, text: bytes) -> bytes:
@@ -864,9 +886,7 @@ def _time(form: str, text: bytes) -> bytes:
 def _csv(data: bytes, separator: bytes, width: int) -> bytes:
     """RFC 4180, with bare newlines. A missing value is empty."""
     if width == 1 or b',' in data or b'"' in data:
-        lines = (b','.join(map(_csv_value, line.split(separator))) for line in data[:-1].split(b'\n'))
-        # A line with nothing on it would be no row.
-        return b''.join([(line or b'""') + b'\n' for line in lines])
+        return b''.join([_line('csv', line.split(separator)) for line in data[:-1].split(b'\n')])
     data = b'\n' + data.replace(separator, b',')
     if b',-' in data or b'\n-' in data:
         # Twice, since a match takes the comma that the next one needs.
@@ -883,7 +903,7 @@ def _csv_value(value: bytes) -> bytes:
 def _jsonl(data: bytes, separator: bytes, names: Sequence[bytes], numbers: Sequence[bool]) -> bytes:
     """One JSON object for each line. A missing value is null."""
     if b'\x01' in data:
-        return b''.join([_json_line(line.split(separator), names, numbers) for line in data[:-1].split(b'\n')])
+        return b''.join([_line('jsonl', line.split(separator), names, numbers) for line in data[:-1].split(b'\n')])
     data = data.replace(b'\\', b'\\\\').replace(b'"', b'\\"')
     # Numbers stand between two \x01, which no text holds, until those that are missing have become null.
     values = (b'\x01%b\x01' if number else b'"%b"' for number in numbers)
@@ -893,12 +913,17 @@ def _jsonl(data: bytes, separator: bytes, names: Sequence[bytes], numbers: Seque
     return written.replace(b': "-"', b': null').replace(b'\x01-\x01', b'null').replace(b'\x01', b'')
 
 
-def _json_line(values: Sequence[bytes], names: Sequence[bytes], numbers: Sequence[bool]) -> bytes:
+def _line(encoding: str, values: Sequence[bytes], names: Sequence[bytes] = (), numbers: Sequence[bool] = ()) -> bytes:
+    """One line, value by value."""
+    if encoding == 'tsv':
+        return b'\t'.join(values) + b'\n'
+    if encoding == 'csv':
+        # A line with nothing on it would be no row.
+        return (b','.join(map(_csv_value, values)) or b'""') + b'\n'
     members = []
     for value, name, number in zip(values, names, numbers):
         text = value.replace(b'\\', b'\\\\').replace(b'"', b'\\"')
-        shown = b'null' if value == b'-' else text if number else b'"%b"' % text
-        members.append(b'"%b": %b' % (name, shown))
+        members.append(b'"%b": %b' % (name, b'null' if value == b'-' else text if number else b'"%b"' % text))
     return b'{%b}\n' % b', '.join(members)
 
 
@@ -911,9 +936,10 @@ _PIECE = 1 << 18
 _TIME_DIGITS = 14
 _MEMBER = re.compile(rb'"([A-Za-z]+)"\s*:\s*(?:"([^"]*)"|([0-9]+))')
 _TAKEN = (b'eventId', b'message', b'timestamp')
+_NO_BRACES = bytes({*_PRINTABLE} - {*b'{}'})
 
 
-def find_events(body: bytes) -> Events | None:
+def find_events(body: bytes, /) -> Events | None:
     """The events of a FilterLogEvents response: lines, ids, first, last, last_count, in_order, token.
 
     >>> find_events(b'{"events": [{"message": "2 1", "timestamp": 5, "eventId": "7"}], "nextToken": "x"}')
@@ -929,37 +955,51 @@ def _scanned(body: bytes) -> Events | None:
     """The events of a response in which all look like the first one, in half the time of a JSON parser.
 
     None if the body may not be what it looks like. With a backslash anywhere, a quote may be part of a message. With
-    more braces than those of the events that were found, or fewer, or something else than a comma between two events,
-    events differ in their members, or the body is something else.
+    more braces than those of the events that were found, events differ in their members, or the body is something else.
     """
     begin = body.find(b'{', 1)
-    first = body[begin : body.find(b'}', begin) + 1]
-    shape = _shape(first)
-    if not shape or b'\\' in body or body.translate(None, _PRINTABLE):
+    first_end = body.find(b'}', begin) + 1
+    between = body[first_end : body.find(b'{', first_end)]
+    # Between two events there is a comma, and maybe a space.
+    comma = between if between.strip(b' ') == b',' else b','
+    shape = _shape(body[begin:first_end])
+    if not shape or b'\\' in body:
         return None
-    pattern, names = shape
+    # Every event but the last one is followed by another.
+    event, names = re.compile(shape[0]), shape[1]
+    followed = re.compile(b'%b(?=%b\\{)' % (shape[0], re.escape(comma)))
+    last_end = body.rfind(b'}', 0, body.rfind(b'}')) + 1
+    last_begin = body.rfind(b'{', 0, last_end)
+    last_event = event.fullmatch(body, last_begin, last_end)
+    if not last_event:
+        return None
     times: list[bytes] = []
     lines: list[bytes] = []
     ids: list[bytes] = []
     at = begin
-    while at < len(body):
-        piece_end = body.find(b'}', at + _PIECE) + 1 or len(body)
-        found = dict(zip(names, zip(*pattern.findall(body, at, piece_end))))
+    while at < last_begin:
+        end = body.find(b'}', at + _PIECE, last_begin) + 1 or last_begin
+        found = dict(zip(names, zip(*followed.findall(body, at, min(end + len(comma), last_begin) + 1))))
         times += found.get(b'timestamp', ())
         lines.append(_joined(found.get(b'message', ())))
         ids.append(_joined(found.get(b'eventId', ())))
-        at = piece_end
-    if not times or not _are_all(body, begin, len(first), len(times)) or not _in_order(times):
+        at = end
+    found = dict(zip(names, zip(last_event.groups())))
+    times += found[b'timestamp']
+    lines.append(_joined(found[b'message']))
+    ids.append(_joined(found[b'eventId']))
+    # Neither other braces, nor characters that JSON does not have, nor others than ASCII.
+    if body.translate(None, _NO_BRACES) != b'{%b}' % (b'{}' * len(times)) or not _in_order(times):
         return None
-    # Without its events, the response is an empty page with a token: small enough to be parsed.
-    around = _loaded(body[:begin] + body[body.rindex(b'}', 0, body.rindex(b'}')) + 1 :])
-    if not around or around[0]:
+    # With a mark instead of its events, the response is small enough to be parsed. No text without a backslash is \x01.
+    around = _document(body[:begin] + b'"\\u0001"' + body[last_end:])
+    if not around or around[0] != ['\x01']:
         return None
     last = times[-1]
-    return b''.join(lines), b''.join(ids), int(times[0]), int(last), times.count(last), True, around[6]
+    return b''.join(lines), b''.join(ids), int(times[0]), int(last), times.count(last), True, around[1]
 
 
-def _shape(event: bytes) -> tuple[re.Pattern[bytes], list[bytes]] | None:
+def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
     """The expression of events that differ from this one in their values only, and the names of its groups."""
     try:
         sound = json.loads(event)
@@ -970,7 +1010,7 @@ def _shape(event: bytes) -> tuple[re.Pattern[bytes], list[bytes]] | None:
     at = 0
     for member in _MEMBER.finditer(event):
         name, text, number = member.groups()
-        value = rb'(?:0|[1-9][0-9]{0,18})' if text is None else rb'[^"]*'
+        value = rb'(?:[1-9][0-9]{0,18}' + _P + b'|0)' if text is None else rb'[^"]*' + _P
         if name in _TAKEN:
             if (text is None) != (name == b'timestamp'):
                 return None
@@ -984,15 +1024,7 @@ def _shape(event: bytes) -> tuple[re.Pattern[bytes], list[bytes]] | None:
         at = end
     if sorted(names) != [*_TAKEN]:
         return None
-    return re.compile(b''.join([*parts, re.escape(event[at:])])), names
-
-
-def _are_all(body: bytes, begin: int, length: int, count: int) -> bool:
-    """Whether nothing but commas stands between the events that were found, the first of which is so long."""
-    if not body.count(b'{') == body.count(b'}') == count + 1:
-        return False
-    between = body[begin + length : body.find(b'{', begin + length)] if count > 1 else b''
-    return count == 1 or (between.strip(b' ') == b',' and body.count(b'}' + between + b'{') == count - 1)
+    return b''.join([*parts, re.escape(event[at:])]), names
 
 
 def _in_order(times: list[bytes]) -> bool:
@@ -1002,13 +1034,21 @@ def _in_order(times: list[bytes]) -> bool:
 
 
 def _loaded(body: bytes) -> Events | None:
+    found = _document(body)
+    try:
+        return (*_page_of(found[0]), found[1]) if found else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _document(body: bytes) -> tuple[list[Any], str | None] | None:
+    """The events and the token in a response."""
     try:
         document = json.loads(body)
         events, token = document['events'], document.get('nextToken')
-        sound = isinstance(events, list) and (token is None or isinstance(token, str))
-        return (*_page_of(events), token) if sound else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+    return (events, token) if isinstance(events, list) and isinstance(token, str | None) else None
 
 
 def _page_of(events: Sequence[dict[str, Any]]) -> tuple[bytes, bytes, int | None, int | None, int, bool]:

@@ -18,12 +18,14 @@ class Shape:
     """What lines look like: their columns, where in a line the value of each is, and what is between two values.
 
     `times` is the form of each column that holds times and is to be written as 'iso' or 'date'; None for all others.
+    With `whole` the lines hold these columns and no others, in this order.
     """
 
     columns: tuple[Column, ...]
     places: tuple[int, ...]
     separator: bytes
     times: tuple[str | None, ...]
+    whole: bool = False
 
     @property
     def names(self) -> list[bytes]:
@@ -35,6 +37,8 @@ class Shape:
         return [column.kind is not Kind.TEXT and not form for column, form in zip(self.columns, self.times)]
 
     def encoded(self, encoding: str, lines: bytes) -> bytes:
+        if encoding == 'text' and self.whole and not any(self.times):
+            return lines
         return encode(encoding, self.names, self.numbers, self.places, self.times, self.separator, lines)
 
 

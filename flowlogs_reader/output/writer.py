@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from typing import BinaryIO
 
-from ..kernel import Memo
+from ..kernel.memo import Memo
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import Kind
@@ -80,7 +80,8 @@ class Writer:
     def _block(self, block: Block) -> None:
         """The columns asked for, or the 14 default ones and then the others of the layout."""
         names = self._style.columns or block.layout.output_fields
-        self._lines([*map(column_of, names)], block.layout.places(names), b' ', block.data)
+        whole = names == block.layout.fields
+        self._lines([*map(column_of, names)], block.layout.places(names), b' ', block.data, whole)
 
     def _table(self, table: Table) -> None:
         if self._style.bars and isinstance(self._encoding, Aligned):
@@ -115,13 +116,15 @@ class Writer:
         shape, data = self._shape(columns, places, separator, data)
         return shape.encoded('text', data)
 
-    def _lines(self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes) -> None:
-        shape, data = self._shape(columns, places, separator, data)
+    def _lines(
+        self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes, whole: bool = False
+    ) -> None:
+        shape, data = self._shape(columns, places, separator, data, whole)
         self._encoding.begin(shape, self._style.header)
         self._write(self._encoding.lines(data))
 
     def _shape(
-        self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes
+        self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes, whole: bool = False
     ) -> tuple[Shape, bytes]:
         """The shape of lines, and the lines themselves.
 
@@ -132,7 +135,7 @@ class Writer:
             data = self._in_zone(columns, places, separator, data)
             columns = [Column(column.name, Kind.TEXT) if form else column for column, form in zip(columns, forms)]
             places, forms = range(len(columns)), [None] * len(columns)
-        return Shape(tuple(columns), tuple(places), separator, tuple(forms)), data
+        return Shape(tuple(columns), tuple(places), separator, tuple(forms), whole), data
 
     def _form(self, column: Column) -> str | None:
         return self._style.times if column.kind is Kind.TIME and self._style.times != 'epoch' else None

@@ -1,6 +1,6 @@
-"""Conditions that records must meet: what a person writes (``dstport=22,3389``) -> data.
+"""Conditions that records must meet: text (``dstport=22,3389``) -> data.
 
-A condition says what is asked and does nothing. What tests lines, asks CloudWatch Logs or writes SQL is made from it.
+A condition is data only. Tests of lines and filter patterns of CloudWatch Logs are made from it elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..records.layout import normalise
 
 ADDRESSES = ('srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
 ANY_ADDRESS = 'any address'
-# One name for several fields: the condition holds if it holds for one of them.
+# One name for several fields: one of them must meet the condition.
 EITHER = {
     'addr': ('srcaddr', 'dstaddr'),
     'port': ('srcport', 'dstport'),
@@ -38,9 +38,9 @@ PROTOCOLS = {
 }  # fmt: skip
 NUMBER_NAMES = {'srcport': PORTS, 'dstport': PORTS, 'protocol': PROTOCOLS}
 TCP_FLAGS = {'fin': 1, 'syn': 2, 'rst': 4, 'psh': 8, 'ack': 16, 'urg': 32}
-# The largest value of the numbers that have one. Protocol and flags are octets of the packet's header.
+# The largest values. Protocol and flags are octets of the packet's header.
 LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
-# Numbers in a log have at most 19 digits.
+# The kernel accepts numbers of at most 19 digits.
 MAX_NUMBER = 10**19 - 1
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
@@ -66,7 +66,7 @@ Value = str | Range | Flags | Network | None
 
 @dataclass(frozen=True)
 class Condition:
-    """A field, an operator, and the values that it may have.
+    """A field, an operator and values.
 
     `field` is a field's name, a key of EITHER, or ANY_ADDRESS. `operator` is ``=`` (one of the values), ``!=`` (none of
     them), or ``<``, ``<=``, ``>``, ``>=`` with one Range of a single number. `text` is what the user wrote.
@@ -79,7 +79,7 @@ class Condition:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of which one must meet the condition, or with ``!=`` none."""
+        """The fields that are compared: one of them must have one of the values, or with ``!=`` none."""
         return ADDRESSES if self.field == ANY_ADDRESS else EITHER.get(self.field, (self.field,))
 
     @property
@@ -88,12 +88,12 @@ class Condition:
 
 
 def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
-    """The condition ``FIELD OP VALUE[,VALUE …]``.
+    """Return the condition that ``FIELD OP VALUE[,VALUE …]`` means.
 
     >>> parse_condition('dstport=ssh,8000-8100').values
     (Range(low=22, high=22), Range(low=8000, high=8100))
 
-    `extra_fields` are names beyond the ones that AWS documents. Raises UsageError that says what would fit.
+    `extra_fields` are names that AWS does not document. Raises UsageError, which says what is valid.
     """
     match = _CONDITION.fullmatch(text)
     if not match:
@@ -104,14 +104,14 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     if operator in ('=', '!='):
         return Condition(name, operator, _values(name, first, value, extra_fields), text)
     if not _is_number(first):
-        raise UsageError(f'{name} holds text, which can be compared with = and != only')
+        raise UsageError(f'{name} is text, which can be compared with = and != only')
     _refuse_field_name(value, extra_fields)
     bound = _number(name, first, value, value)
     return Condition(name, operator, (Range(bound, bound),), text)
 
 
 def find_addresses(texts: Iterable[str]) -> Condition:
-    """The condition of ``findip``: any of the four address fields holds one of the addresses or CIDR blocks."""
+    """Return the condition of ``findip``: one of the four address fields is in these addresses or CIDR blocks."""
     given = ','.join(texts)
     if '-' in _items('findip', given):
         raise UsageError("'-' is not an IP address or CIDR block for findip")
@@ -120,9 +120,9 @@ def find_addresses(texts: Iterable[str]) -> Condition:
 
 
 def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> str:
-    """The name of a field that AWS documents, one of `extra_fields`, or one of `words`, however it is spelt.
+    """Return the normalised name of a field: one that AWS documents, one of `extra_fields` or one of `words`.
 
-    Raises UsageError that says what there is.
+    Raises UsageError, which lists similar or all names.
     """
     name = normalise(text)
     names = [*words, *KNOWN, *extra_fields]
@@ -134,7 +134,7 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
 
 
 def host_bits(condition: Condition) -> str:
-    """Which blocks are meant by CIDR blocks that name a host, such as ``10.0.0.1/8``; '' if there are none."""
+    """Describe how CIDR blocks with host bits, such as ``10.0.0.1/8``, are read; '' if there are none."""
     if condition.fields[0] not in ADDRESSES or condition.operator not in ('=', '!='):
         return ''
     written = condition.text.removeprefix('findip ') if condition.field == ANY_ADDRESS else ''
@@ -149,7 +149,7 @@ def host_bits(condition: Condition) -> str:
 
 
 def _values(name: str, first: str, value: str, extra_fields: Iterable[str]) -> tuple[Value, ...]:
-    """The values in a list with commas. `first` is the field, or the first of several, that the condition is about."""
+    """Return the values in a list with commas. `first` is the first field of the condition: it gives their type."""
     items = _items(name, value)
     for item in items:
         _refuse_field_name(item, extra_fields)
@@ -165,12 +165,12 @@ def _values(name: str, first: str, value: str, extra_fields: Iterable[str]) -> t
 def _items(name: str, value: str) -> list[str]:
     items = [item.strip() for item in value.split(',')]
     if not all(items):
-        raise UsageError(f'{name} is given an empty value; "-" stands for a missing one')
+        raise UsageError(f'{name} is given an empty value; "-" means a missing one')
     return items
 
 
 def _refuse_field_name(item: str, extra_fields: Iterable[str]) -> None:
-    """A value that is the name of a field was meant as one: compared as text, it would match nothing, or everything."""
+    """Raises UsageError if a value is the name of a field: compared as text, it would match nothing, or everything."""
     if normalise(item) in {*KNOWN, *extra_fields, *EITHER}:
         raise UsageError(f'{item.strip()} is the name of a field: fields are compared with values, not with each other')
 
@@ -181,7 +181,7 @@ def _is_number(name: str) -> bool:
 
 def _network(name: str, item: str) -> Network:
     try:
-        return ip_network(item.replace('%', ' '), strict=False)  # % begins a zone, which no log has
+        return ip_network(item.replace('%', ' '), strict=False)  # % begins an IPv6 zone: logs have none
     except ValueError:
         raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}') from None
 
@@ -203,7 +203,7 @@ def _range(name: str, first: str, item: str) -> Range:
 
 
 def _number(name: str, first: str, text: str, whole: str) -> int:
-    """The number in a text, which is the `whole` value or one end of a range."""
+    """Return the number in a text, which is the `whole` value or one end of a range."""
     text = text.strip()
     names = NUMBER_NAMES.get(first, {})
     if text.lower() in names:
@@ -217,7 +217,7 @@ def _number(name: str, first: str, text: str, whole: str) -> int:
 
 
 def _word(name: str, text: str) -> str:
-    """The text in the case in which AWS writes it, so that it can be compared as it is."""
+    """Return the text in the case in which AWS writes it. Raises UsageError for a word that AWS never writes."""
     known = KNOWN.get(name)
     if known and known.words:
         for word in known.words:

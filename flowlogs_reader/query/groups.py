@@ -1,4 +1,4 @@
-"""What to sum by: fields, and networks of addresses."""
+"""Group keys: the fields, and networks of addresses, to sum by."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
 
 
 class GroupKey(NamedTuple):
-    """A field to sum by; with the length of a prefix, the network of its address.
+    """A field to sum by, or with a prefix length the network of its address.
 
-    IPv4 addresses stay whole if the length is for IPv6.
+    An IPv4 address is not shortened by a length of more than 32.
     """
 
     field: str
@@ -23,17 +23,17 @@ class GroupKey(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the user writes it, and as its column is called."""
+        """The key as the user writes it, and the name of its column."""
         return self.field if self.prefix is None else f'{self.field}/{self.prefix}'
 
 
 def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = ()) -> tuple[GroupKey, ...]:
-    """The keys in texts such as ``srcaddr/24``, beside columns that hold sums.
+    """Return the keys in texts such as ``srcaddr/24``; `sums` are the columns that hold sums.
 
     >>> parse_keys(['srcaddr/24', 'dstport'], ['bytes'])
     (GroupKey(field='srcaddr', prefix=24), GroupKey(field='dstport', prefix=None))
 
-    Raises UsageError that says what would fit.
+    Raises UsageError, which says what is valid.
     """
     keys: list[GroupKey] = []
     for text in texts:
@@ -45,7 +45,7 @@ def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable
         if key in keys:
             raise UsageError(f'{key.name} is given twice')
         if field in sums:
-            raise UsageError(f'{field} is summed, and cannot be summed by')
+            raise UsageError(f'{field} is a sum, and cannot be a key')
         keys.append(key)
     return tuple(keys)
 
@@ -53,14 +53,14 @@ def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable
 def check_both_ways(keys: Sequence[GroupKey]) -> None:
     """Raises UsageError if these keys do not hold both ends of a conversation."""
     for key in keys:
-        if twin(key) not in keys:
-            raise UsageError(f'both directions in one row need {twin(key).name} beside {key.name}')
+        if counterpart(key) not in keys:
+            raise UsageError(f'both directions in one row need {counterpart(key).name} beside {key.name}')
     if not any(map(is_source, keys)):
         raise UsageError('both directions in one row need fields of both ends, such as srcaddr dstaddr')
 
 
-def twin(key: GroupKey) -> GroupKey:
-    """The same key of the other end; the key itself if it belongs to both ends."""
+def counterpart(key: GroupKey) -> GroupKey:
+    """Return the same key of the other end, or the key itself if it belongs to both ends."""
     old, new = ('src', 'dst') if 'src' in key.field else ('dst', 'src')
     return key._replace(field=key.field.replace(old, new))
 

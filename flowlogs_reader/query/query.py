@@ -1,4 +1,4 @@
-"""What the user asks, as one frozen value: it pickles, does nothing, and any engine can answer it."""
+"""The query: what the user asks, as one frozen, picklable value that any engine can answer."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Window(NamedTuple):
 class Query:
     """A question about flow logs.
 
-    `action` is the name of an action: print, findip, ipset, top, aggregate or timeline. `conditions` must all hold.
-    `window` is None if everything that the source has is asked for. `fields` are the names of the log's fields if the
-    user gave them.
+    `action` is print, findip, ipset, top, aggregate or timeline. Records must meet all `conditions`. `window` is None
+    for everything that the source has. `fields` are the names of the log's fields if the user gave them.
 
-    print, findip: `limit` records, the fields `columns` of them (None: those of the log), or `raw` lines.
-    top: `limit` rows of sums by `keys`, those with the largest `measure` (bytes, packets or flows).
-    aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts them.
-    timeline: sums by intervals of `interval` seconds, of which the first of a day begins at midnight in `tz`.
+    print, findip: up to `limit` records with the fields `columns` (None: those of the log), or as `raw` lines. Fields
+    that are `optional` may be missing from the log.
+    top: sums by `keys`, the `limit` rows with the largest `measure` (bytes, packets or flows).
+    aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
+    timeline: sums by intervals of `interval` seconds; the first interval of a day begins at midnight in `tz`.
     """
 
     action: str = 'print'
@@ -39,6 +39,7 @@ class Query:
     window: Window | None = None
     fields: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     raw: bool = False
     limit: int | None = None
     keys: tuple[GroupKey, ...] = ()
@@ -50,14 +51,14 @@ class Query:
 
     @property
     def sums(self) -> bool:
-        """Whether the answer holds sums, which are too low if AWS skipped records."""
+        """Whether the result has sums, which are too low if AWS skipped records."""
         return self.action in ('top', 'aggregate', 'timeline')
 
     @property
     def asked_fields(self) -> tuple[tuple[str, ...], ...]:
-        """The fields that conditions, and then keys, name; each with those that would do in its place.
+        """The fields that the conditions, then the keys, need: a tuple of alternatives for each.
 
-        The five-tuple is what flowlogs-reader 5.0.1 sums by: not all logs have it, and nobody asked for its fields.
+        The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
         """
         conditions = tuple(condition.fields for condition in self.conditions)
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))

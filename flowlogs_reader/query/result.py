@@ -1,4 +1,4 @@
-"""What an engine gives back: records, or a table. Any output can write either."""
+"""The result of an engine: records or a table. Every output can write both."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from ..records.block import Block
 from ..records.fields import KNOWN, Kind
 from ..records.record import moment
 
-# Rows of a table that are handed on at once.
+# Rows in a chunk of a table.
 ROWS = 4096
 
 
 class Column(NamedTuple):
-    """A named, typed column. Times are Unix seconds."""
+    """A named, typed column of a Table. Times are Unix seconds."""
 
     name: str
     kind: Kind
 
 
 def column_of(name: str) -> Column:
-    """The column of a field. Names that AWS does not document hold text."""
+    """Return the column of a field. Fields that AWS does not document are text."""
     return Column(name, KNOWN[name].kind if name in KNOWN else Kind.TEXT)
 
 
 class Records:
     """Records, as Blocks of canonical lines, oldest first.
 
-    Iterating reads them. Raises what the reading raises, after all that was read before.
+    Iterating over `blocks` reads the source. If the read fails, the error is raised after the Blocks read before it.
     """
 
     def __init__(self, blocks: Iterable[Block]) -> None:
@@ -37,11 +37,10 @@ class Records:
 
 
 class Table:
-    """Columns and rows. Reading begins when rows are asked for.
+    """Columns and rows. Iterating over the rows reads the source.
 
-    Rows come as `chunks` of lines with a tab between two values; `places` says where in a line the value of each column
-    is. Values are canonical text, ``-`` if missing. Raises what the reading raised, after the rows of what was read
-    before.
+    `chunks` are lines with a tab between two values; `places` are the indexes of the columns' values in a line. Values
+    are canonical text, ``-`` if missing. If the read fails, the error is raised after the rows of what was read before.
     """
 
     def __init__(self, columns: Sequence[Column], chunks: Iterable[bytes], places: Sequence[int] | None = None) -> None:
@@ -51,11 +50,11 @@ class Table:
 
     @classmethod
     def of_rows(cls, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Table:
-        """A table of Python values: None is missing; text holds no tabs and no line ends."""
+        """Return a table of Python values: None is missing; text must not contain tabs or line ends."""
         return cls(columns, _chunks(rows))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Each row as a tuple of str and int; times are naive datetimes in UTC, missing values None."""
+        """Yield each row as a tuple of str and int; times are naive datetimes in UTC, missing values None."""
         for chunk in self.chunks:
             for line in chunk[:-1].split(b'\n'):
                 values = line.split(b'\t')

@@ -1,7 +1,7 @@
-"""What a person types for a time, a length of time or a time zone, turned into an exact value.
+"""Parsers of times, lengths of time and time zones that users type.
 
-Nothing is guessed and nothing is filled in from today: a text with two meanings, or with a part missing, is refused
-with a ValueError of one line that says what to type instead. The present moment is handed in, never looked up.
+Nothing is guessed or filled in from today's date: a text with two meanings, or with a missing part, is a UsageError of
+one line that says what to type instead. The caller passes the current time.
 """
 
 import re
@@ -38,7 +38,7 @@ _FILLERS = {'st', 'nd', 'rd', 'th', 'of', 'on', 'at'}
 
 
 class _Unclear(ValueError):
-    """Why a text cannot be read, and what to type instead."""
+    """Says why a text cannot be read, and what to type instead."""
 
     def __init__(self, why: str, instead: str = _FORMS) -> None:
         super().__init__(why)
@@ -54,9 +54,9 @@ def parse_time(text: str, *, now: datetime, tz: tzinfo = UTC, time_format: str |
 
     Reads `now`, a length before now (`2h`, `1h30m`, `30m ago`), ISO 8601, a date alone (its midnight), Unix seconds
     (9 to 11 digits, or 0) or milliseconds (13 digits), and dates in words (`Feb 1 2016 7pm`).
-    A time without Z, UTC, GMT or an offset is read in `tz`. Where clocks go back it is the earlier of the two moments;
-    where they go forward a time that never was is refused. With a `time_format` of the caller's own, the format is
-    tried first; after it only forms that cannot be mistaken for it: now, lengths, Unix times, ISO 8601 with an offset.
+    A time without Z, UTC, GMT or an offset is in `tz`. If clocks go back, it is the earlier of the two moments; a time
+    that clocks skip is refused. A `time_format` (as in strptime) is tried first; after it only forms that cannot be
+    mistaken for it: now, lengths, Unix times, ISO 8601 with an offset. Raises UsageError.
     """
     try:
         moment = _moment(' '.join(text.split()), now, tz, time_format or DEFAULT_TIME_FORMAT)
@@ -74,7 +74,8 @@ def parse_length(text: str) -> timedelta:
     >>> parse_length('1h30m')
     datetime.timedelta(seconds=5400)
 
-    Units go from large to small, each at most once; months and years are not units, as their length varies.
+    Units go from large to small, each at most once; months and years vary in length, and are not units. Raises
+    UsageError.
     """
     length = _length(' '.join(text.split()))
     if not length:
@@ -89,13 +90,13 @@ def parse_zone(name: str) -> tzinfo:
     >>> iso(1454324362, parse_zone('Asia/Tokyo'))
     '2016-02-01T19:59:22+09:00'
 
-    `local` follows the zone's own history, not today's offset. Where the system has no time zone database, as on
-    Windows, the PyPI package `tzdata` serves; without it only `UTC` and `local` are known.
+    `local` uses the history of the zone, not today's offset. If the system has no time zone database, as on Windows,
+    install `tzdata` from PyPI; without it only `UTC` and `local` are known. Raises UsageError.
     """
-    import zoneinfo  # here and below: imports that most runs never need
-
     if name.upper() == 'UTC':
         return UTC
+    import zoneinfo  # here and below: imports that most runs do not need
+
     if name == 'local':
         from dateutil.tz import gettz, tzlocal
 
@@ -141,9 +142,9 @@ def _moment(text: str, now: datetime, tz: tzinfo, time_format: str) -> datetime:
 def _formatted(text: str, time_format: str) -> datetime | None:
     try:
         moment = datetime.strptime(text, time_format)
-    except (ValueError, re.error):  # re.error: a directive that is there twice
+    except (ValueError, re.error):  # re.error: a directive occurs twice
         return None
-    # strptime reads %Z and forgets it, and a Z in the format is only a letter to it.
+    # strptime parses %Z but returns a naive datetime, and treats a Z in the format as a letter.
     if moment.tzinfo is None and re.search(r'(?:\b|\d)(?:Z|UTC|GMT)$', text, re.IGNORECASE):
         return moment.replace(tzinfo=UTC)
     if moment.tzinfo is None and '%Z' in time_format.replace('%%', ''):
@@ -155,14 +156,14 @@ def _in_utc(moment: datetime, tz: tzinfo) -> datetime:
     local = moment if moment.tzinfo else moment.replace(tzinfo=tz)
     utc = local.astimezone(UTC)
     if utc.astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None):
-        day_before = local - timedelta(days=1)  # its offset is the one that was left
+        day_before = local - timedelta(days=1)  # has the offset before the change
         real = (day_before.astimezone(UTC) + timedelta(days=1)).astimezone(local.tzinfo)
         raise _Unclear('clocks in this zone were put forward over it', real.isoformat())
     return utc
 
 
 def _calendar(text: str, now: datetime) -> datetime:
-    """Read a date and a time of day; naive unless the text itself holds the zone."""
+    """Return the date and time of day in a text; naive unless the text contains the zone."""
     if re.fullmatch(r'\d+', text):
         if len(text) == 14:
             text = f'{text[:8]}T{text[8:]}'
@@ -185,7 +186,7 @@ def _time_of_day(clock: re.Match[str]) -> time:
     hour, half, zone = int(clock['hour']), (clock['half'] or '').lower(), clock['zone']
     if half:
         if not 1 <= hour <= 12:
-            raise _Unclear(f'an hour with {half} lies in 1..12')
+            raise _Unclear(f'an hour with {half} must be in 1..12')
         hour = hour % 12 + (12 if half == 'pm' else 0)
     offset = None
     if zone:
@@ -200,7 +201,7 @@ def _micro(digits: str | None) -> int:
 
 
 def _date(text: str) -> date:
-    """Read a date in full: a year of four digits, month and day, in any order that has one meaning."""
+    """Return the full date in a text: a year of four digits, month and day, in any unambiguous order."""
     year_first = _YEAR_FIRST.fullmatch(text)
     if year_first:
         year, _, month, day = year_first.groups()
@@ -216,7 +217,7 @@ def _date(text: str) -> date:
     parts = len(months) + len(numbers)
     if parts < 3:
         raise _Unclear('the year, month or day is missing')
-    # dateutil lets a later part overwrite an earlier one, so it never sees more than the three.
+    # dateutil lets a later part overwrite an earlier one: pass it exactly three.
     readings = _readings(text) if parts == 3 and re.fullmatch(r"[\w ,./'-]+", text) else []
     if not readings:
         raise _Unclear('it has no known form or does not exist')
@@ -233,11 +234,11 @@ def _readings(text: str) -> list[date]:
 
     class Calendar(parser.parserinfo):
         def convertyear(self, year: int, century_specified: bool = False) -> int:
-            """Expand two digits as POSIX does: dateutil would look at today's date."""
+            """Expand two digits as POSIX does: dateutil would use today's date."""
             return year if century_specified or year > 99 else year + (1900 if year > 68 else 2000)
 
     read = parser.parser(Calendar()).parse
-    # dateutil fills what is missing from a default. Two defaults that agree in nothing, nor in the week, show it.
+    # dateutil fills missing parts from a default: with two defaults that differ in every part, the results differ.
     defaults = datetime(1972, 1, 1), datetime(1977, 3, 15, 1, 1, 1, 1)
     found: list[date] = []
     for day_first, year_first in ((False, False), (True, False), (False, True)):
@@ -252,10 +253,10 @@ def _readings(text: str) -> list[date]:
 
 def _why_no_zone(name: str, known: set[str]) -> str:
     if not known:
-        return 'there is no time zone database here; type UTC or local, or pip install tzdata'
+        return 'this machine has no time zone database; type UTC or local, or pip install tzdata'
     from difflib import get_close_matches
 
-    # People type the city as often as the whole name.
+    # Users type the city as often as the whole name.
     by_word = {word.lower(): key for key in sorted(known) for word in (key, key.rpartition('/')[2])}
     close = [by_word[word] for word in get_close_matches(name[:40].lower(), by_word, cutoff=0.7)]
     names = ', '.join(dict.fromkeys(close or ['Asia/Tokyo']))

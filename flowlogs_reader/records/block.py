@@ -1,4 +1,4 @@
-"""Blocks: runs of whole lines of one layout, the unit in which records travel from the sources to the output."""
+"""Blocks: runs of whole lines of one layout, the unit that stages pass on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .layout import Layout
 class Block(NamedTuple):
     """A run of whole lines of one Layout, each with its newline.
 
-    `origin` names where they come from. `ended` is the period [begin, end), in Unix seconds, in which the records ended
-    as far as the source knows: it dates records that hold no time. `raw` is a line as it was written, if that was asked
-    for and the line is not canonical.
+    `origin` names the log group, file or object. `ended` is the period [begin, end), in Unix seconds, in which the
+    records ended, if the source knows it: it dates records without a time. `raw` is the line as it is in the log, if
+    that was asked for and the line is not canonical.
 
     The lines are text here. A source that has its records in another form gives Blocks of a class of its own, which
     makes text of as few of them as it can (sources/arrow.py): whoever asks for `data` gets all of them. The methods are
@@ -101,7 +101,7 @@ def joined(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 def first_lines(data: bytes, count: int) -> bytes:
-    """The first `count` lines, or all of them if there are fewer."""
+    """Return the first `count` lines, or all if there are fewer."""
     if data.count(b'\n') <= count:
         return data
     return b''.join(islice(data.splitlines(keepends=True), count))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """What the values of a field are. The value is the letter that the kernel knows the kind by."""
+    """The type of the values of a field, as the letter that the kernel uses for it."""
 
     TEXT = 'T'
     INTEGER = 'I'
@@ -18,10 +18,10 @@ class Kind(Enum):
 
 
 class Field(NamedTuple):
-    """A field of a flow log record: its name with underscores, its kind, the version that brought it, what it says.
+    """A field of a flow log record: its name with underscores, its kind, the version that added it, its meaning.
 
-    `words` are all the values that AWS documents for it, if it documents all. `case` is 'upper' or 'lower' if AWS
-    writes every value in that case.
+    `words` holds all possible values, if AWS documents them. `case` is 'upper' or 'lower' if AWS writes every value in
+    that case.
     """
 
     name: str
@@ -111,5 +111,11 @@ FIELDS: tuple[Field, ...] = (
 
 KNOWN: dict[str, Field] = {field.name: field for field in FIELDS}
 DEFAULT_FIELDS: tuple[str, ...] = tuple(field.name for field in FIELDS if field.version == 2)
-# What flows are measured by.
+# Fields by the name of a set: those up to a version of the VPC's format, and the 47 that flowlogs-reader 5.0.1 writes,
+# in its order.
+FIELD_SETS: dict[str, tuple[str, ...]] = {
+    name: tuple(field.name for field in FIELDS if field.version <= version)
+    for name, version in (('default', 2), ('v3', 3), ('v4', 4), ('v5', 5), ('legacy', 6))
+}
+# What flows can be ranked by.
 MEASURES: tuple[str, ...] = ('bytes', 'packets', 'flows')

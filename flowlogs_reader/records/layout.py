@@ -1,8 +1,8 @@
 """Layouts: the ordered fields of a log.
 
 A *canonical* line is what AWS writes: one space between two values, digits where numbers belong, ``-`` for a missing
-value, nothing but printable ASCII. The kernel checks lines, and repairs them if that is possible; everything after it
-may rely on canonical lines.
+value, only printable ASCII. The kernel checks lines, and makes them canonical if possible; all later stages rely on
+that.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from ipaddress import ip_address
 
 from ..errors import UsageError
 from .fields import DEFAULT_FIELDS, KNOWN, Kind
 
-# 54 VPC fields in version 11; the limit only has to stop nonsense from being compiled.
+# Version 11 has 54 VPC fields; longer lists are not log formats.
 MAX_FIELDS = 256
-# Fifty-four columns, the longest of them ARNs and 256-character tags in percent encoding, stay far below it.
+# A record with all fields, with long ARNs and percent-encoded tags of 256 characters, is far shorter.
 MAX_LINE = 65_536
-# AWS documents seconds, yet flowlogs-reader 5.0.1 met milliseconds; it takes what does not fit into 31 bits for them.
+# AWS documents seconds, but flowlogs-reader 5.0.1 met milliseconds: it reads numbers of more than 31 bits as those.
 MAX_SECONDS = 2**31 - 1
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
@@ -28,7 +29,7 @@ _FORMAT_FIELD = re.compile(r'\$\{([^${}]*)\}')
 
 
 def normalise(name: str) -> str:
-    """The name of a field as Python, Athena and Parquet spell it.
+    """Return the name of a field as Python, Athena and Parquet spell it.
 
     >>> normalise('account-id')
     'account_id'
@@ -42,10 +43,8 @@ class Layout:
     >>> Layout(['version', 'account-id', 'bytes']).fields
     ('version', 'account_id', 'bytes')
 
-    Names are taken with hyphens or underscores. Names that AWS did not have yet are kept and hold text: three versions
-    of the format came within one year.
-
-    `kinds` has a letter for each field, as the kernel takes it (see Kind).
+    Names may have hyphens or underscores. Unknown names are kept, and their values are text: AWS added three versions
+    of the format within one year. `kinds` has a letter for each field, for the kernel (see Kind).
 
     Raises UsageError if a name is empty, malformed or given twice.
     """
@@ -66,15 +65,15 @@ class Layout:
 
     @classmethod
     def from_format(cls, log_format: str) -> Layout:
-        """The Layout of a ``LogFormat`` of EC2 DescribeFlowLogs: ``${version} ${account-id} …``."""
+        """Return the Layout of a ``LogFormat`` of EC2 DescribeFlowLogs: ``${version} ${account-id} …``."""
         return cls(_FORMAT_FIELD.findall(log_format))
 
     @classmethod
     def from_header(cls, line: bytes) -> Layout | None:
-        """The Layout of a header row, or None where the line is none.
+        """Return the Layout of a header row, or None if the line is not a header row.
 
-        A header row has names only, and AWS knows at least half of them; a record has a number somewhere.
-        Raises ValueError for a header row that cannot be used.
+        All tokens of a header row are names, and at least half are documented by AWS; a record has a number somewhere.
+        Raises ValueError if the header row is not a valid layout.
         """
         names = [normalise(token) for token in line[:MAX_LINE].decode('ascii', 'replace').split()]
         known = sum(name in KNOWN for name in names)
@@ -93,46 +92,87 @@ class Layout:
 
     @cached_property
     def output_fields(self) -> tuple[str, ...]:
-        """The columns of text output: the 14 default ones, known ones in the order of the field table, then others."""
+        """The fields in the order of text output: the 14 default ones, other known ones in table order, the rest."""
         extra = [name for name in self.fields if name not in DEFAULT_FIELDS]
         known = [name for name in KNOWN if name in extra]
         return (*DEFAULT_FIELDS, *known, *(name for name in extra if name not in KNOWN))
 
     def places(self, names: Iterable[str]) -> tuple[int, ...]:
-        """Where these fields are, as the kernel takes it: -1 for a field that the layout lacks."""
+        """Return the index of each field, for the kernel: -1 if the layout does not have it."""
         return tuple(self.position.get(name, -1) for name in names)
 
     def parse(self, line: bytes) -> list[bytes]:
-        """The canonical values of one line, or what is wrong with it: what the kernel says by leaving the line out.
+        """Return the canonical values of one line.
 
-        Raises ValueError that names the field and what is wrong with it.
+        Raises ValueError, which names the field and the problem, for a line that the kernel leaves out.
         """
         if len(line) > MAX_LINE:
-            raise ValueError(f'a line of {len(line)} bytes is no flow log record')
-        columns = line.split()
-        if len(columns) != len(self.fields):
-            at = self.fields[min(len(columns), len(self.fields) - 1)]
-            raise ValueError(f'{len(columns)} columns where the format has {len(self.fields)} (it ends at {at})')
-        for index, column in enumerate(columns):
-            columns[index] = _canonical_value(self.fields[index], self.kinds[index], column)
-        return columns
+            raise ValueError(f'a line of {len(line)} bytes is not a flow log record')
+        values = line.split()
+        if len(values) != len(self.fields):
+            last = self.fields[min(len(values), len(self.fields) - 1)]
+            raise ValueError(f'{len(values)} columns where the format has {len(self.fields)} (it ends at {last})')
+        for index, value in enumerate(values):
+            values[index] = _canonical_value(self.fields[index], self.kinds[index], value)
+        return values
 
 
-def _canonical_value(name: str, kind: int, column: bytes) -> bytes:
-    """Raises ValueError where the column cannot be a value of the field."""
-    if column == b'-':
-        return column
-    shown = repr(column[:40])[1:]
+def default_record(line: bytes) -> bytes | None:
+    """The record of the default format that a line of more columns begins with, or None if there is none.
+
+    >>> default_record(b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK vpc-1 3')
+    b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK'
+
+    Every value has to be one of the field whose place it takes, so that none gets a wrong name. Only records without
+    data may lack the addresses and the action.
+    """
+    columns = line.split()[: len(DEFAULT_FIELDS) + 1]
+    if len(columns) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:
+        return None
+    try:
+        texts = _DEFAULT.parse(b' '.join(columns[:-1]))
+        fits = _is_default({name: text.decode() for name, text in zip(DEFAULT_FIELDS, texts)})
+    except ValueError:
+        return None
+    return b' '.join(columns[:-1]) if fits else None
+
+
+def _is_default(value: dict[str, str]) -> bool:
+    """Whether these canonical values can be those of their fields. Raises ValueError if an address is not one."""
+    words = {name: KNOWN[name].words for name in ('action', 'log_status')}
+    told = [value[name] for name in ('srcaddr', 'dstaddr', 'action')]
+    if told != ['-'] * len(told) or value['log_status'] == 'OK':
+        ip_address(value['srcaddr']), ip_address(value['dstaddr'])
+        if value['action'] not in words['action']:
+            return False
+    return (
+        value['log_status'] in words['log_status']
+        and (value['account_id'].isdigit() or value['account_id'] in ('-', 'unknown'))
+        and (value['interface_id'] == '-' or value['interface_id'].startswith('eni-'))
+        and all(value[name] == '-' or int(value[name]) <= most for name, most in _MOST.items())
+        and ('-' in (value['start'], value['end']) or int(value['start']) <= int(value['end']))
+    )
+
+
+def _canonical_value(name: str, kind: int, value: bytes) -> bytes:
+    """Raises ValueError if the text is not a value of the field."""
+    if value == b'-':
+        return value
+    shown = repr(value[:40])[1:]
     if kind == _TEXT:
-        if column.translate(None, _PRINTABLE):
+        if value.translate(None, _PRINTABLE):
             raise ValueError(f'{name} is {shown}: not printable text')
-        return column
-    digits = column.lstrip(b'0') or b'0'
-    if not column.isdigit() or len(digits) > 19:
-        raise ValueError(f'{name} is {shown} where a number belongs')
+        return value
+    digits = value.lstrip(b'0') or b'0'
+    if not value.isdigit() or len(digits) > 19:
+        raise ValueError(f'{name} is {shown}: not a number')
     if kind == _TIME and int(digits) > MAX_SECONDS:
         seconds = int(digits) // 1000
         if seconds > MAX_SECONDS:
             raise ValueError(f'{name} is {shown}, a time after 2038-01-19 even in milliseconds')
         return b'%d' % seconds
     return digits
+
+
+_DEFAULT = Layout()
+_MOST = {'version': 255, 'srcport': 65_535, 'dstport': 65_535, 'protocol': 255}

@@ -1,4 +1,4 @@
-"""Moments: milliseconds since the epoch, and how they are written."""
+"""Conversion of times: milliseconds since the epoch, datetimes and ISO 8601 text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def utc(moment: datetime) -> datetime:
-    """An aware datetime in UTC. A naive one is taken as UTC, as flowlogs-reader 5.0.1 does."""
+    """Return an aware datetime in UTC. A naive one is UTC already, as in flowlogs-reader 5.0.1."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
 
 
 def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since the epoch, by integer arithmetic: a float second cannot hold every millisecond."""
+    """Return whole milliseconds since the epoch. Integer arithmetic: a float cannot represent every millisecond."""
     return (utc(moment) - EPOCH) // MILLISECOND
 
 
@@ -27,7 +27,7 @@ def iso(seconds: int | datetime, tz: tzinfo = UTC) -> str:
     >>> iso(1454324362)
     '2016-02-01T10:59:22Z'
 
-    A fraction is shown only where there is one. Raises ValueError for a moment outside the years 1..9999.
+    A fraction is shown only if it is not zero. Raises ValueError for a moment outside the years 1..9999.
     """
     try:
         if isinstance(seconds, datetime):

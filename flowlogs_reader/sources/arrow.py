@@ -39,6 +39,7 @@ except ImportError:
 from .. import kernel
 from ..records.block import Block
 from ..records.layout import MAX_SECONDS, Layout
+from ..records.record import NEVER_NONE
 
 # Rows are summed so many at a time: a key that is in two such runs costs the kernel a line in each.
 SUMMED_ROWS = 1 << 20
@@ -81,14 +82,14 @@ def plain(layout: Layout, columns: Sequence[Any]) -> Any:
     """
     found = []
     for name, kind, column in zip(layout.fields, layout.kinds, columns):
-        values = _plain_texts(column) if kind == TEXT else _plain_numbers(name, kind, column)
+        values = _plain_texts(name, column) if kind == TEXT else _plain_numbers(name, kind, column)
         if values is None:
             return None
         found.append(values)
     return pa.Table.from_arrays(found, [*map(str, range(len(found)))])
 
 
-def _plain_texts(column: Any) -> Any:
+def _plain_texts(name: str, column: Any) -> Any:
     coded = _coded(column)
     if coded is None:
         return None
@@ -102,9 +103,7 @@ def _plain_texts(column: Any) -> Any:
     if codes.null_count:
         codes = call('coalesce', codes, pa.scalar(len(texts), pa.int32()))
         texts = pa.concat_arrays([texts, pa.array(['-'])])
-    empty = call('equal', texts, '')
-    if call('any', empty).as_py():
-        texts = call('if_else', empty, '-', texts)
+    texts = _dashed(name, texts)
     if _memory_of(texts).translate(None, GRAPHIC):
         return None
     return pa.DictionaryArray.from_arrays(codes, texts, safe=False)
@@ -162,8 +161,14 @@ def text_of(name: str, column: Any) -> Any:
         column = cast(column, pa.int64())
     if types.is_nested(column.type) or types.is_boolean(column.type):
         raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
-    texts = call('coalesce', cast(column, pa.string()), '-')
-    return call('if_else', call('equal', texts, ''), '-', texts)
+    return _dashed(name, call('coalesce', cast(column, pa.string()), '-'))
+
+
+def _dashed(name: str, texts: Any) -> Any:
+    """Texts with a dash for those that stand for a missing value."""
+    # Writers that make texts of everything write None for a missing value.
+    missing = is_in(texts, pa.array(['', 'None'] if name in NEVER_NONE else ['']))
+    return call('if_else', missing, '-', texts) if call('any', missing).as_py() else texts
 
 
 def lines_of(columns: Sequence[Any]) -> bytes:
@@ -328,7 +333,7 @@ def _within(column: Any, low: int, high: int) -> Any:
 
 def _met(texts: Any, kind: int, missing: bool, test: str, payload: Any) -> Any:
     """Which texts match, as the kernel has it."""
-    kept, _ = kernel.keep(bytes([kind]), (((0,), False, missing, test, payload),), None, _with_ends(texts))
+    kept, *_ = kernel.keep(bytes([kind]), (((0,), False, missing, test, payload),), None, _with_ends(texts))
     return is_in(texts, pa.array(kept.decode().splitlines(), pa.string()))
 
 

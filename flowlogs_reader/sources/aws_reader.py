@@ -1,4 +1,4 @@
-"""What the sources that ask AWS share: a session, a client, and the window of the last hour."""
+"""The base class of sources in AWS: a session, a client, and the last hour as default window."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .base import LAST_HOUR, BaseReader
 class AwsReader(BaseReader):
     """A reader with clients of one AWS session.
 
-    `session` replaces `region_name`, `profile_name` and `boto_client_kwargs`. A `boto_client` is used as it is. Without
-    times the window is the last hour.
+    `session` replaces `region_name`, `profile_name` and `boto_client_kwargs`. A `boto_client` is used unchanged. The
+    default window is the last hour.
     """
 
     def __init__(
@@ -50,5 +50,9 @@ class AwsReader(BaseReader):
             on_unreadable=on_unreadable,
         )
         self.session = session or AwsSession(region_name, profile_name, client_kwargs=boto_client_kwargs)
+        self.region_name = self.session.region_name
         self._client = boto_client
-        self._handed_in = boto_client is not None
+        self._client_given = boto_client is not None
+
+    def diagnose(self, error: Exception) -> object | None:
+        return self.session.sign_in_for(error)

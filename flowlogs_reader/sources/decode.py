@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from ..errors import DamagedError, FlowLogsError
-from ..kernel import check
+from ..kernel import check, letter_lines
 from ..records.block import Block
 from ..records.fields import KNOWN
 from ..records.layout import MAX_LINE, Layout
 from .envelopes import messages, unwrapped
+from .gunzip import TEXT, gunzip
 
-# Compressed bytes are read in pieces whose text stays in the processor's cache: larger ones take a quarter longer.
-CHUNK = 1 << 16
-# Text is handed on in about this size. A piece of a gzip bomb never becomes longer either.
-TEXT = 1 << 18
 GZIP = b'\x1f\x8b'
 ZSTD = b'\x28\xb5\x2f\xfd'
 PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
-_GZIP_MEMBER = 31  # zlib: the largest window, and a gzip header
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
-_HEADER = re.compile(rb'\n(?=[a-z])(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
+_KNOWN_FIELD = re.compile(rb'(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
 
@@ -45,50 +41,19 @@ def _preceded(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The text in gzip or zstd data, or in neither, told by its first bytes.
+def inflate(chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[bytes]:
+    """The text in gzip or zstd data, or in neither, as its first bytes show.
+
+    `file` is where the chunks come from, if it can be read again.
 
     Raises DamagedError where the data breaks off or is corrupt, after all that could be decoded.
     """
     head, chunks = peek(chunks, len(ZSTD))
     if head.startswith(GZIP):
-        return _gunzip(chunks)
+        return gunzip(chunks, file)
     if head.startswith(ZSTD):
         return _unzstd(chunks)
     return chunks
-
-
-def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(_GZIP_MEMBER)
-    for chunk in chunks:
-        while chunk:
-            if member.eof:
-                # gzip(1) lets zeros pad a file, and members follow each other.
-                chunk = chunk.lstrip(b'\0')
-                if not chunk:
-                    break
-                member = zlib.decompressobj(_GZIP_MEMBER)
-            before = member.copy()
-            try:
-                text = member.decompress(chunk, TEXT)
-            except zlib.error as error:
-                yield from _salvage(before, chunk)
-                raise DamagedError(f'the gzip data is damaged ({error})') from None
-            if text:
-                yield text
-            chunk = member.unused_data if member.eof else member.unconsumed_tail
-    if not member.eof:
-        yield member.flush()
-        raise DamagedError('the gzip data ends too early')
-
-
-def _salvage(member: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    """What a chunk gives up to the byte that is wrong: zlib itself lets go of it all."""
-    try:
-        for at in range(len(chunk)):
-            yield member.decompress(chunk[at : at + 1])
-    except zlib.error:
-        return
 
 
 def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -186,10 +151,11 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
     """Where header rows may begin: a first line of any fields, later lines that begin with a known field."""
-    if begins_file or _HEADER.match(b'\n' + data[:64]):
+    if begins_file:
         yield 0
-    for match in _HEADER.finditer(data):
-        yield match.start() + 1
+    for at in letter_lines(data):
+        if (at or not begins_file) and _KNOWN_FIELD.match(data, at):
+            yield at
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What other tools put around records: columns before them, tabs, JSON."""
+"""Removal of what other tools put around records: leading columns, tabs, JSON."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 # An event holds 1 MB at most (PutLogEvents).
 MAX_OBJECT = 1 << 21
 _EVENT = re.compile(rb'(?m)^EVENTS\t(?:[^\t\n ]*\t)*([^\t\n]* [^\t\n]*).*$')
-# A time, a log group and a log stream.
+# Leading columns: a time, a log group and a log stream.
 MAX_WRAPPING = 3
 _ISO_TIME = re.compile(rb'[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+)?')
-# How many lines are looked at to find out what stands around the records.
+# Lines that are looked at to detect the wrapping.
 SAMPLE = 10
 
 
 def unwrapped(layout: Layout, data: bytes) -> bytes:
-    """The lines without what stands around the records, going by the first lines."""
+    """Return the lines without their wrapping, which is detected from the first lines."""
     begin = 0
     for _ in range(SAMPLE):
         line = data[begin : data.index(b'\n', begin)]
@@ -41,17 +41,17 @@ def unwrapped(layout: Layout, data: bytes) -> bytes:
 
 
 def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
-    """How to take records out of what other tools put around them, going by one line; None where it looks unwrapped.
+    """Return a function that removes the wrapping that `line` has, or None if it has none.
 
-    ``aws logs filter-log-events --output text`` writes EVENTS and tab-separated columns, a CloudWatch export to S3 an
-    ISO time before each record, ``aws logs tail`` and awslogs the group or the stream.
+    ``aws logs filter-log-events --output text`` writes EVENTS and tab-separated columns; a CloudWatch export to S3
+    writes an ISO time before each record; ``aws logs tail`` and awslogs write the group or the stream.
     """
     if line.startswith(b'EVENTS\t'):
         return lambda data: _EVENT.sub(rb'\1', data)
     columns = line.split()
     surplus = len(columns) - len(layout.fields)
     if 0 < surplus <= MAX_WRAPPING and _is_wrapped(columns[:surplus], layout, columns[surplus:]):
-        # Of lines with as many columns only: others are wrapped in nothing, or in something else.
+        # Only in lines with as many columns: others are not wrapped, or differently.
         widths = surplus, len(layout.fields) - 1
         leading = re.compile(
             rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}(?=(?:[^ \t\n]+[ \t]+){%d}[^ \t\n]+[ \t\r]*$)' % widths
@@ -61,7 +61,7 @@ def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
 
 
 def _is_wrapped(leading: Sequence[bytes], layout: Layout, columns: Sequence[bytes]) -> bool:
-    """Whether columns come before a record, rather than that the format is not the one of the log."""
+    """Whether there are extra columns before a record, rather than a record of another layout."""
     if not all(_ISO_TIME.fullmatch(column) or _is_name(column) for column in leading):
         return False
     addresses = [column for name, column in zip(layout.fields, columns) if name.endswith('addr')]
@@ -80,9 +80,9 @@ def _is_address(column: bytes) -> bool:
 
 
 def messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
-    """The records in JSON: the messages of CloudWatch Logs events, as Firehose and ``aws logs`` write them.
+    """Yield the messages of CloudWatch Logs events in JSON, as Firehose and ``aws logs`` write it.
 
-    Firehose puts document after document without a newline. Raises DamagedError where the JSON breaks off.
+    Firehose writes JSON documents without newlines between them. Raises DamagedError if the JSON breaks off.
     """
     found = False
     for data in _objects(chunks):
@@ -95,24 +95,24 @@ def messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
 
 
 def _objects(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """JSON in pieces that end where an object does."""
-    waiting = b''
+    """Yield JSON in pieces that end with an object."""
+    pending = b''
     depth = 0
     for chunk in chunks:
-        waiting += chunk
-        end = _end_of_object(waiting)
+        pending += chunk
+        end = _end_of_object(pending)
         if end:
-            piece, waiting = waiting[:end], waiting[end:]
+            piece, pending = pending[:end], pending[end:]
             depth += _depth(piece)
             yield piece
-        elif len(waiting) > MAX_OBJECT:
-            raise DamagedError(f'a JSON object of more than {MAX_OBJECT} bytes is no event of a log')
-    if depth + _depth(waiting) or b'"' in _STRING.sub(b'', waiting):
+        elif len(pending) > MAX_OBJECT:
+            raise DamagedError(f'a JSON object of more than {MAX_OBJECT} bytes is not a log event')
+    if depth + _depth(pending) or b'"' in _STRING.sub(b'', pending):
         raise DamagedError('the JSON ends too early')
 
 
 def _end_of_object(data: bytes) -> int:
-    """Where the last object ends that does so outside of a string; 0 where none does."""
+    """Return the end of the last complete object, or 0 if there is none. Braces in strings do not count."""
     marked = _STRING.sub(b'\0', data)
     broken_off = marked.find(b'"')
     end = marked.rfind(b'}', 0, len(marked) if broken_off < 0 else broken_off) + 1
@@ -121,7 +121,7 @@ def _end_of_object(data: bytes) -> int:
 
 
 def _depth(data: bytes) -> int:
-    """How many more objects and lists begin here than end."""
+    """Return how many more objects and lists begin here than end."""
     structure = _STRING.sub(b'', data)
     return structure.count(b'{') + structure.count(b'[') - structure.count(b'}') - structure.count(b']')
 

@@ -15,28 +15,29 @@ from ..records.block import Block
 from ..records.fields import DEFAULT_FIELDS
 from ..records.times import EPOCH, resume_text
 from .base import BaseReader
-from .decode import CHUNK
+from .gunzip import CHUNK
 from .keys import CAPTURE_WINDOW, SUFFIXES, Key, KeyWindow, key_time, period_of
 from .objects import Contents, Piece
 from .ordered import in_order
 
 STDIN = 'standard input'
 FOREVER = datetime.max.replace(tzinfo=timezone.utc)
-# Blocks that are decompressed ahead: a few hundred kilobytes each.
+# Blocks to decompress ahead: a few hundred kilobytes each.
 AHEAD = 8
 
 
 class FileFlowLogsReader(BaseReader):
-    """The records of a file, of the files in a directory, or of an open binary stream, plain or compressed or Parquet.
+    """Reads the records of a file, a directory or an open binary stream: text, gzip, zstd or Parquet.
 
-    Without `start_time` and `end_time` everything is read; with one of them, exactly the records that start in the
-    window. The format comes from the header rows; without one it is `fields`.
+    Without `start_time` and `end_time` it reads everything; with one of them, the records that start in the window.
+    The layout comes from the header rows; without them it is `fields`.
 
-    In a directory, files whose names end with .log, .gz, .txt or .parquet are read, at any depth: those with a time in
-    their names, as S3 objects have it, in that order after all others. Folders and files of other times are left alone.
+    In a directory it reads files at any depth whose names end with .log, .gz, .txt or .parquet: first those without a
+    time in their names, then those with one, as S3 objects have it, by time. It skips folders and files outside the
+    window.
 
-    With a `thread_count` of 1 nothing is decompressed ahead. Raises FlowLogsError where the location cannot be read at
-    all; what is wrong with one file of many ends up in `unreadable`.
+    `thread_count` 1 decompresses nothing ahead. Raises FlowLogsError if the location cannot be read; an error in one
+    file of a directory is added to `unreadable`.
     """
 
     DEFAULT_WINDOW = None
@@ -77,7 +78,7 @@ class FileFlowLogsReader(BaseReader):
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         if not isinstance(self.location, (str, os.PathLike)):
-            # Never in a thread: the end of the process would wait for a read that nobody wants any more.
+            # Not in a thread: a blocked read of a stream would keep the process from ending.
             yield from self._store(self._contents(STDIN).pieces(_chunks(self.location)))
             return
         location = os.fspath(self.location)
@@ -85,16 +86,19 @@ class FileFlowLogsReader(BaseReader):
             tasks = [partial(self._file, os.path.join(location, key.name), key.time) for key in self._files(location)]
         else:
             tasks = [partial(self._file, location)]
-        workers = 0 if limit or self.thread_count == 1 else 1
-        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD))
+        # Inflating leaves the interpreter to others, so that several files may be inflated at a time.
+        workers = min(max(1, self.thread_count), len(tasks), os.cpu_count() or 1)
+        if limit or self.thread_count == 1:
+            workers = 0
+        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
 
     def _files(self, directory: str) -> list[Key]:
-        """The flow log files below a directory that can hold records of the window, in the order of an S3 listing."""
+        """Return the flow log files below a directory that can hold records of the window, by time, then name."""
         found: list[Key] = []
-        left_alone = 0
+        skipped = 0
         for folder, folders, names in os.walk(directory, onerror=self._unreadable_folder):
             within = [name for name in folders if self._keys.may_hold(os.path.join(folder, name))]
-            left_alone += len(folders) - len(within)
+            skipped += len(folders) - len(within)
             folders[:] = within
             for name in names:
                 if name.endswith(SUFFIXES) and not _is_special(os.path.join(folder, name)):
@@ -102,8 +106,8 @@ class FileFlowLogsReader(BaseReader):
                     if self._keys.holds(time):
                         found.append(Key(time or 0, Path(folder, name).relative_to(directory).as_posix()))
                     else:
-                        left_alone += 1
-        if not found and not left_alone and not self.report.unreadable:
+                        skipped += 1
+        if not found and not skipped and not self.report.unreadable:
             self._unreadable(FlowLogsError(f'{directory}: no file in it ends with {", ".join(SUFFIXES)}'))
         return sorted(found)
 
@@ -125,12 +129,12 @@ class FileFlowLogsReader(BaseReader):
 
 
 def _is_special(path: str) -> bool:
-    """Whether it is a pipe or a device, which may be waited for without end."""
+    """Whether it is a pipe or a device: reading one may block forever."""
     return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    # What a pipe has is taken as it comes: read() of a buffered stream would wait for a whole chunk.
+    # read() of a buffered stream would wait for a whole chunk; read1() returns what a pipe has.
     read = getattr(stream, 'read1', stream.read)
     try:
         while chunk := read(CHUNK):

@@ -80,7 +80,7 @@ class Filter:
 
     >>> both = Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40'])
     >>> both.keep(Block(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n'))
-    (b'10.0.0.1 40\\n', 0)
+    (b'10.0.0.1 40\\n', 1, 0)
 
     A record without a start counts by its end, and one without both by when its Block `ended`; if that is not known
     either, it is kept: nothing speaks against it.
@@ -125,8 +125,12 @@ class Filter:
             self._tests[layout] = tuple(kernel_test(condition, layout) for condition in self.conditions)
         return self._tests[layout], self._kernel_window(layout, ended)
 
-    def keep(self, block: Block) -> tuple[bytes, int]:
-        """The canonical lines that pass, and how many of the lines looked at were malformed.
+    def lacked(self, layout: Layout) -> bool:
+        """Whether there is a condition of which a layout has no field."""
+        return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
+
+    def keep(self, block: Block) -> tuple[bytes, int, int]:
+        """The canonical lines that pass, their number, and how many of the lines looked at were malformed.
 
         Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
         """

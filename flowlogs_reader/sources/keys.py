@@ -1,4 +1,4 @@
-"""What the key of an S3 object, or the path of its copy, tells: account, Region, layout and time.
+"""Parsing of the keys of S3 objects, and paths of their copies: account, Region, folder structure and time.
 
 Source: docs.aws.amazon.com, vpc/latest/userguide/flow-logs-s3-path and vpc/latest/tgw/flow-logs-s3 (read 2026-11).
 """
@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 SUFFIXES = ('.log', '.gz', '.txt', '.parquet')
-# The time in a key is the beginning of the five minutes, in UTC, in which the records in it end.
+# The time in a key begins the five minutes, in UTC, in which the records of the object end.
 BUCKET = 300
 # A record ends at most this many seconds after its start: the longest aggregation interval.
 CAPTURE_WINDOW = 600
@@ -25,20 +25,20 @@ _PLACE = re.compile(
     (?:(?:aws-region=)?(?P<region>[^/=]+)/)?)?)?)""",
     re.VERBOSE | re.DOTALL,
 )
-# Below a Region only: people have dated folders of their own.
+# Only below a Region: users have dated folders of their own.
 _DATED = re.compile(r'\bvpcflowlogs/[^/]+/(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)(?:/(?:hour=)?(\d\d))?/?$')
 _PARTITION = re.compile(r'([^/=]+)=([^/]*)/')
 
 
 class Key(NamedTuple):
-    """A key or path with the time in its name, in Unix seconds. Keys sort as their records come out."""
+    """A key or path with the time in its name, in Unix seconds. Keys sort in the order in which they are read."""
 
     time: int
     name: str
 
 
 class Place(NamedTuple):
-    """How deep in the tree of an S3 bucket a folder is: what is below it is None. `root` ends at the Region at most."""
+    """The parts of a folder's path in a bucket; None for levels below the folder. `root` ends with the Region."""
 
     root: str
     account: str | None
@@ -47,10 +47,10 @@ class Place(NamedTuple):
 
 
 class KeyWindow:
-    """The keys that can hold records of the window [start_ms, end_ms), in milliseconds since the epoch.
+    """Selects the keys that can hold records of the window [start_ms, end_ms), in milliseconds since the epoch.
 
-    Chosen by the times in their names, the first one rounded down to a whole bucket. With `margin` also later keys, up
-    to so many seconds after the window: a record that begins in it ends within a capture window of that.
+    It compares the times in their names with the window, whose start is rounded down to five minutes. `margin` extends
+    the end, in seconds: a record that starts in the window ends up to CAPTURE_WINDOW later.
     """
 
     def __init__(self, start_ms: int, end_ms: int, margin: int = 0) -> None:
@@ -58,21 +58,21 @@ class KeyWindow:
         self.stop = -(-end_ms // 1000) + (margin + 1 if margin else 0) if start_ms < end_ms else self.first
 
     def holds(self, time: int | None) -> bool:
-        """Whether a key with this time may. One without a time always may."""
+        """Whether a key with this time can hold records of the window. Keys without a time always can."""
         return time is None or self.first <= time < self.stop
 
     def may_hold(self, folder: str) -> bool:
-        """Whether keys in a folder may, going by the day, or day and hour, that the folder is for."""
+        """Whether keys in a folder can hold records of the window, by the day or hour in the name of the folder."""
         span = folder_span(folder)
         return span is None or span[0] < self.stop and self.first < span[1]
 
     def days(self) -> list[datetime]:
-        """The days, in UTC, under which such keys are filed."""
+        """Return the days, in UTC, whose folders can have such keys."""
         days = range(self.first // DAY, -(-self.stop // DAY)) if self.first < self.stop else ()
         return [datetime.fromtimestamp(day * DAY, timezone.utc) for day in days]
 
     def skip(self, name: str) -> str | None:
-        """What to list after instead of `name`, to pass over keys of the same flow log outside the window.
+        """Return a StartAfter for ListObjectsV2 that skips keys of the flow log of `name` outside the window, or None.
 
         Keys sort by flow log first, then by time: <account>_vpcflowlogs_<Region>_<flow log>_<time>_<hash>.log.gz.
         """
@@ -86,7 +86,7 @@ class KeyWindow:
 
 
 def key_time(name: str) -> int | None:
-    """The time in the name of an object or file, in Unix seconds; None where there is none.
+    """Return the time in the name of an object or file, in Unix seconds, or None if it has no time.
 
     >>> key_time('1_vpcflowlogs_us-east-1_fl-1_20160201T1055Z_cafe.log.gz')
     1454324100
@@ -96,25 +96,25 @@ def key_time(name: str) -> int | None:
 
 
 def period_of(time: int) -> tuple[int, int]:
-    """The period [begin, end), in Unix seconds, in which the records below a key with this time ended."""
+    """Return the period [begin, end), in Unix seconds, in which the records of a key with this time ended."""
     return time, time + BUCKET
 
 
 def place(folder: str) -> Place | None:
-    """Where in the tree of a bucket a folder is; None outside of AWSLogs/."""
+    """Return where in the tree of a bucket a folder is, or None outside AWSLogs/."""
     found = _PLACE.match(folder)
     return Place(*found.groups()) if found else None
 
 
 def day_folder(root: str, day: datetime, pattern: str = '%Y/%m/%d') -> str:
-    """The folder for a day (or month) in that of a Region, whose name tells the layout."""
+    """Return the folder for a day (or month) in the folder of a Region: Hive-compatible if that is."""
     if '=' in root.rstrip('/').rpartition('/')[2]:
         pattern = pattern.replace('%Y', 'year=%Y').replace('%m', 'month=%m').replace('%d', 'day=%d')
     return f'{root}{day.strftime(pattern)}/'
 
 
 def folder_span(folder: str) -> tuple[int, int] | None:
-    """The times, in Unix seconds, for which a folder is: [begin, end) of a day or an hour; None for other folders.
+    """Return the day or hour [begin, end) of a folder, in Unix seconds, or None if it has no date.
 
     >>> folder_span('AWSLogs/1/vpcflowlogs/us-east-1/2016/02/01/10/')
     (1454320800, 1454324400)
@@ -127,7 +127,7 @@ def folder_span(folder: str) -> tuple[int, int] | None:
 
 
 def partitions(path: str) -> dict[str, str]:
-    """The Hive partition columns in a path.
+    """Return the Hive partition columns in a path.
 
     >>> partitions('AWSLogs/aws-account-id=1/aws-region=us-east-1/x.parquet')
     {'aws-account-id': '1', 'aws-region': 'us-east-1'}

@@ -1,4 +1,4 @@
-"""The contents of a file or an object, in any encoding -> Blocks, counted; and what is wrong with it."""
+"""The contents of a file or an object -> Blocks, byte counts and errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from .parquet import parquet_blocks
 
 
 class Piece(NamedTuple):
-    """A Block on its way to the reader, or why there is none; and what was read for it since the last Piece.
+    """A Block or an error, and the number of bytes that were read for it.
 
-    `text` counts bytes of text, `stored` the bytes that it was kept as. `end` is the name of what ends with this Piece.
+    `text` counts bytes of text, `stored` bytes as stored (compressed). `end` is the name of the file or object if this
+    is its last Piece.
     """
 
     block: Block | None = None
@@ -29,8 +30,8 @@ class Piece(NamedTuple):
     end: str = ''
 
 
-class Counted(Iterator[bytes]):
-    """Data as it comes; `size` is how much came since the last :meth:`take`."""
+class CountedChunks(Iterator[bytes]):
+    """Passes chunks on; `size` is the number of bytes since the last :meth:`take`."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -47,10 +48,10 @@ class Counted(Iterator[bytes]):
 
 
 class Contents(NamedTuple):
-    """How to read a file or an object: its name, and what the reader knows and wants.
+    """How to read a file or an object named `origin`.
 
-    `layout` is for text without a header row, `ended` (see Block) for records without times. With `columns` other
-    fields may be left out, and with `where` records that do not pass.
+    `layout` is for text without a header row, `ended` (see Block) for records without times. `columns` are the needed
+    fields (None: all); others may be left out. So may records that do not pass `where`.
     """
 
     origin: str
@@ -60,13 +61,12 @@ class Contents(NamedTuple):
     where: Filter | None = None
 
     def pieces(self, chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[Piece]:
-        """The Blocks in this data. What is wrong with it comes as the last Piece, after all that could be read.
+        """Yield the Blocks in `chunks`. An error is in the last Piece, after all that could be read.
 
-        `file` is where the data comes from, where that can be read at any place.
-        Raises MissingExtraError where Parquet is met without pyarrow.
+        `file` is the file of the chunks, if it is seekable. Raises MissingExtraError for Parquet without pyarrow.
         """
-        stored = Counted(chunks)
-        text: Counted | None = None
+        stored = CountedChunks(chunks)
+        text: CountedChunks | None = None
         problem = None
         try:
             head, data = peek(stored, len(PARQUET))
@@ -75,7 +75,7 @@ class Contents(NamedTuple):
             elif head and self.origin.endswith('.parquet'):
                 raise DamagedError('this is not Parquet data')
             else:
-                text = Counted(inflate(data))
+                text = CountedChunks(inflate(data, file))
                 blocks = text_blocks(text, self.layout)
             for block in blocks:
                 size = block.size if text is None else text.take()
@@ -86,8 +86,8 @@ class Contents(NamedTuple):
             problem = error.within(self.origin)
         yield Piece(None, text.take() if text else 0, stored.take(), problem, self.origin)
 
-    def _parquet(self, data: Iterator[bytes], file: BinaryIO | None, stored: Counted) -> Iterator[Block]:
-        """Parquet is read from its end: what comes as a stream goes through a temporary file."""
+    def _parquet(self, data: Iterator[bytes], file: BinaryIO | None, stored: CountedChunks) -> Iterator[Block]:
+        """Yield the Blocks of Parquet, which is read from its end: a stream is copied to a temporary file first."""
         with TemporaryFile() if file is None else nullcontext(file) as whole:
             if file is None:
                 whole.writelines(data)

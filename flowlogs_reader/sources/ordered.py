@@ -1,4 +1,4 @@
-"""Results of many slow tasks, read at the same time, handed on in order, with a bounded number of them waiting."""
+"""Concurrent tasks whose results are returned in order, with a bounded number of waiting items."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ Task = Callable[[], Iterable[T]]
 
 
 def in_order(tasks: Iterable[Task[T]], workers: int, waiting: int) -> Iterator[T]:
-    """The items of every task, task after task, as if they had run one after the other.
+    """Yield the items of every task, in the order of the tasks.
 
     >>> list(in_order([lambda: 'ab', lambda: 'c'], workers=2, waiting=4))
     ['a', 'b', 'c']
 
-    `workers` threads run the tasks, each a task at a time; 0 runs them in the calling thread. Over all tasks at most
-    `waiting` items are held back for the sake of the order, plus one for each worker, and at most three tasks for each
-    worker are begun and not yet handed on. An error of a task is raised where its items end, so that everything before
-    it has come out. `tasks` may itself be slow or fail: it is drawn from one at a time.
+    `workers` threads run the tasks, each a task at a time; 0 runs them in the calling thread. At most `waiting` items,
+    plus one for each worker, wait for their turn, and at most three tasks for each worker are in progress. An error of
+    a task is raised after the items before it. `tasks` may be slow or fail: one thread at a time draws from it.
     """
     if workers < 1:
         yield from chain.from_iterable(task() for task in tasks)
         return
-    line = _Line(iter(tasks), tasks_in_flight=workers * 3, waiting=waiting)
+    pool = _Pool(iter(tasks), tasks_in_flight=workers * 3, waiting=waiting)
     for _ in range(workers):
-        # A daemon, because a thread that sits in a stalled read must not keep the process from ending.
-        threading.Thread(target=line.work, daemon=True).start()
+        # A daemon: a stalled read must not keep the process from ending.
+        threading.Thread(target=pool.work, daemon=True).start()
     try:
-        yield from line.items()
+        yield from pool.items()
     finally:
-        line.close()
+        pool.close()
 
 
-class _Lane(Generic[T]):
-    """What one task has given so far."""
+class _Queue(Generic[T]):
+    """The items of one task that were not yet returned, and how it ended."""
 
     def __init__(self) -> None:
         self.items: deque[T] = deque()
@@ -45,14 +44,14 @@ class _Lane(Generic[T]):
         self.error: BaseException | None = None
 
 
-class _Line(Generic[T]):
-    """The lanes in the order of their tasks; the first is the one being handed on."""
+class _Pool(Generic[T]):
+    """The queues in the order of their tasks. Items are returned from the first one."""
 
     def __init__(self, tasks: Iterator[Task[T]], tasks_in_flight: int, waiting: int) -> None:
         self._tasks = tasks
         self._tasks_in_flight = tasks_in_flight
         self._room = waiting
-        self._lanes: deque[_Lane[T]] = deque()
+        self._queues: deque[_Queue[T]] = deque()
         self._changed = threading.Condition()
         self._drawing = threading.Lock()
         self._exhausted = False
@@ -62,77 +61,77 @@ class _Line(Generic[T]):
         while True:
             with self._changed:
                 self._changed.wait_for(self._next_is_known)
-                if not self._lanes:
+                if not self._queues:
                     return
-                lane = self._lanes[0]
-                if lane.items:
-                    item = lane.items.popleft()
+                queue = self._queues[0]
+                if queue.items:
+                    item = queue.items.popleft()
                     self._room += 1
                 else:
-                    if lane.error:
-                        raise lane.error
-                    self._lanes.popleft()
+                    if queue.error:
+                        raise queue.error
+                    self._queues.popleft()
                     self._changed.notify_all()
                     continue
                 self._changed.notify_all()
             yield item
 
     def _next_is_known(self) -> bool:
-        if self._lanes:
-            return bool(self._lanes[0].items) or self._lanes[0].ended
+        if self._queues:
+            return bool(self._queues[0].items) or self._queues[0].ended
         return self._exhausted
 
     def work(self) -> None:
-        """Runs tasks until there are none."""
-        while (drawn := self._draw()) is not None:
-            task, lane = drawn
+        """Run tasks until none is left."""
+        while (drawn := self._next_task()) is not None:
+            task, queue = drawn
             try:
                 for item in task():
-                    if not self._put(lane, item):
+                    if not self._put(queue, item):
                         return
             except BaseException as error:
-                lane.error = error
-            self._end(lane)
+                queue.error = error
+            self._end(queue)
 
-    def _draw(self) -> tuple[Task[T], _Lane[T]] | None:
+    def _next_task(self) -> tuple[Task[T], _Queue[T]] | None:
         with self._drawing:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or len(self._lanes) < self._tasks_in_flight)
+                self._changed.wait_for(lambda: self._closed or len(self._queues) < self._tasks_in_flight)
                 if self._closed or self._exhausted:
                     return None
-            lane: _Lane[T] = _Lane()
+            queue: _Queue[T] = _Queue()
             task: Task[T] | None = None
             try:
                 task = next(self._tasks, None)
             except BaseException as error:
-                lane.error, lane.ended = error, True
+                queue.error, queue.ended = error, True
             with self._changed:
                 self._exhausted = task is None
-                if task or lane.error:
-                    self._lanes.append(lane)
+                if task or queue.error:
+                    self._queues.append(queue)
                 self._changed.notify_all()
-        return (task, lane) if task else None
+        return (task, queue) if task else None
 
-    def _put(self, lane: _Lane[T], item: T) -> bool:
-        """False when nobody wants items any more. The first lane never waits for room that later ones took."""
+    def _put(self, queue: _Queue[T], item: T) -> bool:
+        """Return False if the pool is closed. The first queue never waits for room that later ones occupy."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or self._room > 0 or (self._lanes[0] is lane and not lane.items)
+                lambda: self._closed or self._room > 0 or (self._queues[0] is queue and not queue.items)
             )
             if self._closed:
                 return False
-            lane.items.append(item)
+            queue.items.append(item)
             self._room -= 1
             self._changed.notify_all()
             return True
 
-    def _end(self, lane: _Lane[T]) -> None:
+    def _end(self, queue: _Queue[T]) -> None:
         with self._changed:
-            lane.ended = True
+            queue.ended = True
             self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            self._lanes.clear()
+            self._queues.clear()
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Which sources there are: a row for each, loaded when it is chosen."""
+"""The table of sources. A source is imported when it is chosen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """A row: `about` is what a location is in words, `reader` the module and class that read it.
+    """A row: `about` describes a location, `reader` is the module and class that read it.
 
-    `recognises` says by its form whether a text is a location of this source. Rows are asked in the order of SOURCES.
-    `asks_aws` says whether the reader takes a session, and `settings` are the keywords that the command line, which
-    promises exact windows, opens it with.
+    `recognises` detects a location of this source from its text; the first row of SOURCES that does is chosen.
+    `asks_aws` says whether the reader takes a session. `settings` are keywords that the command line adds, because its
+    windows are exact.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Source:
         self.settings = settings or {}
 
     def load(self) -> type[BaseReader]:
-        """The class of its reader. Nothing of a source that is not chosen is ever imported."""
+        """Import and return the class of the reader."""
         module, _, name = self.reader.partition(':')
         found: type[BaseReader] = getattr(import_module(f'.{module}', __package__), name)
         return found
@@ -49,7 +49,7 @@ def _is_bucket(location: str) -> bool:
 
 
 def _is_file(location: str) -> bool:
-    # No log group is called like that, even if there is no such file.
+    # A log group cannot have such a name, even if the file does not exist.
     if location == '-' or location.startswith(('./', '../')):
         return True
     return '/' in location if os.path.isdir(location) else os.path.exists(location)
@@ -70,5 +70,5 @@ SOURCES: dict[str, Source] = {
 
 
 def recognise(location: str) -> Source | None:
-    """The source of a location, by its form and by whether there is such a file; None if no source takes it."""
+    """Return the source of a location, by its form and by whether the file exists, or None if no source matches."""
     return next((row for row in SOURCES.values() if row.recognises(location)), None)

@@ -1,4 +1,4 @@
-"""What is known about a read: counts, what was left out, how far it came."""
+"""The report of a read: counts, what was left out, up to when it is complete."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from ..records.layout import Layout
 
 @dataclass
 class ReadReport:
-    """The facts of a read. Sources fill it while they read; who tells the user makes sentences of it.
+    """The facts of a read. Sources fill it while they read; the command line makes messages of it.
 
-    `origin` says what was read, in words; `place` is what an error of AWS is about, if AWS itself does not say so.
-    `text_bytes` is the size of the text that came from the source, `stored_bytes` the size in which files and objects
-    hold it. `read` counts the records of each layout, whether or not they meet the conditions; `matched` those that
-    came out.
-    `left_out` counts lines that are not records of their layout, `odd_line` is the first of them, and `sound` says
-    whether any line was a record. `unreadable` holds the files and objects that could not be read, or not to their end.
+    `origin` describes what was read; `place` is what an AWS error is about, if its text does not say so.
+    `text_bytes` is the size of the text, `stored_bytes` its size in files and objects (compressed).
+    `read` has every layout that was read. It counts the records of those that lack the fields of a condition, whether
+    or not they meet the conditions; for other layouts the count is 0. `matched` counts the records of each layout that
+    were returned.
+    `left_out` counts lines that are not records of their layout; `odd_line` is the first of them, and `sound` says
+    whether any line was a record. `unreadable` are the errors of files and objects that could not be read in full.
     `skipdata` counts the SKIPDATA records by their start, in Unix seconds, if that was asked for.
 
-    Nothing is missing from what came out before `complete_until`, in milliseconds since the epoch; None if the source
-    cannot tell. With `spilled`, some of what starts at that moment has come out as well: the moment held more records
-    than memory should. With `in_order`, nothing that starts later has come out yet. `format_trouble` is why EC2 did not
-    tell the format, if it was asked and did not refuse.
+    `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
+    say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
+    `in_order`: no later record was returned yet. `format_trouble` is the error of EC2 when it was asked for the format;
+    a missing permission is not one.
     """
 
     origin: str = ''
@@ -50,7 +51,7 @@ class ReadReport:
         return self.odd_line is not None and not self.sound
 
     def merge(self, other: ReadReport) -> None:
-        """Adds the facts of another read, of another place or by another engine."""
+        """Add the facts of a read of another source, or by another engine."""
         self.origin = ', '.join(filter(None, (self.origin, other.origin)))
         self.start_ms = min(self.start_ms, other.start_ms)
         self.text_bytes += other.text_bytes
@@ -62,6 +63,6 @@ class ReadReport:
         self.sound = self.sound or other.sound
         self.unreadable += other.unreadable
         self.skipdata.update(other.skipdata)
-        # Of several reads one after the other it is not known up to when all of them are complete.
+        # It is not known up to when several reads, one after the other, are complete.
         self.complete_until, self.in_order, self.spilled = None, False, False
         self.format_trouble = self.format_trouble or other.format_trouble

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 import flowlogs_reader
+from flowlogs_reader import kernel
 from flowlogs_reader.cli.main import main
+from flowlogs_reader.sources.gunzip import isal_zlib
 from tests import traffic
 from tests.conftest import DATA, HOUR, MINUTE, MINUTE_WINDOW, NOW, ROOT, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS
@@ -51,7 +53,7 @@ WRONG = [
     (['g', '-s', '2016-02-01 15:00:01'], 'is not before the end'),
     (['g', '-s', 'yesterdayish'], "cannot read the time 'yesterdayish'"),
     (['g', '-e', '2016-02-30 00:00:00'], "cannot read the time '2016-02-30 00:00:00'"),
-    (['g', '-s', ''], "cannot read the time ''"),
+    (['g', '-s', ' '], "cannot read the time ' '"),
     (['g', '--profile', 'nobody'], 'nobody'),
     (['g', '--fields', 'version version'], 'the log format has the field version twice'),
     (['g', '--fields', 'ver$ion'], "'ver$ion'"),
@@ -150,7 +152,10 @@ class TestHelp:
 
 
 def test_version(cli: Cli) -> None:
-    assert cli('--version').stdout.decode() == f'flowlogs_reader {flowlogs_reader.__version__}\n'
+    told = cli('--version').stdout.decode()
+    assert told.startswith(f'flowlogs_reader {flowlogs_reader.__version__} (')
+    assert ('compiled kernel' in told) == kernel.NATIVE
+    assert ('ISA-L' in told) == (isal_zlib is not None)
 
 
 # -- the window --------------------------------------------------------------------------------------------------------

@@ -174,8 +174,8 @@ def test_what_is_remembered_does_not_grow(fake: FakeAWS) -> None:
         clock.skip(minutes=10)()
         minute = int(clock._now.timestamp()) - NOW_S
         fake.put_lines(GROUP, [line(minute - number - 1, number) for number in range(50)])
-        assert reader._came is not None
-        remembered.append(len(reader._came))
+        assert reader._follow_ids is not None
+        remembered.append(len(reader._follow_ids))
 
     clock._steps = [hour] * 60
     reader = FlowLogsReader(GROUP, start_time=NOW - timedelta(hours=1), end_time=NOW)

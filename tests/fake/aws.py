@@ -1,4 +1,4 @@
-"""A small AWS on loopback: CloudWatch Logs, S3, EC2 and STS as far as a flow log reader needs them.
+"""A small AWS on loopback: CloudWatch Logs, S3, EC2, STS and SSO as far as a flow log reader needs them.
 
 In a test:
 
@@ -29,6 +29,7 @@ from tests.fake.logs import LogsService
 from tests.fake.query import DEFAULT_FORMAT, Ec2Service, Role, StsService
 from tests.fake.record import RateLimit, Record
 from tests.fake.s3 import Bucket, S3Service, StoredObject, s3_objects
+from tests.fake.sso import SsoService
 from tests.fake.wire import (
     ACCOUNT,
     REGION,
@@ -56,6 +57,7 @@ class FakeAWS:
         tokens = Tokens()
         self.logs, self.s3 = LogsService(tokens), S3Service(tokens)
         self.ec2, self.sts = Ec2Service(tokens), StsService()
+        self.sso = SsoService(self.sts)
         self.latency_ms = latency_ms
         self.retry_after_ms: int | None = None  # sent with every error, so that botocore does not back off for longer
         self.event_keys = tuple(event_keys)
@@ -253,22 +255,19 @@ class FakeAWS:
         self, method: str, target: str, headers: dict[str, str], body: bytes
     ) -> tuple[Reply, Callable[[], None]]:
         """The reply to one HTTP request, and what to call when it has been sent."""
-        scope = credential_scope(headers.get('authorization', ''))
-        if scope is None:
+        call = self._call(method, target, headers, body)
+        if call is None:
             return error_reply(
                 'sts', AwsError('MissingAuthenticationToken', 'Request is not signed', 403)
             ), lambda: None
-        access_key, region, service = scope
-        operation, params = self._parse(service, method, target, headers, body)
-        call = Call(service, operation, region, params, access_key, self.sts.account(access_key), headers=headers)
         self.record.begin(call)
         try:
             reply = self._handle(call)
         except AwsError as error:
-            reply = error_reply(service, error)
+            reply = error_reply(call.service, error)
         except Exception:  # a fault of the fake: make it loud
             self.crashes.append(traceback.format_exc())
-            reply = error_reply(service, AwsError.trouble('500', service))
+            reply = error_reply(call.service, AwsError.trouble('500', call.service))
         if reply.status >= 400 and self.retry_after_ms is not None:
             reply.headers['x-amz-retry-after'] = str(self.retry_after_ms)
         return reply, lambda: self.record.end(call, reply)
@@ -283,6 +282,15 @@ class FakeAWS:
         if 'reset' in asked:
             self.record.clear()
         return summary
+
+    def _call(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Call | None:
+        """The request, decoded; None if it is not signed and has to be."""
+        scope = credential_scope(headers.get('authorization', ''))
+        if scope is None:
+            return self.sso.parse(method, target, headers, body)
+        access_key, region, service = scope
+        operation, params = self._parse(service, method, target, headers, body)
+        return Call(service, operation, region, params, access_key, self.sts.account(access_key), headers=headers)
 
     def _parse(
         self, service: str, method: str, target: str, headers: dict[str, str], body: bytes
@@ -321,6 +329,7 @@ class FakeAWS:
     def _service(self, call: Call) -> Reply:
         services: dict[str, Callable[[Call], Reply]] = {
             'logs': self.logs.handle, 's3': self.s3.handle, 'ec2': self.ec2.handle, 'sts': self.sts.handle,
+            'sso': self.sso.handle, 'sso-oidc': self.sso.handle,
         }  # fmt: skip
         return services[call.service](call)
 

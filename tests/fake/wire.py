@@ -170,7 +170,7 @@ def error_reply(service: str, error: AwsError) -> Reply:
     """The error as the protocol of the service writes it."""
     request_id = {'RequestId': '00000000-0000-4000-8000-000000000000'}
     shown = {'Code': error.code, 'Message': error.message, **error.more}
-    if service == 'logs':
+    if service in ('logs', 'sso', 'sso-oidc'):
         body = json.dumps({'__type': error.code, 'message': error.message}, separators=(',', ':')).encode()
         reply = Reply([body], error.status, headers={'x-amzn-ErrorType': error.code})
     elif service == 'ec2':

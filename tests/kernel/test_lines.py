@@ -133,10 +133,10 @@ class TestColumns:
     def test_no_columns(self) -> None:
         assert columns(self.LAYOUT.kinds, (), None, [], self.DATA) == ([], 0)
         assert columns(self.LAYOUT.kinds, (), None, [], self.ODD) == ([], 1)
-        kept, skipped = keep(self.LAYOUT.kinds, (), None, self.DATA)
-        assert kept is self.DATA
-        assert skipped == 0
-        assert keep(self.LAYOUT.kinds, (), None, self.ODD) == (self.DATA, 1)
+        kept = keep(self.LAYOUT.kinds, (), None, self.DATA)
+        assert kept[0] is self.DATA
+        assert kept[1:] == (2, 0)
+        assert keep(self.LAYOUT.kinds, (), None, self.ODD) == (self.DATA, 2, 1)
 
     @pytest.mark.parametrize('place', [5, -2, (0, 5)])
     def test_a_place_that_the_format_does_not_have_is_an_error(self, place: int | tuple[int, ...]) -> None:

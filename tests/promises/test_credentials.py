@@ -84,7 +84,7 @@ def test_a_key_with_a_line_end_is_not_told(
     monkeypatch.setenv('AWS_SESSION_TOKEN', TOKEN)
     monkeypatch.setenv(variable, os.environ[variable] + '\r')
     result = cli(*argv, '--debug', status=1)
-    assert 'the AWS credentials hold a line end or another character that no key has' in result.stderr
+    assert 'the AWS credentials contain a line end or another invalid character' in result.stderr
     assert not TELLTALE.search(result.stderr)
 
 
@@ -273,7 +273,8 @@ def test_no_module_of_the_package_is_left_out() -> None:
     walked = pkgutil.walk_packages([str(ROOT / 'flowlogs_reader')], 'flowlogs_reader.')
     names = {'flowlogs_reader', *(module.name for module in walked)}
     looked_at = {'.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__') for path in MODULES}
-    assert looked_at == names
+    # The compiled half of the kernel is C: see tests/kernel.
+    assert looked_at == names - {'flowlogs_reader.kernel._native'}
     assert len(looked_at) > 40
 
 

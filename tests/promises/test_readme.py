@@ -15,6 +15,7 @@ import pytest
 
 from flowlogs_reader import __version__
 from flowlogs_reader.errors import EXTRAS
+from flowlogs_reader.records.fields import FIELDS, Kind
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
@@ -156,7 +157,7 @@ def test_setup_py_develop_takes_a_python_dateutil_that_botocore_takes(clone: Pat
         ' && .venv/bin/python setup.py --quiet develop && .venv/bin/flowlogs_reader --version',
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout.decode().splitlines()[-1] == f'flowlogs_reader {__version__}'
+    assert done.stdout.decode().splitlines()[-1].startswith(f'flowlogs_reader {__version__} (')
     subprocess.run([clone / '.venv' / 'bin' / 'pip', 'check'], check=True, capture_output=True)
 
 
@@ -182,3 +183,10 @@ def test_the_licence_is_the_standard_text() -> None:
     assert text.endswith(
         '   See the License for the specific language governing permissions and\n   limitations under the License.\n'
     )
+
+
+def test_the_table_of_fields_has_every_field() -> None:
+    kinds = {Kind.TEXT: 'text', Kind.INTEGER: 'number', Kind.TIME: 'time'}
+    section = (ROOT / 'README.md').read_text('utf-8').partition('\n### Fields\n')[2].partition('\n#')[0]
+    rows = [tuple(cell.strip() for cell in line.split('|')[1:4]) for line in section.splitlines() if '| `' in line]
+    assert rows == [(f'`{field.name}`', str(field.version), kinds[field.kind]) for field in FIELDS]

@@ -185,7 +185,7 @@ NO_FORM = 'it has no known form or does not exist'
         ('Tuesday Feb 1 2016', '2016-02-01 is a Monday'),
         ('10:59 11:59 Feb 1 2016', 'it holds two times of day'),
         ('7pm 8pm Feb 1 2016', 'it holds two times of day'),
-        ('Feb 1 2016 13pm', 'an hour with pm lies in 1..12'),
+        ('Feb 1 2016 13pm', 'an hour with pm must be in 1..12'),
         ('Feb Mar 1 2016', NO_FORM),
         ('Feb 30 2016', NO_FORM),
         ('10.59 Feb 2016', NO_FORM),
@@ -468,5 +468,7 @@ def test_without_a_database_it_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(zoneinfo, 'ZoneInfo', missing)
     monkeypatch.setattr(zoneinfo, 'available_timezones', set)
-    assert zone_refusal('Asia/Tokyo').endswith('no time zone database here; type UTC or local, or pip install tzdata')
+    assert zone_refusal('Asia/Tokyo').endswith(
+        'this machine has no time zone database; type UTC or local, or pip install tzdata'
+    )
     assert parse_zone('UTC') is UTC

@@ -154,14 +154,14 @@ class TestParse:
             (b'', '0 columns where the format has 3 (it ends at srcaddr)'),
             (b'a 1 2 3', '4 columns where the format has 3 (it ends at start)'),
             (b'\x1b[2J 40 1', "srcaddr is '\\x1b[2J': not printable text"),
-            (b'10.0.0.1 many 1', "bytes is 'many' where a number belongs"),
-            (b'10.0.0.1 99999999999999999999 1', "bytes is '99999999999999999999' where a number belongs"),
-            (b'10.0.0.1 40 today', "start is 'today' where a number belongs"),
+            (b'10.0.0.1 many 1', "bytes is 'many': not a number"),
+            (b'10.0.0.1 99999999999999999999 1', "bytes is '99999999999999999999': not a number"),
+            (b'10.0.0.1 40 today', "start is 'today': not a number"),
             (
                 b'10.0.0.1 40 9999999999999',
                 "start is '9999999999999', a time after 2038-01-19 even in milliseconds",
             ),
-            (b'x' * 65_537, 'a line of 65537 bytes is no flow log record'),
+            (b'x' * 65_537, 'a line of 65537 bytes is not a flow log record'),
         ],
     )
     def test_what_is_wrong_is_said_with_the_field(self, line: bytes, says: str) -> None:

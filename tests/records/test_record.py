@@ -168,7 +168,7 @@ def test_records_are_immutable() -> None:
         (LINE.rpartition(' ')[0], '13 columns where the format has 14'),
         (LINE + ' extra', '15 columns where the format has 14'),
         ('', '0 columns'),
-        (LINE.replace(' 443 ', ' https '), "dstport is 'https' where a number belongs"),
+        (LINE.replace(' 443 ', ' https '), "dstport is 'https': not a number"),
         (LINE.replace(' 443 ', ' -1 '), "dstport is '-1'"),
         (LINE.replace(' 443 ', ' 4_43 '), "dstport is '4_43'"),
         (LINE.replace(' 443 ', ' ٤٤٣ '), 'dstport is'),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
+from flowlogs_reader import FileFlowLogsReader
 from flowlogs_reader.kernel import Sums
 from flowlogs_reader.query.conditions import find_addresses, parse_condition
 from flowlogs_reader.query.query import Window
@@ -52,8 +54,8 @@ def test_the_lines_that_meet_all_conditions(conditions: list[str], meets: Callab
     expected = [line for line, row in zip(DATA.splitlines(), ROWS) if meets(row)]
     chosen = Filter.parse(conditions)
     for _ in range(2):  # what is remembered of the first time changes nothing
-        data, skipped = chosen.keep(BLOCK)
-        assert (data.splitlines(), skipped) == (expected, 0)
+        data, matched, skipped = chosen.keep(BLOCK)
+        assert (data.splitlines(), matched, skipped) == (expected, len(expected), 0)
         values, skipped = chosen.values(BLOCK, ['start', 'vpc_id', 'srcaddr'])
         columns = [line.split() for line in expected]
         assert [*zip(*values)] == [(line[10], b'-', line[3]) for line in columns]
@@ -72,7 +74,7 @@ def test_findip_looks_at_the_addresses_of_the_packet_too() -> None:
     lines = [
         b'%b %b %b %b 1' % tuple(b'10.0.0.%d' % (9 if at == place else 1) for at in range(4)) for place in range(5)
     ]
-    data, _ = Filter([find_addresses(['10.0.0.9'])]).keep(Block(layout, b'\n'.join(lines) + b'\n'))
+    data, _, _ = Filter([find_addresses(['10.0.0.9'])]).keep(Block(layout, b'\n'.join(lines) + b'\n'))
     assert data.splitlines() == lines[:4]
 
 
@@ -80,9 +82,9 @@ def test_lines_that_are_not_canonical_are_put_right_before_they_are_compared() -
     layout = Layout(['srcaddr', 'dstport', 'interface_id'])
     data = b'10.0.0.1\t00443  eni-12345678\r\n10.0.0.1 bad eni-12345678\n10.0.0.2 443 eni-12345678\n'
     for condition in ('dstport=443', 'srcaddr=10.0.0.1', 'interface_id=eni-12345678'):
-        kept, skipped = Filter.parse([condition]).keep(Block(layout, data))
+        kept, matched, skipped = Filter.parse([condition]).keep(Block(layout, data))
         assert kept.startswith(b'10.0.0.1 443 eni-12345678\n')
-        assert skipped == 1
+        assert (matched, skipped) == (kept.count(b'\n'), 1)
 
 
 @pytest.mark.parametrize('texts', [[b'10.0.3.7'], [b'NODATA', b' 443 '], [b'absent'], [b'2'], [b' OK', b'NODATA']])
@@ -135,19 +137,19 @@ class TestWindow:
         ],
     )
     def test_records_count_by_their_start_or_else_by_their_end(self, line: bytes, inside: bool) -> None:
-        kept, _ = Filter(window=Window(10_000, 20_000)).keep(Block(self.LAYOUT, line + b'\n'))
+        kept, _, _ = Filter(window=Window(10_000, 20_000)).keep(Block(self.LAYOUT, line + b'\n'))
         assert kept == (line + b'\n' if inside else b'')
 
     def test_parts_of_a_second(self) -> None:
         block = Block(self.LAYOUT, b'10 20 a\n')
-        assert Filter(window=Window(10_001, 20_000)).keep(block) == (b'', 0)
-        assert Filter(window=Window(9_999, 10_001)).keep(block) == (b'10 20 a\n', 0)
-        assert Filter(window=Window(9_999, 10_000)).keep(block) == (b'', 0)
+        assert Filter(window=Window(10_001, 20_000)).keep(block) == (b'', 0, 0)
+        assert Filter(window=Window(9_999, 10_001)).keep(block) == (b'10 20 a\n', 1, 0)
+        assert Filter(window=Window(9_999, 10_000)).keep(block) == (b'', 0, 0)
 
     def test_a_format_without_times_is_kept_whole(self) -> None:
         chosen = Filter(window=Window(0, 1))
-        assert chosen.keep(Block(Layout(['srcaddr']), b'a\nb\n')) == (b'a\nb\n', 0)
-        assert chosen.keep(Block(self.LAYOUT, b'')) == (b'', 0)
+        assert chosen.keep(Block(Layout(['srcaddr']), b'a\nb\n')) == (b'a\nb\n', 2, 0)
+        assert chosen.keep(Block(self.LAYOUT, b'')) == (b'', 0, 0)
 
     @pytest.mark.parametrize(
         ('ended', 'inside'),
@@ -166,10 +168,10 @@ class TestWindow:
     ) -> None:
         """Those that have times count by these."""
         chosen = Filter(window=Window(10_000, 20_000))
-        assert chosen.keep(Block(Layout(['srcaddr']), b'a\n', ended=ended)) == (b'a\n' if inside else b'', 0)
+        assert chosen.keep(Block(Layout(['srcaddr']), b'a\n', ended=ended)) == (b'a\n' * inside, int(inside), 0)
         kept = b'10 30 a\n- 19 b\n' + (b'- - c\n' if inside else b'')
         block = Block(self.LAYOUT, b'10 30 a\n- 19 b\n- - c\n9 10 d\n- 20 e\n', ended=ended)
-        assert chosen.keep(block) == (kept, 0)
+        assert chosen.keep(block) == (kept, 2 + inside, 0)
 
     def test_conditions_and_window_hold_together(self) -> None:
         window = Window(1454324363_000, 1454324370_000)
@@ -179,7 +181,7 @@ class TestWindow:
             if row['dstport'] == '443' and 1454324363 <= number(row, 'start') < 1454324370
         ]
         assert 0 < len(wanted) < len(ROWS)
-        kept, _ = Filter([parse_condition('dstport=443')], window).keep(BLOCK)
+        kept, _, _ = Filter([parse_condition('dstport=443')], window).keep(BLOCK)
         assert kept.splitlines() == wanted
 
 
@@ -227,6 +229,19 @@ class TestSkipdata:
         assert chosen.skipdata == {}
 
 
+def test_records_are_counted_where_a_condition_has_no_field() -> None:
+    text = b'srcaddr bytes\n10.0.0.1 40\n10.0.0.2 40\nsrcaddr bytes az-id\n10.0.0.1 40 use1-az1\n'
+    old, new = Layout(['srcaddr', 'bytes']), Layout(['srcaddr', 'bytes', 'az_id'])
+    for where, read in (
+        ((), {old: 0, new: 0}),
+        (['az_id=use1-az1', 'addr=10.0.0.1'], {old: 2, new: 0}),
+        (['az_id!=use1-az1', 'port=443'], {old: 2, new: 1}),
+    ):
+        reader = FileFlowLogsReader(BytesIO(text), where=where)
+        assert sum(block.data.count(b'\n') for block in reader.blocks()) == reader.report.matched.total()
+        assert reader.report.read == read
+
+
 class TestAdd:
     """Sums are made of the lines that are kept."""
 
@@ -234,8 +249,8 @@ class TestAdd:
     def test_what_is_kept_is_summed(self, conditions: list[str]) -> None:
         chosen = Filter.parse(conditions)
         table = Sums((None,))
-        data, _ = chosen.keep(BLOCK)
-        assert chosen.add(table, BLOCK, [('protocol',)]) == (data.count(b'\n'), 0)
+        data, matched, _ = chosen.keep(BLOCK)
+        assert chosen.add(table, BLOCK, [('protocol',)]) == (matched, 0)
         whole = Sums((None,))
         Filter().add(whole, Block(Layout(), data), [('protocol',)])
         assert table.lines() == whole.lines()

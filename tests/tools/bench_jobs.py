@@ -1,9 +1,9 @@
 """The jobs of the benchmark: what runs side by side, what must be reached, and how two outputs are compared."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache, partial
-from pathlib import Path
 from shlex import quote
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
@@ -23,13 +23,13 @@ class Place(Protocol):
     latency: float
 
     def program(self, who: str, name: str) -> str:
-        """Path of an installed command: who is 'ours', '5.0.1' or 'awslogs'."""
+        """Path of an installed command: who is 'ours', '5.0.1', 'awslogs' or 'DuckDB'."""
 
     def fake(self, *options: str) -> dict[str, str]:
         """Environment that leads to a fake AWS started with these options."""
 
-    def log(self) -> Path:
-        """The same records as a gzip file."""
+    def files(self, kind: str) -> str:
+        """The same records as a 'gz file', a 'Parquet file' or a 'directory of 16 gz files', which ends in a slash."""
 
 
 class Answer(NamedTuple):
@@ -52,7 +52,7 @@ class Command(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """`wall` and `cpu`: the other side takes at least `limit` times as much; `peak`: ours is under `limit` MiB."""
+    """`wall`, `cpu`: the best of the others takes at least `limit` times as much; `peak`: ours is under `limit` MiB."""
 
     metric: str
     limit: float
@@ -60,13 +60,15 @@ class Goal(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table: two commands of a job. `check` is the one that gives the same answer as ours."""
+    """A line of the table. `check` are the commands that give the same answer as ours, where `beside` does not."""
 
     title: str
     ours: str
-    beside: str | None
+    beside: tuple[str, ...] = ()
     goals: tuple[Goal, ...] = ()
-    check: str | None = None
+    check: tuple[str, ...] = ()
+    pure: str = ''
+    metric: str = 'cpu'  # by which the best of the others is found
 
 
 class Job(NamedTuple):
@@ -82,11 +84,12 @@ class Job(NamedTuple):
 
 
 def lines_answer(normal: Callable[[bytes], bytes], lines: Iterable[bytes]) -> Answer:
-    """Count and checksum of lines in any order."""
+    """Count and checksum of lines in any order, without those that are nothing in their normal form."""
     records = total = 0
-    for line in lines:
-        records += 1
-        total += crc32(normal(line))
+    for line in map(normal, lines):
+        if line:
+            records += 1
+            total += crc32(line)
     return Answer(records, total)
 
 
@@ -96,18 +99,22 @@ def record_line(line: bytes) -> bytes:
     return text.replace(b' 0 ', b' - ').replace(b' 0 ', b' - ')
 
 
-def aggregate_line(line: bytes) -> bytes:
-    """A row of the table of five-tuples, its dates as Unix seconds."""
-    columns = line.split(b'\t')
-    columns[3], columns[8] = _seconds(columns[3]), _seconds(columns[8].rstrip(b'\n'))
-    return b'\t'.join(columns)
+def table_line(line: bytes) -> bytes:
+    """A row of a table, its dates as Unix seconds. The header is nothing."""
+    return _DATE.sub(lambda date: _seconds(date[0]), line) if line[:1].isdigit() else b''
+
+
+_DATE = re.compile(rb'\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?')
 
 
 @lru_cache(maxsize=65_536)
-def _seconds(text: bytes) -> bytes:
-    if b':' not in text:
-        return text
-    return b'%d' % datetime.fromisoformat(f'{text.decode()}+00:00').timestamp()
+def _seconds(date: bytes) -> bytes:
+    return b'%d' % datetime.fromisoformat(f'{date.decode().rstrip("Z")}+00:00').timestamp()
+
+
+def json_line(line: bytes) -> bytes:
+    """Of the two only ours writes spaces, and no value has any."""
+    return line.replace(b' ', b'')
 
 
 def numbers_answer(lines: Iterable[bytes]) -> Answer:
@@ -116,7 +123,8 @@ def numbers_answer(lines: Iterable[bytes]) -> Answer:
 
 
 RECORDS = partial(lines_answer, record_line)
-FLOWS = partial(lines_answer, aggregate_line)
+TABLE = partial(lines_answer, table_line)
+JSON = partial(lines_answer, json_line)
 LINES = partial(lines_answer, bytes)
 
 
@@ -128,10 +136,13 @@ def no_answer(lines: Iterable[bytes]) -> None:
 
 WHERE = "-w action=ACCEPT -w protocol=6 -w 'bytes>=40'"
 MET = '$13 == "ACCEPT" && $8 == 6 && $10 >= 40'
+DATA = '$4 != "-"'
 FOUND = f'($4 == "{PROBE_HOST}" || $5 == "{PROBE_HOST}")'
-# `aggregate` in mawk: the same columns, the same sums.
-TABLE = """
-BEGIN { print "bytes\\tdstaddr\\tdstport\\tend\\tpackets\\tprotocol\\tsrcaddr\\tsrcport\\tstart" }
+# What an awk user writes; CONDITION and KEY are filled in.
+TOP = r"""
+CONDITION { k = KEY; b[k] += $10; p[k] += $9; n[k]++ }
+END { for (k in b) printf "%.0f\t%.0f\t%d\t%s\n", b[k], p[k], n[k], k | "sort -rn | head" }"""
+FIVE_TUPLES = r"""
 CONDITION {
     k = $4 " " $5 " " $6 " " $7 " " $8
     p[k] += $9
@@ -142,9 +153,34 @@ CONDITION {
 END {
     for (k in p) {
         split(k, c, " ")
-        printf "%.0f\\t%s\\t%s\\t%s\\t%.0f\\t%s\\t%s\\t%s\\t%s\\n", b[k], c[2], c[4], e[k], p[k], c[5], c[1], c[3], s[k]
+        printf "%.0f\t%s\t%s\t%s\t%.0f\t%s\t%s\t%s\t%s\n", b[k], c[2], c[4], e[k], p[k], c[5], c[1], c[3], s[k]
     }
 }"""
+MINUTES = r"""
+CONDITION { m = $11 - $11 % 60; n[m]++; b[m] += $10; p[m] += $9; if ($13 == "ACCEPT") a[m]++; else r[m]++ }
+END { for (m in n) printf "%d\t%d\t%.0f\t%.0f\t%d\t%d\n", m, n[m], b[m], p[m], a[m], r[m] }"""
+ADDRESSES = 'CONDITION { a[$4]; a[$5] } END { for (k in a) print k }'
+# What a DuckDB user writes; LOG is the file, as one of TABLES.
+SQL_TOP = """
+SELECT sum(bytes), sum(packets), count(*), KEY FROM LOG WHERE CONDITION GROUP BY ALL ORDER BY 1 DESC LIMIT 10"""
+SQL_FIVE_TUPLES = """
+SELECT sum(bytes), dstaddr, dstport, max("end"), sum(packets), protocol, srcaddr, srcport, min(start)
+FROM LOG WHERE srcaddr IS NOT NULL GROUP BY ALL"""
+SQL_MINUTES = """
+SELECT start // 60 * 60, count(*), sum(bytes), sum(packets),
+    count(*) FILTER (action = 'ACCEPT'), count(*) FILTER (action = 'REJECT')
+FROM LOG WHERE srcaddr IS NOT NULL GROUP BY ALL"""
+SQL_ADDRESSES = """
+SELECT DISTINCT unnest([srcaddr, dstaddr]) FROM (SELECT DISTINCT srcaddr, dstaddr FROM LOG) WHERE srcaddr IS NOT NULL"""
+COLUMNS = {
+    'version': 'INTEGER', 'account_id': 'VARCHAR', 'interface_id': 'VARCHAR', 'srcaddr': 'VARCHAR',
+    'dstaddr': 'VARCHAR', 'srcport': 'INTEGER', 'dstport': 'INTEGER', 'protocol': 'INTEGER', 'packets': 'BIGINT',
+    'bytes': 'BIGINT', 'start': 'BIGINT', 'end': 'BIGINT', 'action': 'VARCHAR', 'log_status': 'VARCHAR',
+}  # fmt: skip
+GZ = f"read_csv('FILES', delim=' ', header=false, nullstr='-', auto_detect=false, columns={COLUMNS})"
+TABLES = {'gz file': GZ, 'directory of 16 gz files': GZ, 'Parquet file': "read_parquet('FILES')"}
+TSV = r"DELIMITER '\t', HEADER false"
+ISO = "HEADER false, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ'"
 LIBRARY = """\
 import sys
 from datetime import datetime
@@ -172,7 +208,7 @@ def _reader(place: Place, who: str, location: str, action: str, times: tuple[str
 
 
 def _mawk(place: Place, program: str) -> str:
-    return f'zcat {quote(str(place.log()))} | mawk {quote(program)}'
+    return f'zcat {quote(place.files("gz file"))} | mawk {quote(program)}'
 
 
 def _traffic(records: int) -> tuple[str, ...]:
@@ -186,30 +222,157 @@ def _logs(place: Place, records: int, latency: float = 0) -> dict[str, str]:
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 PEAK = Goal('peak', 100, 'under 100 MiB')
-WALL_LESS = Goal('wall', 1, 'wall less')
-WALL_WITHIN_3 = Goal('wall', 1 / 3, 'wall within 3 ×')
+
+
+def cpu_less(times: float) -> Goal:
+    return Goal('cpu', times, f'CPU {times:g} × less')
+
+
+def wall_less(times: float) -> Goal:
+    return Goal('wall', times, f'wall {times:g} × less')
+
+
+def faster(times: float) -> Goal:
+    return Goal('wall', times, f'{times:g} × faster')
+
+
+def within(times: float) -> Goal:
+    return Goal('wall', 1 / times, f'within {times:g} ×')
+
+
+AS_FAST = Goal('wall', 1, 'as fast')
+
+
+class Local(NamedTuple):
+    """A row about files: what ours does, how its output is compared, and the peers; `sql` is a query and its format."""
+
+    action: str
+    answer: Callable[[Iterable[bytes]], Answer]
+    goals: tuple[Goal, ...]
+    shell: dict[str, str] = {}
+    sql: tuple[str, str] | None = None
+    kind: str = 'gz file'
+    note: str = ''  # what the peers do not give
+
+
+def _mawk_top(key: str, condition: str = DATA) -> dict[str, str]:
+    return {'mawk': TOP.replace('CONDITION', condition).replace('KEY', key)}
+
+
+def _sql_top(key: str, condition: str = 'srcaddr IS NOT NULL') -> tuple[str, str]:
+    return SQL_TOP.replace('CONDITION', condition).replace('KEY', key), TSV
+
+
+PAIRS = _mawk_top(r'$4 "\t" $5')
+SQL_PAIRS = _sql_top('srcaddr, dstaddr')
+LOCAL = {
+    'file-top': Local('top', TABLE, (faster(2),), PAIRS, SQL_PAIRS),
+    'file-top-port': Local('top dstport', TABLE, (faster(2),), _mawk_top('$7'), _sql_top('dstport')),
+    'file-top-where': Local(
+        'top srcaddr -w action=REJECT -w dstport=1-1024',
+        TABLE,
+        (faster(1.5),),
+        _mawk_top('$4', '$13 == "REJECT" && $7 >= 1 && $7 <= 1024'),
+        _sql_top('srcaddr', "action = 'REJECT' AND dstport BETWEEN 1 AND 1024"),
+    ),
+    'file-aggregate': Local(
+        'aggregate',
+        TABLE,
+        (AS_FAST,),
+        {'mawk': FIVE_TUPLES},
+        (SQL_FIVE_TUPLES, TSV),
+        note='the others write Unix seconds for dates',
+    ),
+    'file-timeline': Local(
+        'timeline',
+        TABLE,
+        (faster(2),),
+        {'mawk': MINUTES},
+        (SQL_MINUTES, TSV),
+        note='the others write Unix seconds for dates, in any order, and would leave out empty minutes',
+    ),
+    'file-ipset': Local(
+        'ipset', LINES, (faster(2),), {'mawk': ADDRESSES}, (SQL_ADDRESSES, TSV), note='the others do not sort'
+    ),
+    'file-where': Local(
+        '-w srcaddr=10.0.1.0/24 -w action=REJECT',
+        RECORDS,
+        (faster(2), PEAK),
+        {'mawk': r'$4 ~ /^10\.0\.1\./ && $13 == "REJECT"'},
+    ),
+    'file-findip': Local(
+        f'findip {PROBE_HOST}',
+        RECORDS,
+        (faster(2), PEAK),
+        {'mawk': FOUND, 'grep -F': f' {PROBE_HOST} '},
+        note='grep finds the text in any column',
+    ),
+    'file-print': Local('print', RECORDS, (AS_FAST, PEAK), {'zcat': ''}),
+    'file-window': Local(
+        'print -s 1454324400 --for 30m',
+        RECORDS,
+        (faster(1.5), PEAK),
+        {'mawk': '$11 >= 1454324400 && $11 < 1454326200'},
+    ),
+    'file-csv': Local(
+        '-o csv -c start,srcaddr,dstaddr,bytes --times iso',
+        LINES,
+        (AS_FAST, PEAK),
+        sql=('SELECT make_timestamp(start * 1000000), srcaddr, dstaddr, bytes FROM LOG', ISO),
+    ),
+    'file-jsonl': Local('-o jsonl', JSON, (faster(1.5), PEAK), sql=('FROM LOG', 'FORMAT json')),
+    'parquet-top': Local('top', TABLE, (within(1.3),), sql=SQL_PAIRS, kind='Parquet file'),
+    'parquet-where': Local(
+        '-w action=REJECT -w dstport=22',
+        RECORDS,
+        (within(1.5),),
+        sql=("FROM LOG WHERE action = 'REJECT' AND dstport = 22", "DELIMITER ' ', HEADER false, NULLSTR '-'"),
+        kind='Parquet file',
+    ),
+    'directory-top': Local('top', TABLE, (faster(3),), PAIRS, SQL_PAIRS, 'directory of 16 gz files'),
+}
+
+
+def local(place: Place, row: Local) -> Job:
+    """Ours with either kernel, and its peers."""
+    path = place.files(row.kind)
+    files = f'{path}*.gz' if path.endswith('/') else path
+    ours = f'{place.program("ours", "flowlogs_reader")} {quote(path)} {row.action}'
+    commands = {'ours': Command(ours, row.answer), 'pure': Command(ours, row.answer, {'FLOWLOGS_READER_PURE': '1'})}
+    zcat = f'zcat {quote(path)}{files.removeprefix(path)}'
+    for tool, program in row.shell.items():
+        who, line = ('zcat', zcat) if tool == 'zcat' else (f'zcat | {tool}', f'{zcat} | {tool} {quote(program)}')
+        commands[who] = Command(line.replace('CONDITION', DATA), row.answer)
+    if row.sql:
+        query, form = row.sql
+        query = query.replace('LOG', TABLES[row.kind].replace('FILES', files))
+        script = f"""import duckdb; duckdb.execute(r'''COPY ({query}) TO '/dev/stdout' ({form})''')"""
+        commands['DuckDB'] = Command(f'{place.program("DuckDB", "python")} -I -c {quote(script)}', row.answer)
+    peers = tuple(who for who in commands if who not in ('ours', 'pure'))
+    title = f'{row.kind}, `{row.action}`' + (row.note and f'; {row.note}')
+    return Job(commands, [Row(title, 'ours', peers, row.goals, pure='pure', metric='wall')], place.records)
 
 
 def _cloudwatch(
-    place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Goal, ...] = (), expected: str = ''
+    place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Goal, ...], expected: str
 ) -> Job:
-    """Ours and 5.0.1. With the mawk program that gives what is `expected` of it, ours with three conditions too."""
+    """Ours without and with three conditions, and 5.0.1. The mawk program gives what is `expected` of the latter."""
     environ = _logs(place, place.records)
     times = window(place.records)
     lines = {'ours': _reader(place, 'ours', NAME, action, times), PEER: _reader(place, PEER, NAME, action, times)}
     title = f'CloudWatch `{action.split()[0]}`'
-    rows = [Row(title, 'ours', PEER, goals)]
-    if expected:
-        lines['ours -w'] = _reader(place, 'ours', NAME, action, times, WHERE)
-        lines['mawk'] = _mawk(place, expected)
-        rows.append(Row(f'{title}, three `-w`; 5.0.1 has none', 'ours -w', PEER, goals, 'mawk'))
+    metric = goals[0].metric
+    rows = [Row(title, 'ours', (PEER,), goals, metric=metric)]
+    lines['ours -w'] = _reader(place, 'ours', NAME, action, times, WHERE)
+    lines['mawk'] = _mawk(place, expected)
+    rows.append(Row(f'{title}, three `-w`; 5.0.1 has none', 'ours -w', (PEER,), goals, ('mawk',), metric=metric))
     return Job({who: Command(line, answer, environ) for who, line in lines.items()}, rows, place.records)
 
 
 def cloudwatch_print(place: Place) -> Job:
-    job = _cloudwatch(place, 'print', RECORDS, (Goal('cpu', 15, 'CPU 15 × less'), PEAK), MET)
+    job = _cloudwatch(place, 'print', RECORDS, (cpu_less(18), PEAK), MET)
     job.commands['awslogs'] = Command(_awslogs(place), RECORDS, job.commands['ours'].environ, once=True)
-    job.rows.insert(1, Row('CloudWatch `print`', 'ours', 'awslogs'))
+    job.rows.insert(1, Row('CloudWatch `print`', 'ours', ('awslogs',)))
     return job
 
 
@@ -220,16 +383,15 @@ def _awslogs(place: Place) -> str:
 
 
 def cloudwatch_aggregate(place: Place) -> Job:
-    return _cloudwatch(place, 'aggregate', FLOWS, (Goal('cpu', 12, 'CPU 12 × less'),), TABLE.replace('CONDITION', MET))
+    return _cloudwatch(place, 'aggregate', TABLE, (cpu_less(12),), FIVE_TUPLES.replace('CONDITION', MET))
 
 
 def cloudwatch_findip(place: Place) -> Job:
-    goals = (Goal('wall', 50, 'wall 50 × less'), PEAK)
-    return _cloudwatch(place, f'findip {PROBE_HOST}', RECORDS, goals, f'{FOUND} && {MET}')
+    return _cloudwatch(place, f'findip {PROBE_HOST}', RECORDS, (wall_less(60), PEAK), f'{FOUND} && {MET}')
 
 
 def cloudwatch_ipset(place: Place) -> Job:
-    return _cloudwatch(place, 'ipset', LINES)
+    return _cloudwatch(place, 'ipset', LINES, (cpu_less(12),), ADDRESSES.replace('CONDITION', MET))
 
 
 def cloudwatch_latency(place: Place) -> Job:
@@ -237,7 +399,7 @@ def cloudwatch_latency(place: Place) -> Job:
     times = window(place.records)
     commands = {who: Command(_reader(place, who, NAME, 'print', times), RECORDS, environ) for who in ('ours', PEER)}
     title = f'CloudWatch `print`, {place.latency:g} ms a page'
-    return Job(commands, [Row(title, 'ours', PEER, (Goal('wall', 6, 'wall 6 × less'),))], place.records)
+    return Job(commands, [Row(title, 'ours', (PEER,), (wall_less(6),), metric='wall')], place.records)
 
 
 def library(place: Place) -> Job:
@@ -248,8 +410,7 @@ def library(place: Place) -> Job:
         who: Command(f'{place.program(who, "python")} -I -c {quote(LIBRARY)} {arguments}', numbers_answer, environ)
         for who in ('ours', PEER)
     }
-    goal = Goal('cpu', 8, 'CPU 8 × less')
-    return Job(commands, [Row('library, two attributes', 'ours', PEER, (goal,))], place.records)
+    return Job(commands, [Row('library, two attributes', 'ours', (PEER,), (cpu_less(8),))], place.records)
 
 
 def s3(place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Goal, ...], threads: int = 0) -> Job:
@@ -261,34 +422,7 @@ def s3(place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Go
         who: Command(_reader(place, who, NAME, action, times, options), answer, environ) for who in ('ours', PEER)
     }
     title = f'S3 `{action.split()[0]}`' + (f', {threads} threads' if threads else '')
-    return Job(commands, [Row(title, 'ours', PEER, goals)], place.records)
-
-
-def _file(
-    place: Place, action: str, answer: Callable[..., Answer], goals: tuple[Goal, ...], others: dict[str, Command]
-) -> Job:
-    """Ours beside others; the goals are measured against the first of them."""
-    ours = f'{place.program("ours", "flowlogs_reader")} {quote(str(place.log()))} {action}'
-    title = f'local gzip file, `{action.split()[0]}`'
-    rows = [Row(title, 'ours', who, () if index else goals) for index, who in enumerate(others)]
-    return Job({'ours': Command(ours, answer), **others}, rows, place.records)
-
-
-def file_print(place: Place) -> Job:
-    zcat = f'zcat {quote(str(place.log()))}'
-    others = {'zcat': Command(zcat, RECORDS), 'zcat | wc -l': Command(f'{zcat} | wc -l', numbers_answer)}
-    return _file(place, 'print', RECORDS, (WALL_WITHIN_3, PEAK), others)
-
-
-def file_findip(place: Place) -> Job:
-    grep = f'zcat {quote(str(place.log()))} | grep -F {quote(f" {PROBE_HOST} ")}'
-    others = {'zcat | mawk': Command(_mawk(place, FOUND), RECORDS), 'zcat | grep -F': Command(grep, RECORDS)}
-    return _file(place, f'findip {PROBE_HOST}', RECORDS, (WALL_LESS, PEAK), others)
-
-
-def file_aggregate(place: Place) -> Job:
-    others = {'zcat | mawk': Command(_mawk(place, TABLE.replace('CONDITION', '$4 != "-"')), FLOWS)}
-    return _file(place, 'aggregate', FLOWS, (WALL_LESS,), others)
+    return Job(commands, [Row(title, 'ours', (PEER,), goals)], place.records)
 
 
 def start_up(place: Place) -> Job:
@@ -297,7 +431,10 @@ def start_up(place: Place) -> Job:
         'python -c pass': f'{place.program("ours", "python")} -c pass',
         PEER: f'{place.program(PEER, "flowlogs_reader")} --help',
     }
-    rows = [Row('`--help`', 'ours', 'python -c pass', (WALL_WITHIN_3,)), Row('`--help`', 'ours', PEER)]
+    rows = [
+        Row('`--help`', 'ours', ('python -c pass',), (within(3),), metric='wall'),
+        Row('`--help`', 'ours', (PEER,), metric='wall'),
+    ]
     return Job({who: Command(line, no_answer) for who, line in lines.items()}, rows, 0, repeat=5)
 
 
@@ -308,27 +445,26 @@ def growth(place: Place, action: str, answer: Callable[..., Answer], records: in
     """Ours alone, on the first records of the largest group."""
     line = _reader(place, 'ours', NAME, action, window(records))
     command = Command(line, answer, _logs(place, max(GROWTH)))
-    return Job({'ours': command}, [Row(f'CloudWatch `{action}` of {records:,}', 'ours', None, goals)], records)
+    return Job({'ours': command}, [Row(f'CloudWatch `{action}` of {records:,}', 'ours', goals=goals)], records)
 
 
 JOBS: dict[str, Callable[[Any], Job]] = {
+    **{name: partial(local, row=row) for name, row in LOCAL.items()},
     'cloudwatch-print': cloudwatch_print,
     'cloudwatch-aggregate': cloudwatch_aggregate,
     'cloudwatch-findip': cloudwatch_findip,
     'cloudwatch-ipset': cloudwatch_ipset,
     'cloudwatch-latency': cloudwatch_latency,
     'library': library,
-    's3-print': partial(s3, action='print', answer=RECORDS, goals=(Goal('cpu', 20, 'CPU 20 × less'), PEAK)),
+    's3-print': partial(s3, action='print', answer=RECORDS, goals=(cpu_less(22), PEAK)),
+    's3-ipset': partial(s3, action='ipset', answer=LINES, goals=(cpu_less(15),)),
     's3-print-8': partial(s3, action='print', answer=RECORDS, goals=(PEAK,), threads=8),
     's3-findip-8': partial(s3, action=f'findip {PROBE_HOST}', answer=RECORDS, goals=(PEAK,), threads=8),
     's3-ipset-8': partial(s3, action='ipset', answer=LINES, goals=(), threads=8),
-    'file-print': file_print,
-    'file-findip': file_findip,
-    'file-aggregate': file_aggregate,
     'help': start_up,
 }
 GROWTH_JOBS: dict[str, Callable[[Any], Job]] = {
     f'growth-{action}-{records}': partial(growth, action=action, answer=answer, records=records, goals=goals)
-    for action, answer, goals in (('print', RECORDS, (PEAK,)), ('aggregate', FLOWS, ()))
+    for action, answer, goals in (('print', RECORDS, (PEAK,)), ('aggregate', TABLE, ()))
     for records in GROWTH
 }

@@ -62,7 +62,7 @@ def check_canonical(layout: Layout, data: bytes) -> None:
         assert [*zip(*every_column(layout, line)[0])] == [tuple(values)]
     assert check(layout.kinds, data) == (data, 0)
     assert [record.to_dict() is not None for record in records(layout, data)] == [True] * data.count(b'\n')
-    assert keep(layout.kinds, (), None, data) == (data, 0)
+    assert keep(layout.kinds, (), None, data) == (data, data.count(b'\n'), 0)
     found, skipped = every_column(layout, data)
     assert not skipped
     assert all(len(column) == data.count(b'\n') for column in found)
@@ -87,7 +87,7 @@ def lines(data: bytes) -> None:
             assert not is_record(layout, line), line
         else:
             assert check(layout.kinds, line + b'\n')[0] == b' '.join(values) + b'\n', line
-    assert keep(layout.kinds, (), None, data) == (kept, skipped)
+    assert keep(layout.kinds, (), None, data) == (kept, kept.count(b'\n'), skipped)
     assert every_column(layout, data) == (every_column(layout, kept)[0], skipped)
     Filter(window=Window(1454324362000, 1454324363000)).keep(Block(layout, data))
 
@@ -177,9 +177,8 @@ def where(data: bytes) -> None:
         pass
     else:
         line = b'2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 3 4 1454324362 1454324363 ACCEPT OK\n'
-        kept, skipped = Filter([condition]).keep(Block(Layout(), line))
-        assert kept in (b'', line)
-        assert not skipped
+        kept, matched, skipped = Filter([condition]).keep(Block(Layout(), line))
+        assert (kept, skipped) == (line * matched, 0)
         filter_pattern([condition])
     try:
         parse_keys(condition_text.decode('utf-8', 'replace').split(), (), ())

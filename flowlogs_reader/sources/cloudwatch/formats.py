@@ -1,4 +1,4 @@
-"""The log formats of a log group, as EC2 DescribeFlowLogs tells them."""
+"""The layouts of a log group, from EC2 DescribeFlowLogs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ...records.layout import Layout
 
 
 class Formats:
-    """The Layouts of a log group: the given one, or what EC2 says while the first page is on its way.
+    """The Layouts of a log group: `layout` if it is given, else what EC2 answers, else the default format.
 
-    If EC2 knows none, it is the default format. `trouble` is why EC2 did not answer, if it did not refuse.
+    `trouble` is the error of EC2; a missing permission is not one.
     """
 
     def __init__(self, layout: Layout | None, log_group: str, client: Any = None) -> None:
@@ -28,11 +28,11 @@ class Formats:
         self.trouble: Exception | None = None
 
     def ask(self, session: AwsSession) -> Callable[[], list[Layout]]:
-        """Begins to ask, and returns a function that waits for the Layouts."""
+        """Start the request to EC2 in a thread, and return a function that waits for the Layouts."""
         if self._layout:
             return partial(list, [self._layout])
         if self._asking is None:
-            client = self._client or _hasty_client(session)
+            client = self._client or _client_with_short_timeouts(session)
             self._asking = Thread(target=self._describe, args=(client,), daemon=True)
             self._asking.start()
         asking = self._asking
@@ -44,7 +44,7 @@ class Formats:
         return layouts
 
     def _describe(self, client: Any) -> None:
-        """No permission, or no flow log, is normal: the group may belong to another account."""
+        """Ask EC2. A missing permission or flow log is normal: the group may belong to another account."""
         formats: list[str] = []
         asked: dict[str, Any] = {'Filters': [{'Name': 'log-group-name', 'Values': [self._log_group]}]}
         try:
@@ -67,8 +67,8 @@ class Formats:
                 continue
 
 
-def _hasty_client(session: AwsSession) -> Any:
-    """In a subnet with an endpoint for Logs only, EC2 cannot be reached: the records need not wait for it long."""
+def _client_with_short_timeouts(session: AwsSession) -> Any:
+    """Return an EC2 client: in a subnet with an endpoint for Logs only, records must not wait long for EC2."""
     from botocore.config import Config
 
     return session.client(

@@ -1,4 +1,4 @@
-"""FilterLogEvents' answers -> pages of events: lines and ids, out of the bytes of a response."""
+"""Answers of FilterLogEvents -> event pages: lines and ids, taken from the bytes of a response."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any, NamedTuple
 
 from ...kernel import find_events
 
-# Under which key store_page puts the Page into a response.
+# The key under which store_page puts the Page into a response.
 PAGE = 'flowlogs_reader.page'
-# The threads of a process that wait for AWS take turns here: the interpreter runs one of them anyway, and each takes
-# 10 MB for it.
+# One thread at a time decodes: the interpreter runs only one of them anyway, and each needs 10 MB.
 _DECODING = Lock()
 
 
 class Page(NamedTuple):
-    """The events of a page in the order that AWS gave them: a line for each message, a line for each id.
+    """An event page, in the order of AWS: a line for each message, a line for each id.
 
-    `first` and `last` are the times of the first and the last event in milliseconds; `last_count` events at the end
-    share the last one. `until` is the end of what was asked for, in milliseconds, on its last page; None on others.
+    `first` and `last` are the times of the first and the last event in milliseconds; the last `last_count` events have
+    the time `last`. `until` is the end of the requested window, in milliseconds, on its last page; None on others.
     """
 
     lines: bytes
@@ -32,17 +31,16 @@ class Page(NamedTuple):
     until: int | None = None
 
     def before_last(self) -> Page:
-        """The page without the events of its last moment, of which the next page may hold more."""
-        lines, ids = (cut(texts, self.last_count)[0] for texts in (self.lines, self.ids))
+        """Return the page without the events of its last moment, of which the next page may have more."""
+        lines, ids = (split_last(texts, self.last_count)[0] for texts in (self.lines, self.ids))
         return self._replace(lines=lines, ids=ids, last_count=0)
 
 
 def store_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
-    """Stores the events of a FilterLogEvents response as a Page, and leaves the token for botocore to parse.
+    """Store the events of a FilterLogEvents response as a Page, and leave the token for botocore to parse.
 
-    A handler of botocore's before-parse event: botocore walks a response along its shapes, which takes five times as
-    long as everything else here. If a body is not an answer of FilterLogEvents, there is no Page, and nothing for
-    botocore to parse.
+    A handler of botocore's before-parse event: botocore's own parsing takes five times as long as everything else here.
+    If the body is not an answer of FilterLogEvents, no Page is stored, and botocore parses an empty body.
     """
     if response_dict['status_code'] != 200:
         return
@@ -58,20 +56,20 @@ def store_page(response_dict: dict[str, Any], customized_response_dict: dict[str
 
 
 def page_of(events: Sequence[dict[str, Any]]) -> Page:
-    """Events as boto3 gives them, from a client that was handed in. Raises ValueError or TypeError if they are none."""
+    """Return the Page of events from boto3, for a client of the caller. Raises ValueError or TypeError if invalid."""
     found = find_events(json.dumps({'events': events}).encode())
     if not found:
         raise ValueError('these are not events of CloudWatch Logs')
     return Page(*found[:6])
 
 
-def joined(texts: Iterable[bytes]) -> bytes:
-    """A line for each text."""
+def join_lines(texts: Iterable[bytes]) -> bytes:
+    """Return a line for each text."""
     return b'\n'.join([*texts, b''])
 
 
-def cut(lines: bytes, count: int) -> tuple[bytes, bytes]:
-    """The lines before the last `count`, and these."""
+def split_last(lines: bytes, count: int) -> tuple[bytes, bytes]:
+    """Return the lines before the last `count`, and the last `count`."""
     parts = lines[:-1].rsplit(b'\n', count)
     begin = len(parts[0]) + 1 if len(parts) > count else 0
     return lines[:begin], lines[begin:]

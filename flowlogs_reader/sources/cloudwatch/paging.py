@@ -1,4 +1,4 @@
-"""The pages of a time window: one request after the other, or several slices of the window at the same time."""
+"""The event pages of a window: requested one after the other, or for several slices of the window concurrently."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .pages import PAGE, Page, page_of
 OPERATION = 'filter_log_events'
 # A page holds at most 10,000 events (FilterLogEvents, `limit`).
 PAGE_EVENTS = 10_000
-# The last page of a slice is rarely full: fewer pages in a slice waste requests, more keep the first slice waiting.
+# The last page of a slice is rarely full: fewer pages per slice waste requests, more delay the first results.
 PAGES_IN_SLICE = 3
-# How much longer or shorter than the one before a slice may be: traffic comes in bursts.
+# How many times longer or shorter than the one before a slice may be: traffic comes in bursts.
 STRETCH = 4
 
 
 class Paging:
-    """Asks FilterLogEvents for the events of a group; `asked` are the parameters that are the same for every request.
+    """Requests the events of a log group from FilterLogEvents; `asked` are parameters of every request.
 
-    Raises botocore's errors, and IncompleteError if AWS repeats itself or answers with something else.
+    Raises botocore's errors, and IncompleteError if AWS repeats a page token or an answer is invalid.
     """
 
     def __init__(self, client: Any, log_group_name: str, asked: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ class Paging:
         self._asked = {'interleaved': True, **asked}
 
     def pages(self, start_ms: int, end_ms: int, workers: int, page_size: int | None = None) -> Iterator[Page]:
-        """The pages of [start_ms, end_ms), in milliseconds, in the order of time. 0 workers read one page ahead."""
+        """Yield the pages of [start_ms, end_ms), in milliseconds, by time. 0 workers read one page ahead."""
         if start_ms >= end_ms:
             return
         whole = partial(self._chain, start_ms, end_ms, page_size)
@@ -41,45 +41,45 @@ class Paging:
             return
         chain = whole()
         first = next(chain, Page(b'', b'', until=end_ms))
-        cut = _cut(first, start_ms, end_ms, workers)
-        if not cut:
+        slices = _slices_after(first, start_ms, end_ms, workers)
+        if not slices:
             yield first
             yield from in_order([lambda: chain], workers=1, waiting=1)
             return
         yield first.before_last()
-        tasks = (partial(self._slice, cut, *bounds) for bounds in cut)
+        tasks = (partial(self._slice, slices, *bounds) for bounds in slices)
         yield from in_order(tasks, workers=workers, waiting=workers)
 
-    def _slice(self, cut: Slices, start_ms: int, end_ms: int) -> Iterator[Page]:
+    def _slice(self, slices: Slices, start_ms: int, end_ms: int) -> Iterator[Page]:
         pages = 0
         for page in self._chain(start_ms, end_ms, None):
             pages += 1
             yield page
-        cut.took(pages, end_ms - start_ms)
+        slices.adapt(pages, end_ms - start_ms)
 
     def _chain(self, start_ms: int, end_ms: int, page_size: int | None) -> Iterator[Page]:
-        """The pages of [start_ms, end_ms), one request after the other.
+        """Yield the pages of [start_ms, end_ms), one request after the other.
 
-        A page token lives for 24 hours (FilterLogEvents). After that the chain begins anew where it was: the events of
-        that moment come again, and are recognised.
+        A page token expires after 24 hours (FilterLogEvents). The chain then restarts at the last event: the events of
+        that moment are repeated, and dropped later.
         """
         from botocore.exceptions import ClientError
 
-        since, begun = start_ms, True
-        while begun:
-            begun = False
+        since, advanced = start_ms, True
+        while advanced:
+            advanced = False
             try:
                 for page in self._requests(since, end_ms, page_size):
                     yield page
                     if page.last is not None and page.last > since:
-                        since, begun = page.last, True
+                        since, advanced = page.last, True
                 return
             except ClientError as error:
-                if not begun or error_code(error) != 'InvalidParameterException':
+                if not advanced or error_code(error) != 'InvalidParameterException':
                     raise
 
     def _requests(self, start_ms: int, end_ms: int, page_size: int | None) -> Iterator[Page]:
-        # FilterLogEvents includes the end.
+        # FilterLogEvents includes events at endTime.
         kwargs: dict[str, Any] = {'startTime': start_ms, 'endTime': end_ms - 1, **self._asked}
         if page_size:
             kwargs['PaginationConfig'] = {'PageSize': min(page_size, PAGE_EVENTS)}
@@ -101,24 +101,26 @@ class Paging:
         try:
             yield from self._client.get_paginator(OPERATION).paginate(**kwargs)
         except PaginationError as error:
+            if 'same next token' not in str(error):
+                raise
             raise IncompleteError(
                 f'CloudWatch Logs gave the same page token twice for {self._log_group_name}'
             ) from error
 
 
-def _cut(first: Page, start_ms: int, end_ms: int, workers: int) -> Slices | None:
-    """What the first page has left, in slices. Its last events may be incomplete, and are read again."""
+def _slices_after(first: Page, start_ms: int, end_ms: int, workers: int) -> Slices | None:
+    """Return slices of the window after the first page, from its last moment on, which may be incomplete."""
     if first.until is not None or not first.in_order:
         return None
     if first.first is None or first.last is None:
-        return slices(start_ms, end_ms, 0, workers)
-    return slices(first.last, end_ms, first.last - first.first, workers)
+        return _make_slices(start_ms, end_ms, 0, workers)
+    return _make_slices(first.last, end_ms, first.last - first.first, workers)
 
 
 class Slices:
-    """Cuts [begin, end) into slices of about PAGES_IN_SLICE pages each, going by what earlier ones took.
+    """Divides [begin, end), in milliseconds, into slices of about PAGES_IN_SLICE pages each.
 
-    Times are milliseconds. Slices are drawn one at a time, while others are being read.
+    Slices are requested while others are being read: their length follows from the pages of earlier ones.
     """
 
     def __init__(self, begin: int, end: int, length: int) -> None:
@@ -131,16 +133,16 @@ class Slices:
             begin, self._begin = self._begin, min(self._begin + self._length, self._end)
             yield begin, self._begin
 
-    def took(self, pages: int, length: int) -> None:
-        """Reports how many pages a slice of some length had."""
+    def adapt(self, pages: int, length: int) -> None:
+        """Adapt the length to the number of pages of a slice of `length` milliseconds."""
         fitting = length * PAGES_IN_SLICE // pages
         self._length = max(1, self._length // STRETCH, min(fitting, self._length * STRETCH))
 
 
-def slices(begin: int, end: int, covered: int, workers: int) -> Slices | None:
-    """Slices of what a first page has left, when its events spread over so many milliseconds; None for a page or two.
+def _make_slices(begin: int, end: int, covered: int, workers: int) -> Slices | None:
+    """Return slices of [begin, end), if a page covers `covered` milliseconds; None for a page or two.
 
-    There are enough slices for all workers, where they would not become shorter than a page for that.
+    There are enough slices for all workers, unless they would be shorter than a page.
     """
     rest = end - begin
     if not covered:

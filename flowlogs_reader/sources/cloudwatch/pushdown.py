@@ -1,6 +1,6 @@
-"""Conditions as CloudWatch Logs can apply them: a filter pattern, and the streams of interfaces.
+"""Conditions that CloudWatch Logs can apply: a filter pattern, and the log streams of interfaces.
 
-What CloudWatch sends is a superset of what meets the conditions. They are tested again here.
+CloudWatch sends a superset of the records that meet the conditions. They are filtered again here.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from ..filter import MAX_SEARCHES, SKIPDATA, literals
 
 # Shorter terms are in nearly every line.
 MIN_TERM = 3
-# FilterLogEvents takes a pattern of at most so many characters.
+# The longest filter pattern, in characters (FilterLogEvents).
 MAX_PATTERN = 1024
 _QUOTABLE = re.compile(r'[!#-\[\]-~]+')
 _INTERFACE = re.compile(r'eni-[0-9a-f]{8,17}')
 
 
 def filter_pattern(conditions: Sequence[Condition], with_skipdata: bool = False) -> str | None:
-    """A filter pattern that lets every matching line pass, and some others; None if there is no such pattern.
+    """Return a filter pattern that all matching lines meet, and some others, or None if none is possible.
 
-    `with_skipdata` lets SKIPDATA records pass as well. Quoted terms match anywhere in a line; terms with ``?`` are
+    `with_skipdata`: SKIPDATA records must meet it too. Quoted terms match anywhere in a line; terms with ``?`` are
     alternatives, and cannot be mixed with others (AmazonCloudWatch/latest/logs/FilterAndPatternSyntax).
     """
     choices = [_terms(condition, with_skipdata) for condition in conditions]
@@ -32,7 +32,7 @@ def filter_pattern(conditions: Sequence[Condition], with_skipdata: bool = False)
 
 
 def _terms(condition: Condition, with_skipdata: bool) -> list[str]:
-    """Texts of which each line that is needed holds at least one; none if that cannot be said."""
+    """Return texts of which each needed line contains at least one; an empty list if they are not known."""
     terms = [text.decode() for text in literals(condition) or ()]
     if not all(len(term) >= MIN_TERM and _QUOTABLE.fullmatch(term) for term in terms):
         return []
@@ -42,7 +42,7 @@ def _terms(condition: Condition, with_skipdata: bool) -> list[str]:
 
 
 def interfaces(conditions: Sequence[Condition]) -> list[str]:
-    """The ids of the interfaces to which every matching record belongs; none if no condition says so."""
+    """Return the interface ids that a condition requires; an empty list if no condition requires any."""
     for condition in conditions:
         ids = [text.decode() for text in literals(condition) or ()]
         if condition.field == 'interface_id' and 0 < len(ids) <= MAX_SEARCHES:

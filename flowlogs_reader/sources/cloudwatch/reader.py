@@ -1,4 +1,4 @@
-"""Flow logs in CloudWatch Logs, through FilterLogEvents."""
+"""The reader of flow logs in CloudWatch Logs (FilterLogEvents)."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from ...records.fields import DEFAULT_FIELDS
 from ...records.times import resume_text
 from ..aws_reader import AwsReader
 from .formats import Formats
-from .ordering import REMEMBERED_IDS, Held, RecentIds, by_format
+from .ordering import REMEMBERED_IDS, HeldEvents, RecentIds, by_layout
 from .pages import PAGE, store_page
 from .paging import Paging
 from .pushdown import filter_pattern as pattern_of
 from .pushdown import interfaces
 
-# FilterLogEvents takes this many stream names.
+# The largest number of stream names (FilterLogEvents, `logStreamNames`).
 MAX_STREAMS = 100
 
 
 class FlowLogsReader(AwsReader):
-    """The flow log records of a CloudWatch Logs group whose events lie in [start_time, end_time), oldest first.
+    """Reads the flow log records of a CloudWatch Logs group with event times in [start_time, end_time), oldest first.
 
-    `log_group_name` is a name or an ARN, whose Region counts if none is given. `filter_pattern` is handed to
-    CloudWatch, which bills nothing for the scan and returns only matching events. `fields` names the fields of the log;
-    None asks EC2 DescribeFlowLogs, through `ec2_client` if one is given.
+    `log_group_name` is a name or an ARN, whose Region is the default. `filter_pattern` is passed to CloudWatch, which
+    returns only matching events, and bills nothing for the scan. `fields` are the names of the log's fields; None asks
+    EC2 DescribeFlowLogs, with `ec2_client` if it is given.
 
-    `thread_count` 0 reads one page ahead, 1 reads nothing ahead, more reads as many slices of the time window at once.
-    A `boto_client` is used as it is, through its paginator. `pushdown` lets conditions be handed to CloudWatch as a
-    filter pattern, if that cannot change the result.
+    `thread_count` 0 reads one event page ahead, 1 reads nothing ahead, more reads so many slices of the window at once.
+    A `boto_client` is used unchanged, with its paginator. `pushdown` lets CloudWatch apply conditions as a filter
+    pattern, if that cannot change the result.
 
     The other keywords are those of :class:`~flowlogs_reader.sources.base.BaseReader`. Raises botocore's errors,
-    IncompleteError if AWS repeats itself, UsageError for a keyword without meaning, and ValueError for a malformed line
+    IncompleteError if AWS repeats a page token, UsageError for an invalid argument, and ValueError for a malformed line
     with `raise_on_error`.
     """
 
     POLL_SECONDS = 10
+    FIELDS_HELP = 'fields=None asks EC2 for those of the log, fields=[...] names them'
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class FlowLogsReader(AwsReader):
         self._pushdown = pushdown and self._client is None
         self._formats = Formats(self.layout, self._name(), ec2_client)
         self._seen = RecentIds()
-        self._came: RecentIds | None = None
+        self._follow_ids: RecentIds | None = None
         self._late_ms = self._forgot_ms = 0
 
     @property
@@ -107,25 +108,25 @@ class FlowLogsReader(AwsReader):
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
         return f'{self.log_group_name} in {self.session.region} from {window}'
 
-    def diagnose(self, error: Exception) -> MissingLogGroup | None:
-        """Where the log group is, if it was not found; asks other Regions for up to three seconds."""
+    def diagnose(self, error: Exception) -> MissingLogGroup | object | None:
+        """Look for a log group that was not found; asks other Regions for up to three seconds."""
         if error_code(error) != 'ResourceNotFoundException' or self.report.matched:
-            return None
+            return super().diagnose(error)
         return find_missing_group(self.session, self._name(), self._arn)
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
-        """Ids are forgotten in generations of as many milliseconds as windows overlap."""
+        """Prepare for the next window. A generation of ids lasts as long as windows overlap."""
         super().go_on(start_ms, end_ms, late_ms)
-        if self._came is None:
-            self._came, self._forgot_ms = RecentIds(limit=None), start_ms
+        if self._follow_ids is None:
+            self._follow_ids, self._forgot_ms = RecentIds(limit=None), start_ms
         elif start_ms - self._forgot_ms >= end_ms - late_ms:
-            self._came.forget()
+            self._follow_ids.forget()
             self._forgot_ms = start_ms
         self._late_ms = late_ms
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         self.report.complete_until, self.report.in_order = self.start_ms, True
-        # Sessions are not thread-safe: the client is made before any thread begins.
+        # Sessions are not thread-safe: create the client before the threads start.
         self._client = self.boto_client
         formats = self._formats.ask(self.session)
         if self._pushdown:
@@ -135,28 +136,28 @@ class FlowLogsReader(AwsReader):
             self.report.text_bytes += len(lines) - lines.count(b'\n')
             layouts = formats()
             self.report.format_trouble = self._formats.trouble
-            yield from by_format(lines, layouts, self.log_group_name)
+            yield from by_layout(lines, layouts, self.log_group_name)
         if not self.report.read:
-            # Even if CloudWatch found nothing, it is known which fields its records would have.
+            # Report the layouts even if CloudWatch found nothing.
             self.report.read.update(dict.fromkeys(formats(), 0))
 
     def _lines(self, limit: int | None) -> Iterator[bytes]:
-        """Lines in order, each event once. What comes out is complete up to `complete_until` at any moment.
+        """Yield lines in order, each event once. At any time they are complete up to `complete_until`.
 
-        With a limit nothing is held back for that: it would take more requests than the messages themselves.
+        With a limit no events are held back: that would take more requests than the events themselves.
         """
-        held = Held(self.start_ms)
+        held = HeldEvents(self.start_ms)
         paging = Paging(self.boto_client, self.log_group_name, {**self._group(), **self.paginator_kwargs})
         workers = self.thread_count if limit is None else 1
         page_size = limit if limit and not self.where.conditions else None
         for page in paging.pages(self.start_ms, self.end_ms, workers, page_size):
-            lines, ids = (page.lines, page.ids) if limit else held.through(page)
-            # Ids of a moment that is not over must not be forgotten.
+            lines, ids = (page.lines, page.ids) if limit else held.release(page)
+            # Keep all ids of a moment that has spilled: its events may still be repeated.
             self._seen.limit = None if held.spilled else REMEMBERED_IDS
             self.report.spilled = held.spilled
             lines, ids = self._seen.drop_repeats(lines, ids)
-            if self._came is not None:
-                lines, ids = self._came.drop_repeats(lines, ids, remember=held.since >= self._late_ms)
+            if self._follow_ids is not None:
+                lines, ids = self._follow_ids.drop_repeats(lines, ids, remember=held.since >= self._late_ms)
             yield lines
             self.report.complete_until = held.since
 
@@ -169,9 +170,10 @@ class FlowLogsReader(AwsReader):
         return self._arn.name if self._arn else self.log_group_name
 
     def _streams(self) -> dict[str, list[str]]:
-        """The log streams to read if a condition names interfaces: one stream holds all records of an interface
-        (vpc/latest/userguide/flow-logs-cwl), and its name begins with the interface's id as far as anybody has seen. If
-        an interface has no such stream, all streams are read.
+        """Return the log streams to read if a condition requires interfaces; empty to read all streams.
+
+        A stream has all records of an interface (vpc/latest/userguide/flow-logs-cwl); all names that were observed
+        begin with its id. If an interface has no such stream, all streams are read.
         """
         wanted = interfaces(self.where.conditions)
         if not wanted:

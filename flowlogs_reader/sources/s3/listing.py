@@ -1,4 +1,4 @@
-"""Which keys in a bucket can hold records of a window: ListObjectsV2, with as few requests as the layout allows."""
+"""Listing of the keys that can hold records of a window (ListObjectsV2), with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..ordered import in_order
 
 T = TypeVar('T')
 SERVICE = 'vpcflowlogs'
-# Of more days than this in one month, those that there are keys for are asked for first.
+# For more days than this in one month, the folder of the month is listed first, to find the days that have keys.
 MAX_DAYS_UNASKED = 3
-# Folders that may wait for their turn.
+# Items that may wait for their turn.
 WAITING = 1000
 
 
 class ListingPage(NamedTuple):
-    """One answer of ListObjectsV2."""
+    """One answer of ListObjectsV2. `more` says whether another page follows."""
 
     keys: list[str]
     folders: list[str]
@@ -29,9 +29,9 @@ class ListingPage(NamedTuple):
 
 
 class Listing:
-    """Lists what is below a prefix of a bucket, with `workers` requests at a time.
+    """Lists the keys below a prefix of a bucket, with `workers` requests at a time.
 
-    With `strict` an answer that AWS would not give is an IncompleteError: a client that was handed in may be a stub.
+    `strict` raises IncompleteError for answers that AWS would not give. A client of the caller may be a stub.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class Listing:
         self._strict = strict
 
     def region_folders(self, accounts: Collection[str] | None, regions: Collection[str] | None) -> list[str]:
-        """The folders of these accounts and Regions (None: all). The levels of the tree below the prefix are listed.
+        """Return the folders of these accounts and Regions (None: all).
 
-        Raises NothingThereError if there are none.
+        Raises NothingThereError if none is found.
         """
         start = place(self._prefix)
         folders = [start.root if start else f'{self._prefix}AWSLogs/']
@@ -55,21 +55,21 @@ class Listing:
             if not start or getattr(start, level) is None:
                 folders = list(self._all(partial(self._below, folder) for folder in folders))
             found = {folder: getattr(place(folder), level) for folder in folders}
-            # Folders that somebody else made may have any names.
+            # Folders that users created may have any names.
             there = {folder: name for folder, name in found.items() if name}
             folders = [folder for folder in there if wanted is None or there[folder] in wanted]
             if not folders:
-                raise NothingThereError(self._nothing(level, sorted(set(there.values()))))
+                raise NothingThereError(self._not_found(level, sorted(set(there.values()))))
         return folders
 
     def _below(self, folder: str) -> list[str]:
-        """The folders in one above the Regions. Only Hive layouts have to be asked for the name of the service's."""
+        """Return the folders in a folder above the Regions. The service's name is known unless it is a Hive path."""
         at = place(folder)
         if at and at.account and not at.service and '=' not in folder.rpartition('AWSLogs/')[2]:
             return [f'{folder}{SERVICE}/']
         return self._folders(folder)
 
-    def _nothing(self, level: str, there: list[str]) -> str:
+    def _not_found(self, level: str, there: list[str]) -> str:
         location = f's3://{self._bucket}/{self._prefix}'
         if there and level != 'service':
             return f'{location} has no flow logs of the {level}s asked for: there are {", ".join(there[:10])}'
@@ -78,13 +78,13 @@ class Listing:
         return f'{location} has no flow logs in AWSLogs/{hint}'
 
     def keys(self, regions: Sequence[str]) -> Iterator[Key]:
-        """The keys that can hold records of the window, in order; listed day by day, as they are asked for."""
+        """Yield the keys that can hold records of the window, in order. A day is listed when its keys are needed."""
         for _, days in groupby(self._keys.days(), key=lambda day: (day.year, day.month)):
             for folders in self._day_folders(regions, list(days)):
                 yield from sorted(self._all(partial(self._keys_in, folder) for folder in folders))
 
     def _day_folders(self, regions: Sequence[str], days: list[datetime]) -> Iterator[list[str]]:
-        """For each of these days of one month, where there may be keys for it."""
+        """Yield, for each of these days of one month, the folders that can have keys of it."""
         below = [[self._narrowed(day_folder(region, day)) for region in regions] for day in days]
         by_day = [[folder for folder in folders if folder] for folders in below]
         if sum(map(bool, by_day)) > MAX_DAYS_UNASKED:
@@ -94,13 +94,13 @@ class Listing:
         yield from by_day
 
     def _narrowed(self, folder: str) -> str:
-        """The folder of a day, or what the prefix leaves of it."""
+        """Return the folder of a day, or the prefix if it is inside the folder, or '' if neither contains the other."""
         if folder.startswith(self._prefix):
             return folder
         return self._prefix if self._prefix.startswith(folder) else ''
 
     def _keys_in(self, folder: str) -> list[Key]:
-        """The keys below the folder of a day or an hour that can hold records of the window."""
+        """Return the keys below the folder of a day or an hour that can hold records of the window."""
         found: list[str] = []
         for page in self._pages(folder):
             found += page.keys
@@ -109,7 +109,7 @@ class Listing:
         return list(self._timed(dict.fromkeys(found)))
 
     def _keys_by_hour(self, folder: str) -> list[Key]:
-        """The same for a day that fills more than a page, where hours have folders of their own."""
+        """Return the same for a day of more than one listing page that has a folder for each hour."""
         pages = list(self._pages(folder, '/'))
         hours = [hour for page in pages for hour in page.folders if self._keys.may_hold(hour)]
         return [key for page in pages for key in self._timed(page.keys)] + [
@@ -126,7 +126,7 @@ class Listing:
         return [name for page in self._pages(folder, '/') for name in page.folders]
 
     def _pages(self, prefix: str, delimiter: str = '') -> Iterator[ListingPage]:
-        """What is below a prefix. Keys of other times than the window's are passed over where that saves pages."""
+        """Yield what is below a prefix. Skips keys outside the window if that saves pages."""
         asked = {'Bucket': self._bucket, 'Prefix': prefix, **({'Delimiter': delimiter} if delimiter else {})}
         tokens: set[str] = set()
         while True:

@@ -1,4 +1,4 @@
-"""Flow logs in S3, under the keys that AWS delivers them to."""
+"""The reader of flow logs in S3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...records.block import Block
 from ...records.fields import DEFAULT_FIELDS
 from ...records.times import milliseconds, resume_text
 from ..aws_reader import AwsReader
-from ..decode import CHUNK
+from ..gunzip import CHUNK
 from ..keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, key_time, period_of
 from ..objects import Contents, Piece
 from ..ordered import in_order
@@ -26,34 +26,34 @@ from .listing import Listing
 from .seen import SeenObjects
 
 _LOCATION = re.compile(r'(?:s3://|arn:[a-z-]+:s3:::)?([A-Za-z0-9._-]{1,255})(?:/(.*))?', re.DOTALL)
-# Errors that say something about one object, after which the others may well be readable.
+# Errors of one object: others may be readable.
 OBJECT_ERRORS = frozenset({
     'AccessDenied', '403', 'NoSuchKey', '404', 'InvalidObjectState', 'PreconditionFailed', '412', 'InvalidRange', '416',
 })  # fmt: skip
-# Connections that may break in the middle of an object, one after the other, without bringing more of it.
+# Broken connections in a row without a new byte, after which an object is given up.
 MAX_BREAKS = 3
-# Blocks of a few hundred kilobytes that each thread may have ready.
+# Blocks of a few hundred kilobytes that each thread reads ahead.
 AHEAD = 2
 # Later than any record, in milliseconds.
 FAR = 2**63
 
 
 class S3FlowLogsReader(AwsReader):
-    """The flow log records in an S3 bucket, by the times of their keys, oldest first, then by the names of the keys.
+    """Reads the flow log records in an S3 bucket, in the order of the times, then the names, of the keys.
 
     `location` is ``bucket`` or ``bucket/prefix``, also as ``s3://…`` or ARN. The prefix is the one of the flow log, or
-    goes deeper: AWSLogs, an account, a Region, a day. VPC and transit gateway logs are found in every layout that AWS
-    offers: by day or by hour, Hive-compatible or not, text or Parquet.
+    longer: AWSLogs, an account, a Region, a day. VPC and transit gateway logs are found in all folder structures and
+    file formats of AWS: by day or by hour, Hive-compatible or not, text or Parquet.
 
-    `include_accounts` and `include_regions` are names; others are left alone.
+    `include_accounts` and `include_regions` limit the read to these accounts and Regions.
 
-    As in flowlogs-reader 5.0.1, whole objects are returned, chosen by the times in their names. With `exact_window` it
-    is exactly the records that start in [start_time, end_time); later objects are read as far as that takes.
+    As in flowlogs-reader 5.0.1, whole objects are returned, chosen by the times in their names. With `exact_window`,
+    exactly the records that start in [start_time, end_time) are returned; that may need later objects.
 
     `thread_count` 0 reads one object ahead, 1 reads nothing ahead, more reads so many at once.
 
-    Raises botocore's errors, and IncompleteError where AWS repeats itself. An object that cannot be read ends up in
-    `unreadable`, and so does a location without any flow logs.
+    Raises botocore's errors, and IncompleteError if AWS repeats a page token. The error of an object that cannot be
+    read, or of a location without flow logs, is added to `unreadable`.
     """
 
     POLL_SECONDS = 60
@@ -99,7 +99,7 @@ class S3FlowLogsReader(AwsReader):
         self.include_accounts = None if include_accounts is None else set(include_accounts)
         self.include_regions = None if include_regions is None else set(include_regions)
         self._margin = CAPTURE_WINDOW if exact_window else 0
-        # No key lies in the future, and nobody wants to list the days until the year 9999.
+        # No key is in the future: do not list the days until the year 9999.
         tomorrow = milliseconds(datetime.now(timezone.utc)) + DAY * 1000
         self._keys = KeyWindow(self.start_ms, min(self.end_ms, tomorrow), self._margin)
         self._seen: SeenObjects | None = None
@@ -117,7 +117,7 @@ class S3FlowLogsReader(AwsReader):
         return f's3://{self.bucket}/{self.prefix} from {window}'
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
-        """The keys are those of this window; the records are all that start in the first one or later."""
+        """Prepare for the next window: new keys of this window, all records that start in the first window or later."""
         super().go_on(start_ms, end_ms, late_ms)
         self._keys = KeyWindow(start_ms, end_ms, self._margin)
         if self._seen is None:
@@ -126,17 +126,17 @@ class S3FlowLogsReader(AwsReader):
         self._seen.forget(self._keys)
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
-        # Sessions are not thread-safe: the client is made before any thread begins.
+        # Sessions are not thread-safe: create the client before the threads start.
         self._client = self.boto_client
         self.report.place = f's3://{self.bucket}'
         seen = self._seen
         tasks = (partial(self._object, key) for key in self._found_keys() if not seen or self._origin(key) not in seen)
-        # With a limit the first object is mostly enough.
+        # With a limit the first object is usually enough.
         workers = 0 if limit else self._workers
         pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
         for block in self._store(pieces if seen is None else seen.drop_repeats(pieces)):
             if block.ended is not None:
-                # What is still to come ends after this period began, and so starts at most a capture window before it.
+                # Later records end after this period began, and start at most a capture window before it.
                 self.report.complete_until = (block.ended[0] - CAPTURE_WINDOW) * 1000
             yield block
 
@@ -145,12 +145,14 @@ class S3FlowLogsReader(AwsReader):
         return {0: 1, 1: 0}.get(self.thread_count, self.thread_count)
 
     def _found_keys(self) -> Iterable[Key]:
-        """The object that the location itself names, or the keys below it that can hold records of the window."""
+        """Return the key that the location itself is, or the keys below it that can hold records of the window."""
         name = self.prefix.removesuffix('/')
         time = key_time(name)
         if time is not None and name.endswith(SUFFIXES):
             return [Key(time, name)]
-        listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._handed_in)
+        if set() in (self.include_accounts, self.include_regions):
+            return []
+        listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._client_given)
         try:
             regions = listing.region_folders(self.include_accounts, self.include_regions)
         except NothingThereError as error:
@@ -166,7 +168,7 @@ class S3FlowLogsReader(AwsReader):
         return f's3://{self.bucket}/{key.name}'
 
     def _body(self, key: str) -> Iterator[bytes]:
-        """The bytes of an object. Raises DamagedError for what is wrong with this object alone."""
+        """Yield the bytes of an object. Raises DamagedError for an error of this object only."""
         from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
         at = breaks = 0
@@ -180,9 +182,9 @@ class S3FlowLogsReader(AwsReader):
                 raise
             etag = response.get('ETag')
             if at and not response.get('ContentRange', '').startswith(f'bytes {at}-'):
-                raise DamagedError(f'after {at} bytes: the rest was asked for, and something else came')
+                raise DamagedError(f'after {at} bytes: the answer is not the requested rest of the object')
             try:
-                # Not `with response['Body']`: that gives the bare stream, which takes a broken connection for the end.
+                # Not `with response['Body']`: that gives the raw stream, which treats a broken connection as the end.
                 with closing(response['Body']) as body:
                     while chunk := body.read(CHUNK):
                         at, breaks = at + len(chunk), 0
@@ -199,9 +201,9 @@ class S3FlowLogsReader(AwsReader):
 
 
 def parse_location(location: str) -> tuple[str, str]:
-    """The bucket, and the prefix with a slash at its end or empty. Raises UsageError if there is no bucket."""
+    """Return the bucket and the prefix (with a slash at its end, or empty). Raises UsageError without a bucket."""
     found = _LOCATION.fullmatch(location)
     if not found:
-        raise UsageError(f'{location!r} names no bucket: give BUCKET, BUCKET/PREFIX or s3://BUCKET/PREFIX')
+        raise UsageError(f'{location!r} does not name a bucket: give BUCKET, BUCKET/PREFIX or s3://BUCKET/PREFIX')
     prefix = found[2] or ''
     return found[1], prefix.rstrip('/') + '/' if prefix else ''

@@ -1,4 +1,4 @@
-"""Which objects have come out, for readings that are repeated."""
+"""The objects that were returned already, for repeated reads (--follow)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..objects import Piece
 
 
 class SeenObjects:
-    """Lets each object through once, over many readings, some of which break off. Objects are known by their origin."""
+    """Drops repeated objects, or parts of them, over many reads, some of which break off. The origin is the id."""
 
     def __init__(self) -> None:
         self._read: set[str] = set()
@@ -19,15 +19,15 @@ class SeenObjects:
         return len(self._read)
 
     def __contains__(self, origin: str) -> bool:
-        """Whether the whole object has come out."""
+        """Whether the whole object was returned."""
         return origin in self._read
 
     def forget(self, keys: KeyWindow) -> None:
-        """Forgets all objects but those with these keys."""
+        """Forget all objects but those whose keys are in this window."""
         self._read = {origin for origin in self._read if keys.holds(key_time(origin))}
 
     def drop_repeats(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """The pieces of objects without what came out of these before, which may have been cut at other places."""
+        """Yield the pieces of objects without the bytes returned before. Pieces may have had other sizes then."""
         at = 0
         for piece in pieces:
             if piece.block:

@@ -1,0 +1,38 @@
+"""Builds of native.c that are not the installed one: with every warning, with failing allocations, with sanitizers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sysconfig
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parents[2] / 'flowlogs_reader' / 'kernel' / 'native.c'
+WARNINGS = ('-std=c11', '-Wall', '-Wextra', '-Werror', '-DPy_LIMITED_API=0x030a0000')
+NAME = 'flowlogs_reader.kernel._native'
+
+
+def can_build() -> bool:
+    header = Path(sysconfig.get_path('include'), 'Python.h')
+    return shutil.which('cc') is not None and header.exists() and SOURCE.exists()
+
+
+def build(folder: Path, *options: str) -> Path:
+    """Raises CalledProcessError, with what the compiler said, if it does not compile without a warning."""
+    path = folder / '_native.abi3.so'
+    include = f'-I{sysconfig.get_path("include")}'
+    command = ['cc', *WARNINGS, '-O1', '-g', '-fPIC', '-shared', include, *options, str(SOURCE), '-o', str(path)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return path
+
+
+def load(path: Path) -> Any:
+    loader = ExtensionFileLoader(NAME, str(path))
+    spec = spec_from_loader(NAME, loader)
+    assert spec
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
