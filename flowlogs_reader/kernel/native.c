@@ -1864,7 +1864,7 @@ typedef struct {
 typedef struct {
     const byte *key;
     size_t size;
-    uint64_t hash, packets, octets;
+    uint64_t hash, flows, packets, octets;
     uint32_t start, end_after;
 } Row;
 
@@ -2089,8 +2089,9 @@ static Status add_rows(Sums *sums, const Row *rows, size_t count)
         if (status) {
             return status;
         }
-        entry->flows++;
-        bool fits = add_wide(&entry->packets, &entry->packets_high, row->packets, 0);
+        entry->flows += row->flows;
+        bool fits = entry->flows >= row->flows;
+        fits &= add_wide(&entry->packets, &entry->packets_high, row->packets, 0);
         fits &= add_wide(&entry->octets, &entry->octets_high, row->octets, 0);
         entry->start = row->start < entry->start ? row->start : entry->start;
         entry->end_after = row->end_after > entry->end_after ? row->end_after : entry->end_after;
@@ -2233,6 +2234,7 @@ static Status put_key(const Sums *sums, const int *places, const Line *line, Buf
 
 typedef struct {
     int packets, octets, start, end, status;
+    int flows;  /* -1 if a line is one flow */
     Group *alternatives;
     size_t n_alternatives;
     size_t kept;
@@ -2311,6 +2313,7 @@ static Status make_key(Sums *sums, Waiting *waiting, const Group *group, const L
 static Status add_line(Sums *sums, Adding *adding, Waiting *waiting, const Line *line, Released *released)
 {
     Row row;
+    row.flows = adding->flows < 0 ? 1 : number_at(line, adding->flows, true);
     row.packets = number_at(line, adding->packets, sums->packets);
     row.octets = number_at(line, adding->octets, sums->octets);
     row.start = time_at(line, adding->start, sums->start, NO_START, 0);
@@ -2432,7 +2435,7 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
         return NULL;
     }
     Sieve sieve = {0};
-    Adding adding = {0};
+    Adding adding = {.flows = -1};
     Waiting *waiting = NULL;
     Scan *scan = scan_new(kinds, data);
     if (scan && get_sieve(tests, window, scan, &sieve) && get_sums(places, scan, &adding) &&
@@ -2455,6 +2458,107 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
     scan_free(scan);
     sums->busy = false;
     return result;
+}
+
+/* Whether all data is lines as sums_lines writes them, with their sums. */
+static Status check_groups(Scan *scan, size_t n_keys, bool *sound)
+{
+    Line line;
+    Look look;
+    size_t size = 0;
+    *sound = true;
+    while (*sound && (look = next_line(scan, &line)) != CUT) {
+        if (look == OUT_OF_MEMORY) {
+            return NO_MEMORY;
+        }
+        Text packets = value_at(&line, (int)n_keys), octets = value_at(&line, (int)n_keys + 1);
+        Text flows = value_at(&line, (int)n_keys + 4);
+        size += line.size;
+        *sound = line.as_given && !is_missing(packets) && !is_missing(octets) && !is_missing(flows) &&
+                 number_of(flows, line.limit) > 0;
+    }
+    /* Empty lines are passed over, and others are not in its size. */
+    *sound = *sound && size == scan->length && !scan->skipped;
+    return DONE;
+}
+
+/* The kinds of the lines of a table. */
+static PyObject *kinds_of_groups(const Sums *sums)
+{
+    static const char counted[] = "IIMMI";
+    PyObject *kinds = new_bytes(NULL, sums->n_keys + 5);
+    if (kinds) {
+        char *at = PyBytes_AsString(kinds);
+        for (size_t i = 0; i < sums->n_keys; i++) {
+            at[i] = sums->keys[i].kind == BUCKET ? 'I' : 'T';
+        }
+        memcpy(at + sums->n_keys, counted, 5);
+    }
+    return kinds;
+}
+
+static Status add_groups(Sums *sums, Scan *scan, Pool *pool, Released *released)
+{
+    const int n_keys = (int)sums->n_keys;
+    Group keys = {.places = pool_get(pool, sums->n_keys + 1, sizeof(int)), .count = sums->n_keys};
+    Waiting *waiting = keys.places ? pool_get(pool, 1, sizeof(Waiting)) : NULL;
+    if (!waiting) {
+        return RAISED;
+    }
+    for (int i = 0; i < n_keys; i++) {
+        keys.places[i] = i;
+    }
+    keys.run = is_run(keys.places, keys.count);
+    Adding adding = {n_keys, n_keys + 1, n_keys + 2, n_keys + 3, -1, n_keys + 4, &keys, 1, 0};
+    Sieve everything = {0};
+    *released = PyEval_SaveThread();
+    Status status = add_lines(sums, scan, &everything, &adding, waiting, released);
+    PyEval_RestoreThread(*released);
+    free_memory(waiting->made.at);
+    free_memory(waiting->key.at);
+    return status;
+}
+
+PyDoc_STRVAR(
+    sums_add_groups_doc,
+    "add_groups(data)\n\nAdds flows that were summed before (see pure.Sums.add_groups).");
+
+static PyObject *sums_add_groups(PyObject *self, PyObject *data)
+{
+    Sums *sums = (Sums *)self;
+    if (!begin_use(sums)) {
+        return NULL;
+    }
+    PyObject *kinds = kinds_of_groups(sums);
+    Scan *scan = kinds ? scan_new(kinds, data) : NULL;
+    Scan *again = scan ? scan_new(kinds, data) : NULL;
+    Pool pool = {0};
+    Status status = RAISED;
+    if (again) {
+        bool sound = false;
+        Released released = PyEval_SaveThread();
+        status = check_groups(scan, sums->n_keys, &sound);
+        PyEval_RestoreThread(released);
+        if (!status && !sound) {
+            PyErr_SetString(PyExc_ValueError, "these are not the lines of a table");
+            status = RAISED;
+        }
+        if (!status) {
+            status = add_groups(sums, again, &pool, &released);
+        }
+        if (status) {
+            raise_status(status);
+        }
+    }
+    pool_free(&pool);
+    scan_free(again);
+    scan_free(scan);
+    Py_XDECREF(kinds);
+    sums->busy = false;
+    if (status) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 /* --- rows of a table ---------------------------------------------------------------------------------------------- */
@@ -3035,8 +3139,40 @@ static void sums_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static PyObject *sums_track(PyObject *self, void *closure)
+{
+    static const char names[4][8] = {"packets", "bytes", "start", "end"};
+    const Sums *sums = (const Sums *)self;
+    const bool tracked[4] = {sums->packets, sums->octets, sums->start, sums->end};
+    (void)closure;
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list && i < 4; i++) {
+        PyObject *name = tracked[i] ? PyUnicode_FromString(names[i]) : NULL;
+        if (tracked[i] && (!name || PyList_Append(list, name) < 0)) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(name);
+    }
+    PyObject *result = list ? PyFrozenSet_New(list) : NULL;
+    Py_XDECREF(list);
+    return result;
+}
+
+static PyObject *sums_flows_only(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(((const Sums *)self)->flows_only);
+}
+
+static PyGetSetDef sums_attributes[] = {
+    {"track", sums_track, NULL, "which of packets, bytes, start and end are summed", NULL},
+    {"flows_only", sums_flows_only, NULL, "whether records that are no flows are left out", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMethodDef sums_methods[] = {
     {"add", sums_add, METH_VARARGS, sums_add_doc},
+    {"add_groups", sums_add_groups, METH_O, sums_add_groups_doc},
     {"merge", sums_merge, METH_O, sums_merge_doc},
     {"lines", (PyCFunction)(void (*)(void))sums_lines, METH_VARARGS | METH_KEYWORDS, sums_lines_doc},
     {"top", (PyCFunction)(void (*)(void))sums_top, METH_VARARGS | METH_KEYWORDS, sums_top_doc},
@@ -3051,6 +3187,7 @@ static PyType_Slot sums_slots[] = {
     {Py_tp_new, (void *)sums_new},
     {Py_tp_dealloc, (void *)sums_dealloc},
     {Py_tp_methods, sums_methods},
+    {Py_tp_getset, sums_attributes},
     {Py_sq_length, (void *)sums_length},
     {0, NULL},
 };

@@ -539,9 +539,10 @@ class Sums:
 
         A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. The
         values are made into keys as :meth:`add` makes them: what :meth:`lines` gave stays as it is, but for a 'map'.
-        Packets and bytes are numbers of at most 19 digits, start and end are moments or ``-``, flows are 1 or more.
-        What is not tracked is checked, and not added. The same key may be in several lines. Lines are added in their
-        order, so that keys that are new come last, in this order.
+        The value of a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers, of flows there is at least
+        one; start and end are moments or ``-``. Numbers have at most 19 digits, none of them a leading zero. What is
+        not tracked is checked, and not added. The same key may be in several lines. Lines are added in their order,
+        so that keys that are new come last, in this order.
 
         Raises ValueError if a line is something else, or has no newline; then nothing of the data is added.
         """
