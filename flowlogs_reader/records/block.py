@@ -28,12 +28,21 @@ class Block(NamedTuple):
     raw: bytes = b''
 
     @property
+    def is_canonical(self) -> bool:
+        """Whether all lines are known to be canonical."""
+        return False
+
+    @property
+    def has_lines(self) -> bool:
+        return bool(self.data)
+
+    @property
     def line_count(self) -> int:
         return self.data.count(b'\n')
 
     @property
     def size(self) -> int:
-        """How many bytes the lines have as text."""
+        """How many bytes the lines have as text, or otherwise as they are in memory."""
         return len(self.data)
 
     def of_text(self, data: bytes, raw: bytes = b'') -> Block:

@@ -232,6 +232,14 @@ class ArrowBlock(Block):
         return _text(self.rows)
 
     @property
+    def is_canonical(self) -> bool:
+        return True
+
+    @property
+    def has_lines(self) -> bool:
+        return self._line_count > 0
+
+    @property
     def line_count(self) -> int:
         return self._line_count
 

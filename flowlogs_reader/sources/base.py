@@ -5,7 +5,8 @@ A source is a place where flow logs lie: a log group, a bucket, files. To be one
 * is a subclass of :class:`BaseReader` (or of :class:`~flowlogs_reader.sources.aws_reader.AwsReader`, if it asks AWS),
   whose constructor takes the location first and spells out its keywords;
 * has a row in :mod:`flowlogs_reader.sources.registry`, which recognises its locations and loads it when it is chosen;
-* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here;
+* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here. Its
+  Blocks may be of a class of its own, if its records are not text (records/block.py);
 * fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, how far it is
   complete, what was unreadable. What it counts itself it counts in the thread that draws the Blocks;
 * says in ``describe`` what is being read, and in ``diagnose`` what it knows about a failure;
@@ -222,7 +223,8 @@ class BaseReader(Iterator[FlowRecord]):
         """Adds every record that meets the conditions to a table, once for each of the `keys`, which are fields.
 
         The keys may depend on the Layout; `columns` then names all fields that they may be, besides start and end.
-        Yields each Block after it was added, so that the caller can look at the table meanwhile.
+        Yields each Block after it was added, so that the caller can look at the table meanwhile. Small Blocks may have
+        been joined.
         """
         names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
         with self._reading(None, [*names, *fields_summed(table)]) as source:
@@ -264,7 +266,7 @@ class BaseReader(Iterator[FlowRecord]):
     def _strictly(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The lines before the first one that is not a record. Then raises the ValueError that says why it is not."""
         for block in blocks:
-            if not check(block.layout.kinds, block.data)[1]:
+            if block.is_canonical or not check(block.layout.kinds, block.data)[1]:
                 yield block
                 continue
             begin = 0
@@ -285,8 +287,7 @@ class BaseReader(Iterator[FlowRecord]):
 
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
-        lines = bool(block.line_count)
-        if lines:
+        if block.has_lines:
             # Newlines are counted for a note about conditions only: 0.05 s per 1,000,000 lines.
             lacked = self.where.lacked(block.layout)
             report.read[block.layout] += block.line_count - skipped if lacked else 0
@@ -294,7 +295,7 @@ class BaseReader(Iterator[FlowRecord]):
             report.matched[block.layout] += matched
         if skipped:
             self._leave_out(skipped, block)
-        report.sound = report.sound or bool(lines) and not skipped
+        report.sound = report.sound or block.has_lines and not skipped
         if self.on_block:
             self.on_block(block)
 
@@ -396,8 +397,7 @@ def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
 def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
     """Blocks of canonical lines as they are, and each line of any other Block in a Block of its own."""
     for block in blocks:
-        data = block.data
-        if check(block.layout.kinds, data)[0] is data:
+        if block.is_canonical or check(block.layout.kinds, data := block.data)[0] is data:
             yield block
         else:
             for line in data[:-1].split(b'\n'):

@@ -378,3 +378,17 @@ def test_without_the_inner_modules_of_pyarrow_the_public_ones_serve(monkeypatch:
     spec.loader.exec_module(again)
     assert again.call_function is pyarrow.compute.call_function
     assert again.Declaration is pyarrow.acero.Declaration is arrow.Declaration
+
+
+def test_raw_output_and_strict_readers_leave_rows_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwanted(*_: object) -> bytes:
+        raise AssertionError('a row that does not come out became text')
+
+    body = as_parquet(TRAFFIC, 1000)
+    expected = b''.join(line + b'\n' for line in LINES if line.split()[6] == b'22')
+    monkeypatch.setattr(arrow.ArrowBlock, 'data', property(unwanted))
+    for raw in (False, True):
+        reader = FileFlowLogsReader(io.BytesIO(body), where=['dstport=22'], raise_on_error=True)
+        blocks = [*reader.blocks(raw=raw)]
+        assert b''.join(block.data for block in blocks) == expected
+        assert not any(block.raw for block in blocks)
