@@ -34,7 +34,7 @@ class Progress:
         self._bar: Any = None
 
     def __call__(self, block: Block) -> None:
-        self._records += block.data.count(b'\n')
+        self._records += block.line_count
         now = self._clock()
         if now >= self._due:
             self._due = now + INTERVAL

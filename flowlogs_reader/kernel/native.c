@@ -45,7 +45,6 @@ typedef enum {
     DONE = 0,
     NO_MEMORY,
     TOO_LARGE,  /* a sum, or a table */
-    NO_GROUP,   /* a line that no table writes */
     FEW_COLUMNS,
     NOT_A_TIME,
     RAISED,  /* by Python code that was called in between */
@@ -774,10 +773,7 @@ static void raise_status(Status status)
         PyErr_NoMemory();
         break;
     case TOO_LARGE:
-        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, a number of flows more than 64, or a table more than 32 GB");
-        break;
-    case NO_GROUP:
-        PyErr_SetString(PyExc_ValueError, "a line is not a row of this table");
+        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, or a table more than 32 GB");
         break;
     case FEW_COLUMNS:
         PyErr_SetString(PyExc_ValueError, "a line lacks a column");
@@ -2045,7 +2041,7 @@ typedef struct {
 typedef struct {
     const byte *key;
     size_t size;
-    uint64_t hash, packets, octets;
+    uint64_t hash, flows, packets, octets;
     uint32_t start, end_after;
 } Row;
 
@@ -2270,8 +2266,9 @@ static Status add_rows(Sums *sums, const Row *rows, size_t count)
         if (status) {
             return status;
         }
-        entry->flows++;
-        bool fits = add_wide(&entry->packets, &entry->packets_high, row->packets, 0);
+        entry->flows += row->flows;
+        bool fits = entry->flows >= row->flows;
+        fits &= add_wide(&entry->packets, &entry->packets_high, row->packets, 0);
         fits &= add_wide(&entry->octets, &entry->octets_high, row->octets, 0);
         entry->start = row->start < entry->start ? row->start : entry->start;
         entry->end_after = row->end_after > entry->end_after ? row->end_after : entry->end_after;
@@ -2414,6 +2411,7 @@ static Status put_key(const Sums *sums, const int *places, const Line *line, Buf
 
 typedef struct {
     int packets, octets, start, end, status;
+    int flows;  /* -1 if a line is one flow */
     Group *alternatives;
     size_t n_alternatives;
     size_t kept;
@@ -2492,6 +2490,7 @@ static Status make_key(Sums *sums, Waiting *waiting, const Group *group, const L
 static Status add_line(Sums *sums, Adding *adding, Waiting *waiting, const Line *line, Released *released)
 {
     Row row;
+    row.flows = adding->flows < 0 ? 1 : number_at(line, adding->flows, true);
     row.packets = number_at(line, adding->packets, sums->packets);
     row.octets = number_at(line, adding->octets, sums->octets);
     row.start = time_at(line, adding->start, sums->start, NO_START, 0);
@@ -2613,7 +2612,7 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
         return NULL;
     }
     Sieve sieve = {0};
-    Adding adding = {0};
+    Adding adding = {.flows = -1};
     Waiting *waiting = NULL;
     Scan *scan = scan_new(kinds, data);
     if (scan && get_sieve(tests, window, scan, &sieve) && get_sums(places, scan, &adding) &&
@@ -2636,6 +2635,107 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
     scan_free(scan);
     sums->busy = false;
     return result;
+}
+
+/* Whether all data is lines as sums_lines writes them, with their sums. */
+static Status check_groups(Scan *scan, size_t n_keys, bool *sound)
+{
+    Line line;
+    Look look;
+    size_t size = 0;
+    *sound = true;
+    while (*sound && (look = next_line(scan, &line)) != CUT) {
+        if (look == OUT_OF_MEMORY) {
+            return NO_MEMORY;
+        }
+        Text packets = value_at(&line, (int)n_keys), octets = value_at(&line, (int)n_keys + 1);
+        Text flows = value_at(&line, (int)n_keys + 4);
+        size += line.size;
+        *sound = line.as_given && !is_missing(packets) && !is_missing(octets) && !is_missing(flows) &&
+                 number_of(flows, line.limit) > 0;
+    }
+    /* Empty lines are passed over, and others are not in its size. */
+    *sound = *sound && size == scan->length && !scan->skipped;
+    return DONE;
+}
+
+/* The kinds of the lines of a table. */
+static PyObject *kinds_of_groups(const Sums *sums)
+{
+    static const char counted[] = "IIMMI";
+    PyObject *kinds = new_bytes(NULL, sums->n_keys + 5);
+    if (kinds) {
+        char *at = PyBytes_AsString(kinds);
+        for (size_t i = 0; i < sums->n_keys; i++) {
+            at[i] = sums->keys[i].kind == BUCKET ? 'I' : 'T';
+        }
+        memcpy(at + sums->n_keys, counted, 5);
+    }
+    return kinds;
+}
+
+static Status add_groups(Sums *sums, Scan *scan, Pool *pool, Released *released)
+{
+    const int n_keys = (int)sums->n_keys;
+    Group keys = {.places = pool_get(pool, sums->n_keys + 1, sizeof(int)), .count = sums->n_keys};
+    Waiting *waiting = keys.places ? pool_get(pool, 1, sizeof(Waiting)) : NULL;
+    if (!waiting) {
+        return RAISED;
+    }
+    for (int i = 0; i < n_keys; i++) {
+        keys.places[i] = i;
+    }
+    keys.run = is_run(keys.places, keys.count);
+    Adding adding = {n_keys, n_keys + 1, n_keys + 2, n_keys + 3, -1, n_keys + 4, &keys, 1, 0};
+    Sieve everything = {0};
+    *released = PyEval_SaveThread();
+    Status status = add_lines(sums, scan, &everything, &adding, waiting, released);
+    PyEval_RestoreThread(*released);
+    free_memory(waiting->made.at);
+    free_memory(waiting->key.at);
+    return status;
+}
+
+PyDoc_STRVAR(
+    sums_add_groups_doc,
+    "add_groups(data)\n\nAdds flows that were summed before (see pure.Sums.add_groups).");
+
+static PyObject *sums_add_groups(PyObject *self, PyObject *data)
+{
+    Sums *sums = (Sums *)self;
+    if (!begin_use(sums)) {
+        return NULL;
+    }
+    PyObject *kinds = kinds_of_groups(sums);
+    Scan *scan = kinds ? scan_new(kinds, data) : NULL;
+    Scan *again = scan ? scan_new(kinds, data) : NULL;
+    Pool pool = {0};
+    Status status = RAISED;
+    if (again) {
+        bool sound = false;
+        Released released = PyEval_SaveThread();
+        status = check_groups(scan, sums->n_keys, &sound);
+        PyEval_RestoreThread(released);
+        if (!status && !sound) {
+            PyErr_SetString(PyExc_ValueError, "these are not the lines of a table");
+            status = RAISED;
+        }
+        if (!status) {
+            status = add_groups(sums, again, &pool, &released);
+        }
+        if (status) {
+            raise_status(status);
+        }
+    }
+    pool_free(&pool);
+    scan_free(again);
+    scan_free(scan);
+    Py_XDECREF(kinds);
+    sums->busy = false;
+    if (status) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 /* --- rows of a table ---------------------------------------------------------------------------------------------- */
@@ -2882,177 +2982,31 @@ static PyObject *sums_top(PyObject *self, PyObject *args, PyObject *kwargs)
     return take_bytes(&out, status);
 }
 
-/* --- adding what was summed elsewhere ------------------------------------------------------------------------------ */
-
-/* Adds sums to those of a key. */
-static Status add_group(Sums *sums, Text key, const Entry *added)
-{
-    Entry *entry;
-    Status status = grow_slots(sums, sums->rows + 1);
-    if (!status) {
-        status = find_entry(sums, key.text, key.size, hash_text(key.text, key.size, sums->seed), &entry);
-    }
-    if (status) {
-        return status;
-    }
-    entry->flows += added->flows;
-    bool fits = add_wide(&entry->packets, &entry->packets_high, added->packets, added->packets_high);
-    fits &= add_wide(&entry->octets, &entry->octets_high, added->octets, added->octets_high);
-    entry->start = added->start < entry->start ? added->start : entry->start;
-    entry->end_after = added->end_after > entry->end_after ? added->end_after : entry->end_after;
-    return fits && entry->flows >= added->flows ? DONE : TOO_LARGE;
-}
-
 static Status merge_rows(Sums *sums, const Sums *other)
 {
     size_t chunk = 0, unit = 0;
     const Entry *from;
     while ((from = next_entry(other, &chunk, &unit))) {
         /* A copy: in a table that is added to itself, the entry changes. */
-        Entry added = *from;
-        Status status = add_group(sums, (Text){(const byte *)from + KEY_AT, added.size}, &added);
+        Entry added = *from, *entry;
+        const byte *key = (const byte *)from + KEY_AT;
+        Status status = grow_slots(sums, sums->rows + 1);
+        if (!status) {
+            status = find_entry(sums, key, added.size, hash_text(key, added.size, sums->seed), &entry);
+        }
         if (status) {
             return status;
         }
-    }
-    return DONE;
-}
-
-/* A number of up to 96 bits as put_wide_number writes it. */
-static bool get_wide_number(Text text, uint32_t *high, uint64_t *low)
-{
-    uint32_t parts[3] = {0, 0, 0};
-    if (!text.size || text.size > 29 || (text.text[0] == '0' && text.size > 1)) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        if (!is_digit(text.text[i])) {
-            return false;
-        }
-        uint64_t carry = (uint64_t)(text.text[i] - '0');
-        for (int j = 0; j < 3; j++) {
-            carry += (uint64_t)parts[j] * 10;
-            parts[j] = (uint32_t)carry;
-            carry >>= 32;
-        }
-        if (carry) {
-            return false;
-        }
-    }
-    *high = parts[2];
-    *low = (uint64_t)parts[1] << 32 | parts[0];
-    return true;
-}
-
-static bool get_moment(Text text, uint32_t missing, uint32_t more, uint32_t *time)
-{
-    uint32_t high;
-    uint64_t low;
-    *time = missing;
-    if (is_missing(text)) {
-        return true;
-    }
-    if (!get_wide_number(text, &high, &low) || high || low > (uint64_t)MAX_SECONDS) {
-        return false;
-    }
-    *time = (uint32_t)low + more;
-    return true;
-}
-
-/* A line as put_row writes it, without its newline. */
-static bool get_group(const Sums *sums, Text line, Text *key, Entry *group)
-{
-    /* The five values at the end; what is before them is the key. */
-    Text values[5];
-    size_t end = line.size;
-    for (int i = 4; i >= 0; i--) {
-        size_t begin = end;
-        while (begin && line.text[begin - 1] != ' ') {
-            begin--;
-        }
-        if (begin ? !i && !sums->n_keys : i || sums->n_keys) {
-            return false;
-        }
-        values[i] = (Text){line.text + begin, end - begin};
-        end = begin ? begin - 1 : 0;
-    }
-    *key = (Text){line.text, end};
-    size_t words = sums->n_keys != 0;
-    byte before = ' ';
-    for (size_t i = 0; i < end; i++) {
-        byte c = line.text[i];
-        if (c == ' ' ? before == ' ' : c < 0x21 || c > 0x7e) {
-            return false;
-        }
-        words += c == ' ';
-        before = c;
-    }
-    uint32_t flows_high;
-    if (words != sums->n_keys || (words && before == ' ') ||
-        !get_wide_number(values[0], &group->packets_high, &group->packets) ||
-        !get_wide_number(values[1], &group->octets_high, &group->octets) ||
-        !get_moment(values[2], NO_START, 0, &group->start) || !get_moment(values[3], 0, 1, &group->end_after) ||
-        !get_wide_number(values[4], &flows_high, &group->flows) || flows_high || !group->flows) {
-        return false;
-    }
-    if (!sums->packets) {
-        group->packets = group->packets_high = 0;
-    }
-    if (!sums->octets) {
-        group->octets = group->octets_high = 0;
-    }
-    group->start = sums->start ? group->start : NO_START;
-    group->end_after = sums->end ? group->end_after : 0;
-    return true;
-}
-
-/* Twice over the lines: they are added once all of them are known to be sound. */
-static Status add_group_lines(Sums *sums, const byte *data, size_t length)
-{
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t at = 0; at < length;) {
-            const byte *newline = memchr(data + at, '\n', length - at);
-            Text key;
-            Entry group = {0};
-            if (!newline || !get_group(sums, (Text){data + at, (size_t)(newline - data) - at}, &key, &group)) {
-                return NO_GROUP;
-            }
-            Status status = pass ? add_group(sums, key, &group) : DONE;
-            if (status) {
-                return status;
-            }
-            at = (size_t)(newline - data) + 1;
+        entry->flows += added.flows;
+        bool fits = add_wide(&entry->packets, &entry->packets_high, added.packets, added.packets_high);
+        fits &= add_wide(&entry->octets, &entry->octets_high, added.octets, added.octets_high);
+        entry->start = added.start < entry->start ? added.start : entry->start;
+        entry->end_after = added.end_after > entry->end_after ? added.end_after : entry->end_after;
+        if (!fits || entry->flows < added.flows) {
+            return TOO_LARGE;
         }
     }
     return DONE;
-}
-
-PyDoc_STRVAR(
-    sums_add_groups_doc,
-    "add_groups(data)\n\nAdds what was summed elsewhere, in lines as lines() writes them (see pure.Sums.add_groups).");
-
-static PyObject *sums_add_groups(PyObject *self, PyObject *data)
-{
-    Sums *sums = (Sums *)self;
-    if (!PyBytes_Check(data)) {
-        PyErr_SetString(PyExc_TypeError, "data must be bytes");
-        return NULL;
-    }
-    if (!begin_use(sums)) {
-        return NULL;
-    }
-    const byte *text = (const byte *)PyBytes_AsString(data);
-    size_t length = (size_t)PyBytes_Size(data);
-    Status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = add_group_lines(sums, text, length);
-    Py_END_ALLOW_THREADS
-    sums->busy = false;
-    if (status) {
-        raise_status(status);
-        return NULL;
-    }
-    Py_RETURN_NONE;
 }
 
 PyDoc_STRVAR(sums_merge_doc, "merge(other)\n\nAdds what another table has (see pure.Sums.merge).");
@@ -3362,6 +3316,37 @@ static void sums_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static PyObject *sums_track(PyObject *self, void *closure)
+{
+    static const char names[4][8] = {"packets", "bytes", "start", "end"};
+    const Sums *sums = (const Sums *)self;
+    const bool tracked[4] = {sums->packets, sums->octets, sums->start, sums->end};
+    (void)closure;
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list && i < 4; i++) {
+        PyObject *name = tracked[i] ? PyUnicode_FromString(names[i]) : NULL;
+        if (tracked[i] && (!name || PyList_Append(list, name) < 0)) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(name);
+    }
+    PyObject *result = list ? PyFrozenSet_New(list) : NULL;
+    Py_XDECREF(list);
+    return result;
+}
+
+static PyObject *sums_flows_only(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(((const Sums *)self)->flows_only);
+}
+
+static PyGetSetDef sums_attributes[] = {
+    {"track", sums_track, NULL, "which of packets, bytes, start and end are summed", NULL},
+    {"flows_only", sums_flows_only, NULL, "whether records that are no flows are left out", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMethodDef sums_methods[] = {
     {"add", sums_add, METH_VARARGS, sums_add_doc},
     {"add_groups", sums_add_groups, METH_O, sums_add_groups_doc},
@@ -3379,6 +3364,7 @@ static PyType_Slot sums_slots[] = {
     {Py_tp_new, (void *)sums_new},
     {Py_tp_dealloc, (void *)sums_dealloc},
     {Py_tp_methods, sums_methods},
+    {Py_tp_getset, sums_attributes},
     {Py_sq_length, (void *)sums_length},
     {0, NULL},
 };

@@ -58,8 +58,6 @@ TRACKED = ('packets', 'bytes', 'start', 'end')
 NEVER, BEFORE = 2**63, -1
 # A sum is one integer: bytes, packets and flows, each in so many bits. One addition adds all three.
 LANE = 128
-# What a sum of bytes or packets stays below, and one of flows: native.c has so much room.
-MAX_SUM, MAX_FLOWS = 1 << 96, 1 << 64
 ONE_FLOW = 1 << 2 * LANE
 # Bytes of lines that are summed at a time.
 _SUMMED_PIECE = 1 << 16
@@ -79,7 +77,11 @@ _ANY = {
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
 _EITHER = dict.fromkeys('TIM', _TEXT)
-_NUMBER = re.compile(rb'0|[1-9][0-9]{0,28}')
+# All moments, the last one included: 2147483647.
+_MOMENT = (
+    rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-]|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|'
+    rb'21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])'
+)
 _LETTER = re.compile(rb'\n[a-z]')
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
@@ -467,6 +469,16 @@ def _address_order(text: bytes) -> tuple[int, int, bytes] | None:
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
+def _group_lines(kinds: bytes) -> re.Pattern[bytes]:
+    """The expression of a line of a table: canonical, with all its sums, and with a flow at least."""
+    values = _log(kinds).values(_ANY)
+    number = rb'(?:[1-9][0-9]{0,18}' + _P + b'|0)'
+    values[-5], values[-4], values[-1] = number, number, rb'[1-9][0-9]{0,18}' + _P
+    values[-3] = values[-2] = _MOMENT
+    return re.compile(b'(?m)^' + b' '.join(values) + b'\\n')
+
+
 class _Needed(NamedTuple):
     """The columns that a table needs: of counts, start and end, where it has them; then those of the keys.
 
@@ -491,7 +503,7 @@ class Sums:
 
     `keys` says how each key is made (:data:`Transform`). `track` says which of packets, bytes, start and end are
     summed; flows always are. What is not tracked is not read. With `flows_only` records that count neither packets nor
-    bytes are left out: NODATA and SKIPDATA.
+    bytes are left out: NODATA and SKIPDATA. Both can be read again, as attributes.
 
     Raises RuntimeError in a thread that calls it while another one does.
     """
@@ -504,9 +516,9 @@ class Sums:
         self._keys = [_transform(key) for key in keys]
         # Buckets need numbers.
         self._kinds = [b'IM' if key and key[0] == 'bucket' else b'TIM' for key in keys]
-        self._track = track
+        self.track = track
         self._timed = not track.isdisjoint(('start', 'end'))
-        self._flows_only = flows_only
+        self.flows_only = flows_only
         # For each key a sum (see LANE); or with times a list of it, the first start and the last end.
         self._totals: Counter[bytes] = Counter()
         self._timed_totals: dict[bytes, list[int]] = {}
@@ -573,6 +585,47 @@ class Sums:
         else:
             self._add(keys, values)
 
+    def add_groups(self, data: bytes) -> None:
+        """Adds flows that were summed before: a line for each group, as :meth:`lines` writes them.
+
+        >>> table = Sums((('prefix', 8, 8),))
+        >>> table.add_groups(b'10.0.0.1 3 100 20 30 2\\n10.0.0.2 1 40 10 15 1\\n')
+        >>> table.lines()
+        b'10.0.0.0/8 4 140 10 30 3\\n'
+
+        A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. The
+        values are made into keys as :meth:`add` makes them: what :meth:`lines` gave stays as it is, but for a 'map'.
+        The value of a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers, of flows there is at least
+        one; start and end are moments or ``-``. Numbers have at most 19 digits, none of them a leading zero. What is
+        not tracked is checked, and not added. The same key may be in several lines. Lines are added in their order,
+        so that keys that are new come last, in this order.
+
+        Raises ValueError if a line is something else, or has no newline; then nothing of the data is added.
+        """
+        kinds = b''.join([b'T' if b'T' in allowed else b'I' for allowed in self._kinds]) + b'IIMMI'
+        with self._alone():
+            if _group_lines(kinds).subn(b'', _bytes(data))[1] != _lines_of_text(data):
+                raise ValueError('these are not the lines of a table')
+            self._listed = None
+            for piece in _pieces(data):
+                values = piece.split()
+                self._add_groups(*(values[at :: len(kinds)] for at in range(len(kinds))))
+
+    def _add_groups(self, *columns: Column) -> None:
+        *values, packets, octets, starts, ends, flows = columns
+        keys = self._joined(values, len(flows))
+        counts = zip(map(int, flows), self._counts('packets', packets), self._counts('bytes', octets))
+        sums = [((flow << LANE) + packet << LANE) + octet for flow, packet, octet in counts]
+        if self._timed:
+            firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NEVER)
+            lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(BEFORE)
+            self._add_timed(keys, sums, firsts, lasts)
+        else:
+            self._add(keys, sums)
+
+    def _counts(self, name: str, column: Column) -> Iterable[int]:
+        return map(int, column) if name in self.track else repeat(0)
+
     def _groups(
         self, kinds: bytes, alternatives: tuple[tuple[int, ...], ...], sums: tuple[int, int, int, int, int]
     ) -> _Needed:
@@ -588,11 +641,11 @@ class Sums:
         counted = packets >= 0, octets >= 0
         own: list[tuple[int, ...]] = []
         if any(counted):
-            if self._flows_only or not self._track.isdisjoint(('packets', 'bytes')):
+            if self.flows_only or not self.track.isdisjoint(('packets', 'bytes')):
                 own.append(tuple(place for place in (packets, octets) if place >= 0))
-        elif self._flows_only and status >= 0:
+        elif self.flows_only and status >= 0:
             own.append((status,))
-        has_start, has_end = start >= 0 and 'start' in self._track, end >= 0 and 'end' in self._track
+        has_start, has_end = start >= 0 and 'start' in self.track, end >= 0 and 'end' in self.track
         has_counts = bool(own)
         own += [(place,) for place, has in ((start, has_start), (end, has_end)) if has]
         for alternative in alternatives:
@@ -609,12 +662,12 @@ class Sums:
         if not any(counted):
             return 0 if row in (b'NODATA', b'SKIPDATA') else ONE_FLOW
         values = row.split(b' ')
-        if self._flows_only and values.count(b'-') == len(values):
+        if self.flows_only and values.count(b'-') == len(values):
             return 0
         numbers = iter([0 if value == b'-' else int(value) for value in values])
         packets, octets = (next(numbers) if has else 0 for has in counted)
-        packets *= 'packets' in self._track
-        octets *= 'bytes' in self._track
+        packets *= 'packets' in self.track
+        octets *= 'bytes' in self.track
         return ONE_FLOW + (packets << LANE) + octets
 
     def _made_keys(self, alternative: tuple[int, ...], waiting: Iterator[Column], count: int) -> Column:
@@ -623,8 +676,12 @@ class Sums:
             return [b''] * count
         if not any(self._keys):
             return next(waiting)
-        made = [map(key, column) if key else column for key, column in zip(self._keys, waiting)]
-        return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]]
+        return self._joined(waiting, count)
+
+    def _joined(self, columns: Iterable[Column], count: int) -> Column:
+        """The keys that are made of a column of values for each."""
+        made = [map(key, column) if key else column for key, column in zip(self._keys, columns)]
+        return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]] if made else [b''] * count
 
     def _count(self, keys: Column) -> None:
         """Adds one flow for each key: a Counter does it in C."""
@@ -652,50 +709,6 @@ class Sums:
                 total[1] = start
             if end > total[2]:
                 total[2] = end
-
-    def add_groups(self, data: bytes, /) -> None:
-        """Adds what was summed elsewhere: lines of the same keys, as :meth:`lines` writes them.
-
-        >>> table = Sums((None,), ('packets', 'bytes'))
-        >>> table.add_groups(b'10.0.0.1 3 100 - - 2\\n10.0.0.1 1 40 - - 1\\n')
-        >>> table.lines()
-        b'10.0.0.1 4 140 - - 3\\n'
-
-        Keys are taken as they are. What is not tracked is not added. Raises ValueError if a line is none of these, and
-        adds none; OverflowError if a sum of bytes or packets reaches 96 bits, or one of flows 64.
-        """
-        if _bytes(data) and not data.endswith(b'\n'):
-            raise ValueError('a line has no end')
-        with self._alone():
-            groups = [self._group(line) for line in data.split(b'\n')[:-1]]
-            self._listed = None
-            for key, value, start, end in groups:
-                if self._timed:
-                    self._add_timed([key], [value], [start], [end])
-                    value = self._timed_totals[key][0]
-                else:
-                    self._totals[key] += value
-                    value = self._totals[key]
-                if value >> 2 * LANE >= MAX_FLOWS or max(value & MASK, value >> LANE & MASK) >= MAX_SUM:
-                    raise OverflowError('a sum has more than 96 bits, or flows more than 64')
-
-    def _group(self, line: bytes) -> tuple[bytes, int, int, int]:
-        """The key of a line, its sum (see LANE), the first start and the last end."""
-        *keys, packets, octets, start, end, flows = line.split(b' ')
-        if len(keys) != len(self._keys) or not all(keys) or b''.join(keys).translate(None, _PRINTABLE):
-            raise ValueError(f'{line[:60]!r} has not the keys of this table')
-        value = _number(flows, MAX_FLOWS) * ONE_FLOW
-        if not value:
-            raise ValueError(f'{line[:60]!r} has no flows')
-        value += (_number(packets, MAX_SUM) << LANE) * ('packets' in self._track)
-        value += _number(octets, MAX_SUM) * ('bytes' in self._track)
-        first = NEVER if start == b'-' else _number(start, MAX_SECONDS + 1)
-        last = BEFORE if end == b'-' else _number(end, MAX_SECONDS + 1)
-        if 'start' not in self._track:
-            first = NEVER
-        if 'end' not in self._track:
-            last = BEFORE
-        return b' '.join(keys), value, first, last
 
     def merge(self, other: Sums, /) -> None:
         """Adds what another table of the same keys has; keys that are new here come last, in its order."""
@@ -734,7 +747,7 @@ class Sums:
 
     def top(self, count: int, by: str) -> bytes:
         """The rows with the largest 'bytes', 'packets' or 'flows'; what is equal is in the order of its text."""
-        if by not in SHIFTS or by not in {*self._track, 'flows'}:
+        if by not in SHIFTS or by not in {*self.track, 'flows'}:
             raise ValueError(f'rows cannot be ordered by {by!r}')
         if count < 0:
             raise ValueError('rows are counted from 0')
@@ -765,14 +778,6 @@ class Sums:
 
     def _alone(self) -> _Alone:
         return _Alone(self._lock)
-
-
-def _number(text: bytes, limit: int) -> int:
-    """A number below a limit, as a table writes it."""
-    number = int(text) if _NUMBER.fullmatch(text) else limit
-    if number >= limit:
-        raise ValueError(f'{text[:40]!r} is not a number, or too large')
-    return number
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

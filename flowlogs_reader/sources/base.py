@@ -5,7 +5,8 @@ A source is a place where flow logs lie: a log group, a bucket, files. To be one
 * is a subclass of :class:`BaseReader` (or of :class:`~flowlogs_reader.sources.aws_reader.AwsReader`, if it asks AWS),
   whose constructor takes the location first and spells out its keywords;
 * has a row in :mod:`flowlogs_reader.sources.registry`, which recognises its locations and loads it when it is chosen;
-* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here;
+* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here. Its
+  Blocks may be of a class of its own, if its records are not text (records/block.py);
 * fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, how far it is
   complete, what was unreadable. What it counts itself it counts in the thread that draws the Blocks;
 * says in ``describe`` what is being read, and in ``diagnose`` what it knows about a failure;
@@ -31,12 +32,12 @@ from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
 from ..kernel import Sums, check
 from ..query.conditions import Condition
 from ..query.query import Window
-from ..records.block import Block, first_lines
+from ..records.block import Block, first_lines, joined
 from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout, default_record
 from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
-from .filter import SUMMED, Filter
+from .filter import Filter, fields_summed
 from .objects import Piece
 from .report import ReadReport
 
@@ -209,7 +210,7 @@ class BaseReader(Iterator[FlowRecord]):
                     left -= matched
                 self._account(block, matched, skipped)
                 if data:
-                    yield block._replace(data=data)
+                    yield block.of_text(data, block.raw)
                 if left == 0:
                     return
 
@@ -222,11 +223,12 @@ class BaseReader(Iterator[FlowRecord]):
         """Adds every record that meets the conditions to a table, once for each of the `keys`, which are fields.
 
         The keys may depend on the Layout; `columns` then names all fields that they may be, besides start and end.
-        Yields each Block after it was added, so that the caller can look at the table meanwhile.
+        Yields each Block after it was added, so that the caller can look at the table meanwhile. Small Blocks may have
+        been joined.
         """
-        names = columns if callable(keys) else chain(*keys)
-        with self._reading(None, [*names, *SUMMED]) as source:
-            for block in source:
+        names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
+        with self._reading(None, [*names, *fields_summed(table)]) as source:
+            for block in joined(source):
                 own = keys(block.layout) if callable(keys) else keys
                 self._account(block, *self.where.add(table, block, own))
                 yield block
@@ -243,8 +245,7 @@ class BaseReader(Iterator[FlowRecord]):
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
         """The Blocks as the source has them. Whoever closes the generator that reads them closes the source."""
         if columns is not None:
-            tested = (name for condition in self.where.conditions for name in condition.fields)
-            self._columns = frozenset([*columns, *tested, 'start', 'end', 'log_status'])
+            self._columns = self.where.fields.union(columns)
         if self._source is None:
             self.report.origin = self.report.origin or self.describe()
             self._source = self._read(limit)
@@ -265,7 +266,7 @@ class BaseReader(Iterator[FlowRecord]):
     def _strictly(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The lines before the first one that is not a record. Then raises the ValueError that says why it is not."""
         for block in blocks:
-            if not check(block.layout.kinds, block.data)[1]:
+            if block.is_canonical or not check(block.layout.kinds, block.data)[1]:
                 yield block
                 continue
             begin = 0
@@ -274,8 +275,8 @@ class BaseReader(Iterator[FlowRecord]):
                     break
                 begin += len(line) + 1
             if begin:
-                yield block._replace(data=block.data[:begin])
-            self._leave_out(1, block._replace(data=line + b'\n'))
+                yield block.of_text(block.data[:begin])
+            self._leave_out(1, block.of_text(line + b'\n'))
             block.layout.parse(line)
 
     def _warn(self) -> None:
@@ -286,15 +287,15 @@ class BaseReader(Iterator[FlowRecord]):
 
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
-        if block.data:
+        if block.has_lines:
             # Newlines are counted for a note about conditions only: 0.05 s per 1,000,000 lines.
             lacked = self.where.lacked(block.layout)
-            report.read[block.layout] += block.data.count(b'\n') - skipped if lacked else 0
+            report.read[block.layout] += block.line_count - skipped if lacked else 0
         if matched:
             report.matched[block.layout] += matched
         if skipped:
             self._leave_out(skipped, block)
-        report.sound = report.sound or bool(block.data) and not skipped
+        report.sound = report.sound or block.has_lines and not skipped
         if self.on_block:
             self.on_block(block)
 
@@ -389,18 +390,18 @@ def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
             shape = block.data.translate(None, _NO_SPACE)
             if shape != _DEFAULT_SHAPE * (len(shape) // len(_DEFAULT_SHAPE)):
                 lines = [default_record(line) or line for line in block.data.split(b'\n')]
-                block = block._replace(data=b'\n'.join(lines))
+                block = block.of_text(b'\n'.join(lines))
         yield block
 
 
 def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
     """Blocks of canonical lines as they are, and each line of any other Block in a Block of its own."""
     for block in blocks:
-        if check(block.layout.kinds, block.data)[0] is block.data:
+        if block.is_canonical or check(block.layout.kinds, data := block.data)[0] is data:
             yield block
         else:
-            for line in block.data[:-1].split(b'\n'):
-                yield block._replace(data=line + b'\n', raw=line + b'\n')
+            for line in data[:-1].split(b'\n'):
+                yield block.of_text(line + b'\n', raw=line + b'\n')
 
 
 def _closed() -> Generator[Block, None, None]:

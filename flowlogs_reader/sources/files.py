@@ -125,7 +125,7 @@ class FileFlowLogsReader(BaseReader):
             yield Piece(error=problem)
 
     def _contents(self, origin: str, time: int | None = None) -> Contents:
-        return Contents(origin, self.layout, period_of(time) if time else None, self._columns)
+        return Contents(origin, self.layout, period_of(time) if time else None, self._columns, self.where)
 
 
 def _is_special(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import NamedTuple
 
 from .. import kernel
 from ..query.conditions import MAX_NUMBER, Condition, Flags, Range, parse_condition
@@ -75,6 +76,13 @@ def _kind_and_payload(condition: Condition, values: Sequence[object]) -> tuple[s
     return 'text', tuple(value.encode() for value in values if isinstance(value, str))
 
 
+class Tests(NamedTuple):
+    """The tests of lines of a layout: one by one, and compiled by the kernel."""
+
+    each: tuple[kernel.Test, ...]
+    compiled: kernel.Tests
+
+
 class Filter:
     """Conditions of which every record must meet all, and a window in which it must start.
 
@@ -98,7 +106,7 @@ class Filter:
         self.skipdata: Counter[int] = Counter()
         searchable = [texts for texts in map(literals, self.conditions) if texts and len(texts) <= MAX_SEARCHES]
         self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
-        self._compiled: dict[tuple[Layout, bool], kernel.Tests] = {}
+        self._compiled: dict[tuple[Layout, bool], Tests] = {}
 
     @classmethod
     def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
@@ -106,70 +114,80 @@ class Filter:
         given = [texts] if isinstance(texts, str) else texts
         return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
 
-    def keep(self, block: Block) -> tuple[bytes, int, int]:
-        """The canonical lines that pass, their number, and how many of the lines looked at were malformed.
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that it looks at."""
+        names = {name for condition in self.conditions for name in condition.fields}
+        if self.window:
+            names |= {'start', 'end'}
+        if self.count_skipdata:
+            names |= {'start', 'log_status'}
+        return frozenset(names)
 
-        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
-        """
-        return kernel.keep(block.layout.kinds, *self._asked(block), self._searched(block))
-
-    def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
-        """The values of these fields in the same lines, and how many lines were malformed."""
-        places = block.layout.places(names)
-        return kernel.columns(block.layout.kinds, *self._asked(block), places, self._searched(block))
-
-    def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
-        """Adds the same lines to a table, once for each of the `keys`, which are fields; and counts both as before."""
-        layout = block.layout
-        return table.add(
-            layout.kinds,
-            *self._asked(block),
-            tuple(map(layout.places, keys)),
-            _summed(layout),
-            self._searched(block),
-        )
+    def asked(self, layout: Layout, ended: tuple[int, int] | None) -> tuple[Tests, kernel.Window | None]:
+        """The conditions and the window as the kernel takes them. `ended` as in Block."""
+        return self._tests(layout), self._kernel_window(layout, ended)
 
     def lacked(self, layout: Layout) -> bool:
         """Whether there is a condition of which a layout has no field."""
         return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
 
-    def _asked(self, block: Block) -> tuple[kernel.Tests, kernel.Window | None]:
-        return self._tests(block.layout), self._kernel_window(block)
-
-    def _tests(self, layout: Layout, of_skipdata: bool = False) -> kernel.Tests:
+    def _tests(self, layout: Layout, of_skipdata: bool = False) -> Tests:
+        """The conditions as the kernel takes them; or, for SKIPDATA records, with unknown values that meet them."""
         if (layout, of_skipdata) not in self._compiled:
             tests = [kernel_test(condition, layout, unknown=of_skipdata) for condition in self.conditions]
             if of_skipdata:
                 tests.insert(0, (layout.places(['log_status']), False, False, 'text', (SKIPDATA,)))
-            self._compiled[layout, of_skipdata] = kernel.compile_tests(layout.kinds, tuple(tests))
+            self._compiled[layout, of_skipdata] = Tests(tuple(tests), kernel.compile_tests(layout.kinds, tuple(tests)))
         return self._compiled[layout, of_skipdata]
 
-    def _kernel_window(self, block: Block) -> kernel.Window | None:
+    def keep(self, block: Block) -> tuple[bytes, int, int]:
+        """The canonical lines that pass, their number, and how many of the lines looked at were malformed.
+
+        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
+        """
+        tests, window = self.asked(block.layout, block.ended)
+        return kernel.keep(block.layout.kinds, tests.compiled, window, self._candidates(block))
+
+    def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
+        """The values of these fields in the same lines, and how many lines were malformed."""
+        layout = block.layout
+        tests, window = self.asked(layout, block.ended)
+        return kernel.columns(layout.kinds, tests.compiled, window, layout.places(names), self._candidates(block))
+
+    def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
+        """Adds the same lines to a table, once for each of the `keys`, which are fields; and counts both as before."""
+        layout = block.layout
+        if self.count_skipdata:
+            self._count_skipdata(block)
+        alternatives = tuple(map(layout.places, keys))
+        return block.add_to(table, *self.asked(layout, block.ended), alternatives, _summed(layout), self._searches)
+
+    def _kernel_window(self, layout: Layout, ended: tuple[int, int] | None) -> kernel.Window | None:
         if not self.window:
             return None
         start_ms, end_ms = self.window
-        timeless = block.ended is None or block.ended[0] * 1000 < end_ms and start_ms < block.ended[1] * 1000
-        start, end = block.layout.places(('start', 'end'))
+        timeless = ended is None or ended[0] * 1000 < end_ms and start_ms < ended[1] * 1000
+        start, end = layout.places(('start', 'end'))
         return start, end, start_ms, end_ms, timeless
 
-    def _searched(self, block: Block) -> bytes:
-        """The lines that may pass, as far as a search through the bytes can tell."""
-        data = block.data
-        if self.count_skipdata and SKIPDATA in data:
+    def _candidates(self, block: Block) -> bytes:
+        """The lines that may pass, as far as the Block itself can tell."""
+        if self.count_skipdata:
             self._count_skipdata(block)
-        for texts in self._searches:
-            data = lines_with(data, texts)
-        return data
+        return block.candidates(*self.asked(block.layout, block.ended), self._searches)
 
     def _count_skipdata(self, block: Block) -> None:
-        (starts,), _ = kernel.columns(
-            block.layout.kinds,
-            self._tests(block.layout, of_skipdata=True),
-            self._kernel_window(block),
-            block.layout.places(['start']),
-            lines_with(block.data, [SKIPDATA]),
-        )
-        self.skipdata.update(int(start) for start in starts if start != b'-')
+        layout = block.layout
+        tests, window = self._tests(layout, of_skipdata=True), self._kernel_window(layout, block.ended)
+        if lines := block.candidates(tests, window, [(SKIPDATA,)]):
+            (starts,), _ = kernel.columns(layout.kinds, tests.compiled, window, layout.places(['start']), lines)
+            self.skipdata.update(int(start) for start in starts if start != b'-')
+
+
+def fields_summed(table: kernel.Sums) -> frozenset[str]:
+    """The fields that a table reads, besides its keys."""
+    return frozenset([*table.track, *(('packets', 'bytes', 'log_status') if table.flows_only else ())])
 
 
 def _summed(layout: Layout) -> tuple[int, int, int, int, int]:
@@ -181,18 +199,3 @@ def _summed(layout: Layout) -> tuple[int, int, int, int, int]:
 def is_record(layout: Layout, line: bytes) -> bool:
     """Whether a line, without its newline, is a record of a layout, canonical or not."""
     return bool(kernel.check(layout.kinds, line + b'\n')[0])
-
-
-def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:
-    """The lines that hold one of the texts, by searching the bytes; all lines if there are too many hits to pay."""
-    enough = len(data) // 400
-    begins: dict[int, int] = {}
-    for text in texts:
-        at = data.find(text)
-        while at >= 0:
-            end = data.find(b'\n', at) + 1 or len(data)
-            begins[data.rfind(b'\n', 0, at) + 1] = end
-            if len(begins) > enough + 16:
-                return data
-            at = data.find(text, end)
-    return b''.join([data[begin : begins[begin]] for begin in sorted(begins)])

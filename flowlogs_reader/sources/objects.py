@@ -12,6 +12,7 @@ from ..errors import DamagedError, FlowLogsError, MissingExtraError
 from ..records.block import Block
 from ..records.layout import Layout
 from .decode import PARQUET, inflate, peek, text_blocks
+from .filter import Filter
 from .parquet import parquet_blocks
 
 
@@ -50,13 +51,14 @@ class Contents(NamedTuple):
     """How to read a file or an object named `origin`.
 
     `layout` is for text without a header row, `ended` (see Block) for records without times. `columns` are the needed
-    fields (None: all); others may be left out.
+    fields (None: all); others may be left out. So may records that do not pass `where`.
     """
 
     origin: str
     layout: Layout | None = None
     ended: tuple[int, int] | None = None
     columns: Collection[str] | None = None
+    where: Filter | None = None
 
     def pieces(self, chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[Piece]:
         """Yield the Blocks in `chunks`. An error is in the last Piece, after all that could be read.
@@ -76,8 +78,8 @@ class Contents(NamedTuple):
                 text = CountedChunks(inflate(data, file))
                 blocks = text_blocks(text, self.layout)
             for block in blocks:
-                size = len(block.data) if text is None else text.take()
-                yield Piece(block._replace(origin=self.origin, ended=self.ended), size, stored.take())
+                size = block.size if text is None else text.take()
+                yield Piece(block.from_place(self.origin, self.ended), size, stored.take())
         except MissingExtraError:
             raise
         except FlowLogsError as error:
@@ -91,4 +93,4 @@ class Contents(NamedTuple):
                 whole.writelines(data)
             else:
                 stored.size = whole.seek(0, os.SEEK_END)
-            yield from parquet_blocks(whole, self.columns, self.origin)
+            yield from parquet_blocks(whole, self.columns, self.origin, self.where)

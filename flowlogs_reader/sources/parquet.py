@@ -1,27 +1,38 @@
-"""Parquet files -> Blocks of lines. Needs pyarrow."""
+"""Parquet files -> Blocks. Needs pyarrow.
+
+If every row is to come out, or values are not what AWS writes, the Blocks are text. Otherwise they are rows of Arrow
+(sources/arrow.py), and row groups that cannot match by their statistics are not read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, BinaryIO
 
+from .. import kernel
 from ..errors import DamagedError, MissingExtraError
 from ..records.block import Block
-from ..records.fields import KNOWN
-from ..records.layout import Layout, normalise
-from ..records.record import NEVER_NONE
+from ..records.fields import KNOWN, Kind
+from ..records.layout import MAX_SECONDS, Layout, normalise
+from .filter import SKIPDATA, Filter
 from .keys import partitions
 
 # Rows that are made into lines at a time: about a megabyte of text.
 ROWS = 8192
+# Values of all columns that are read at a time, if they are not made into lines: about six megabytes.
+VALUES = 1 << 20
 BUFFER = 1 << 16
 
 
-def parquet_blocks(file: BinaryIO, columns: Collection[str] | None = None, path: str = '') -> Iterator[Block]:
+def parquet_blocks(
+    file: BinaryIO, columns: Collection[str] | None = None, path: str = '', where: Filter | None = None
+) -> Iterator[Block]:
     """The rows as lines, a missing value as ``-``. With `columns` only those are read.
 
-    A field that Hive partitions carry in the path, and the file therefore lacks, is taken from there. AWS itself leaves
-    all fields in the file.
+    Rows of which it is clear that they do not pass `where` may be left unread; they are counted. A field that Hive
+    partitions carry in the path, and the file therefore lacks, is taken from there. AWS itself leaves all fields in the
+    file.
 
     Raises MissingExtraError without pyarrow, and DamagedError where the file, or what is in it, cannot be read.
     """
@@ -30,66 +41,171 @@ def parquet_blocks(file: BinaryIO, columns: Collection[str] | None = None, path:
     except ImportError:
         raise MissingExtraError('parquet', 'reading Parquet') from None
     try:
-        yield from _blocks(file, columns, path)
+        yield from _File(file, columns, path).blocks(where or Filter())
     except (ArrowException, OSError, ValueError) as error:
         raise DamagedError(f'the Parquet data cannot be read: {" ".join(str(error).split())[:200]}') from None
 
 
-def _blocks(file: BinaryIO, columns: Collection[str] | None, path: str) -> Iterator[Block]:
-    from pyarrow.parquet import ParquetFile
+class _File:
+    """An open file, its fields, and the constant fields of its path."""
 
-    # Read as it goes: with pre_buffer all that is compressed of a row group would be held in memory.
-    parquet = ParquetFile(file, pre_buffer=False, buffer_size=BUFFER)
-    names = {normalise(name): name for name in parquet.schema_arrow.names}
-    if len(names) < len(parquet.schema_arrow.names):
-        raise ValueError(f'two of its columns are one field ({", ".join(parquet.schema_arrow.names)})')
-    if KNOWN.keys().isdisjoint(names):
-        raise ValueError(f'no field of a flow log is among its columns ({", ".join(names)})')
-    extra = {normalise(name): value for name, value in partitions(path).items()}
-    extra = {name: value for name, value in extra.items() if name in KNOWN and name not in names}
-    if columns is not None:
-        names = {name: names[name] for name in names if name in columns} or dict(list(names.items())[:1])
-        extra = {name: value for name, value in extra.items() if name in columns}
-    layout = Layout([*names, *extra])
-    for group in range(parquet.num_row_groups):
-        # One by one, since a batch may otherwise reach into a row group that is damaged.
-        for batch in parquet.iter_batches(ROWS, [group], list(names.values()), use_threads=False):
-            values = [_texts(name, batch.column(stored)) for name, stored in names.items()]
-            yield Block(layout, _lines([*values, *extra.values()]))
+    def __init__(self, file: BinaryIO, columns: Collection[str] | None, path: str) -> None:
+        self._file = file
+        self._opened = parquet = self._open()
+        names = {normalise(name): name for name in parquet.schema_arrow.names}
+        if len(names) < len(parquet.schema_arrow.names):
+            raise ValueError(f'two of its columns are one field ({", ".join(parquet.schema_arrow.names)})')
+        if KNOWN.keys().isdisjoint(names):
+            raise ValueError(f'no field of a flow log is among its columns ({", ".join(names)})')
+        extra = {normalise(name): value for name, value in partitions(path).items()}
+        extra = {name: value for name, value in extra.items() if name in KNOWN and name not in names}
+        if columns is not None:
+            names = {name: names[name] for name in names if name in columns} or dict(list(names.items())[:1])
+            extra = {name: value for name, value in extra.items() if name in columns}
+        self._everything = columns is None
+        self._names, self._extra = names, extra
+        self._layout = Layout([*names, *extra])
+
+    def _open(self, **options: Any) -> Any:
+        from pyarrow.parquet import ParquetFile
+
+        # Read as it goes: with pre_buffer all that is compressed of a row group would be held in memory.
+        return ParquetFile(self._file, pre_buffer=False, buffer_size=BUFFER, **options)
+
+    def blocks(self, where: Filter) -> Iterator[Block]:
+        tests, window = where.asked(self._layout, None)
+        as_text = self._everything and not tests.each and not window
+        for group in range(self._opened.num_row_groups):
+            if as_text:
+                yield from self._text_blocks(group)
+            elif self._is_ruled_out(group, tests.each, window, where.count_skipdata):
+                yield self._unread_block(group)
+            else:
+                yield from self._arrow_blocks(group)
+
+    def _text_blocks(self, group: int, begin: int = 0) -> Iterator[Block]:
+        """The rows of a row group from `begin` on, as text."""
+        # Row group by row group, since a batch may otherwise reach into one that is damaged.
+        for batch in self._opened.iter_batches(ROWS, [group], [*self._names.values()], use_threads=False):
+            if begin < len(batch):
+                yield self._text_block(batch.slice(begin))
+            begin = max(0, begin - len(batch))
+
+    def _text_block(self, batch: Any) -> Block:
+        from .arrow import lines_of, text_of
+
+        values = [text_of(name, batch.column(stored)) for name, stored in self._names.items()]
+        return Block(self._layout, lines_of([*values, *self._extra.values()]))
+
+    def _arrow_blocks(self, group: int) -> Iterator[Block]:
+        """The rows of a row group, as text where they have to be. So they are where reading goes wrong: smaller
+        batches leave less behind.
+        """
+        from pyarrow import ArrowException
+
+        done = 0
+        size = max(ROWS, VALUES // len(self._layout.fields))
+        try:
+            for batch in self._coded.iter_batches(size, [group], [*self._names.values()], use_threads=True):
+                for block in self._blocks_of(batch):
+                    yield block
+                    done += block.line_count
+        except (ArrowException, OSError, ValueError):
+            yield from self._text_blocks(group, done)
+
+    @cached_property
+    def _coded(self) -> Any:
+        """The same file, read so that texts stay numbers of a dictionary: in half the time."""
+        texts = [stored for name, stored in self._names.items() if name not in KNOWN or KNOWN[name].kind is Kind.TEXT]
+        return self._open(read_dictionary=texts, metadata=self._opened.metadata)
+
+    def _blocks_of(self, batch: Any) -> Iterator[Block]:
+        import pyarrow as pa
+
+        from .arrow import ArrowBlock, plain
+
+        columns = [batch.column(stored) for stored in self._names.values()]
+        columns += [pa.repeat(pa.scalar(text), len(batch)) for text in self._extra.values()]
+        rows = None if '' in self._extra.values() else plain(self._layout, columns)
+        if rows is not None:
+            yield ArrowBlock(self._layout, rows, len(batch))
+            return
+        for begin in range(0, len(batch), ROWS):
+            yield self._text_block(batch.slice(begin, ROWS))
+
+    # -- row groups that cannot match -------------------------------------------------------------------------------
+
+    def _unread_block(self, group: int) -> Block:
+        """A Block without rows, which counts those of the row group."""
+        import pyarrow as pa
+
+        from .arrow import ArrowBlock, plain
+
+        rows = plain(self._layout, [pa.nulls(0)] * len(self._layout.fields))
+        return ArrowBlock(self._layout, rows, self._opened.metadata.row_group(group).num_rows)
+
+    def _is_ruled_out(
+        self, group: int, tests: Sequence[kernel.Test], window: kernel.Window | None, count_skipdata: bool
+    ) -> bool:
+        """Whether it is clear from its statistics that no row of a row group passes.
+
+        SKIPDATA records may have to be counted although they do not pass.
+        """
+        bounds = _Bounds(self._opened, group, self._layout, self._names)
+        if window and bounds.lie_outside(window):
+            return True
+        skipdata: kernel.Test = (self._layout.places(['log_status']), False, False, 'text', (SKIPDATA,))
+        return any(map(bounds.rule_out, tests)) and not (count_skipdata and not bounds.rule_out(skipdata))
 
 
-def _texts(name: str, column: Any) -> Any:
-    """The values of a column as they stand in a log. Raises ValueError where they cannot."""
-    import pyarrow as pa
-    from pyarrow import compute, types
+class _Bounds:
+    """The least and the largest values of a row group's columns, as its statistics have them."""
 
-    if types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp('s'), safe=False).cast(pa.int64())
-    if types.is_floating(column.type):
-        # Other writers make numbers with missing values into floats.
-        column = column.cast(pa.int64())
-    if types.is_nested(column.type) or types.is_boolean(column.type):
-        raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
-    texts = compute.fill_null(column.cast(pa.string()), '-')
-    if name in NEVER_NONE:
-        # Writers that make texts of everything write it for a missing value.
-        texts = compute.if_else(compute.equal(texts, 'None'), '-', texts)
-    return compute.if_else(compute.equal(texts, ''), '-', texts)
+    def __init__(self, parquet: Any, group: int, layout: Layout, names: Mapping[str, str]) -> None:
+        self._schema = parquet.schema_arrow
+        self._group = parquet.metadata.row_group(group)
+        chunks = (self._group.column(at) for at in range(self._group.num_columns))
+        self._chunks = {chunk.path_in_schema: chunk for chunk in chunks}
+        self._stored = [names.get(name) for name in layout.fields]
 
+    def _of(self, place: int, test: Callable[[Any], bool]) -> tuple[Any, Any, int] | None:
+        """The least and the largest value, and how many are missing. None if not known, or the type is another one."""
+        stored = self._stored[place] if place >= 0 else None
+        if stored not in self._chunks or not test(self._schema.field(stored).type):
+            return None
+        try:
+            statistics = self._chunks[stored].statistics
+            if not statistics or not statistics.has_min_max or not statistics.has_null_count:
+                return None
+            return statistics.min, statistics.max, statistics.null_count
+        except ValueError:
+            return None
 
-def _lines(columns: list[Any]) -> bytes:
-    """A line for each row, taken from the memory of the joined texts as one piece."""
-    import pyarrow as pa
-    from pyarrow import compute
+    def lie_outside(self, window: kernel.Window) -> bool:
+        """Whether no row can be in the window."""
+        from pyarrow.types import is_signed_integer
 
-    joined = compute.binary_join_element_wise(*columns, ' ')
-    if compute.any(compute.match_substring(joined, '\n')).as_py():
-        # Of a row with a line end in it no part may look like a record.
-        joined = compute.replace_substring(joined, '\n', '\0')
-    lines = compute.binary_join_element_wise(joined, '\n', '')
-    _, offsets, data = lines.buffers()
-    end = memoryview(offsets).cast('i')[len(lines)]
-    assert lines.type == pa.string() and lines.offset == 0
-    return bytes(memoryview(data)[:end])
+        start, _, start_ms, end_ms, _ = window
+        known = self._of(start, is_signed_integer)
+        # Larger numbers are milliseconds.
+        if not known or known[2] or known[0] < 0 or known[1] > MAX_SECONDS:
+            return False
+        return bool(known[1] * 1000 < start_ms or known[0] * 1000 >= end_ms)
+
+    def rule_out(self, test: kernel.Test) -> bool:
+        """Whether no row can pass a test."""
+        places, negated, missing, kind, payload = test
+        if negated or missing or kind not in ('number', 'text'):
+            return False
+        return all(place < 0 or self._lacks(place, kind, payload) for place in places)
+
+    def _lacks(self, place: int, kind: str, payload: Any) -> bool:
+        from pyarrow.types import is_signed_integer, is_string
+
+        known = self._of(place, is_string if kind == 'text' else is_signed_integer)
+        if not known:
+            return False
+        if kind == 'number':
+            return not any(low <= known[1] and known[0] <= high for low, high in payload)
+        least, largest = known[0].encode(), known[1].encode()
+        return not any(least <= text <= largest for text in payload)

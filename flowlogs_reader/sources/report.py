@@ -14,7 +14,8 @@ class ReadReport:
     """The facts of a read. Sources fill it while they read; the command line makes messages of it.
 
     `origin` describes what was read; `place` is what an AWS error is about, if its text does not say so.
-    `text_bytes` is the size of the text, `stored_bytes` its size in files and objects (compressed).
+    `text_bytes` is the size of the text (of Parquet that is not made into text, the size of the needed columns in
+    memory), `stored_bytes` its size in files and objects (compressed).
     `read` has every layout that was read. It counts the records of those that lack the fields of a condition, whether
     or not they meet the conditions; for other layouts the count is 0. `matched` counts the records of each layout that
     were returned.

@@ -305,66 +305,6 @@ def test_merged_tables(kernel: ModuleType, data: Any) -> None:
     check_table(tables[0], expected, data)
 
 
-@many
-@given(st.data())
-def test_groups_that_were_summed_elsewhere(kernel: ModuleType, data: Any) -> None:
-    """Rows of a table, added to another one, are what a merge adds."""
-    kinds = data.draw(inputs.kinds)
-    arguments, alternatives, places = data.draw(inputs.tables(kinds))
-    tables = [kernel.Sums(*arguments) for _ in range(3)]
-    for table in tables[:2]:
-        block = data.draw(inputs.blocks(kinds, long=False))
-        table.add(kinds, (), None, alternatives, places, block)
-    tables[2].add_groups(tables[0].lines())
-    assert tables[2].lines() == tables[0].lines()
-    tables[2].add_groups(tables[1].lines())
-    tables[0].merge(tables[1])
-    assert tables[2].lines() == tables[0].lines()
-    assert len(tables[2]) == len(tables[0])
-
-
-def test_groups_keep_their_order_and_their_keys(kernel: ModuleType) -> None:
-    table = kernel.Sums((('prefix', 8, 64), None))
-    assert table.lines(0, 5) == b''
-    table.add_groups(b'10.1.2.3 - 1 2 - - 3\n')
-    assert table.lines(1, 5) == b''
-    table.add_groups(b'a b %d 0 9 2147483647 1\n10.1.2.3 - 10 20 0 5 30\na b 1 0 8 - 1\n' % (2**96 - 2))
-    assert table.lines() == b'10.1.2.3 - 11 22 0 5 33\na b %d 0 8 2147483647 2\n' % (2**96 - 1)
-    assert table.lines(1, 5) == b'a b %d 0 8 2147483647 2\n' % (2**96 - 1)
-    with pytest.raises(OverflowError):
-        table.add_groups(b'a b 1 0 - - 1\n')
-    with pytest.raises(OverflowError):
-        table.add_groups(b'10.1.2.3 - 0 0 - - %d\n' % (2**64 - 1))
-
-
-def test_what_is_not_tracked_is_not_added(kernel: ModuleType) -> None:
-    for track, row in (
-        ((), b'0 0 - - 4'), (('bytes',), b'0 2 - - 4'), (('packets', 'end'), b'1 0 - 9 4'), (('start',), b'0 0 3 - 4')
-    ):  # fmt: skip
-        table = kernel.Sums((), track)
-        table.add_groups(b'')
-        table.add_groups(b'1 2 3 9 4\n')
-        assert table.lines() == row + b'\n'
-
-
-@pytest.mark.parametrize('line', [
-    b'\n', b'a b 1 2 3 4 5', b'a 1 2 3 4 5\n', b'a b c 1 2 3 4 5\n', b'1 2 3 4 5\n', b'2 3 4 5\n', b'a  1 2 3 4 5\n',
-    b' b 1 2 3 4 5\n', b'a b 1 2 3 4 5 \n', b'a b 1 2 3 4 5\r\n', b'a b 1 2 3 4\t5\n', b'a\tb 1 2 3 4 5\n',
-    b'a \x7f 1 2 3 4 5\n', b'a \xe9 1 2 3 4 5\n', b'a b - 2 3 4 5\n', b'a b 1 - 3 4 5\n', b'a b 1 2 3 4 -\n',
-    b'a b 1 2 3 4 0\n', b'a b 01 2 3 4 5\n', b'a b 1 2 03 4 5\n', b'a b +1 2 3 4 5\n', b'a b 1 2 3 2147483648 5\n',
-    b'a b 1 2 2147483648 4 5\n', b'a b %d 2 3 4 5\n' % 2**96, b'a b 1 %d 3 4 5\n' % 10**29,
-    b'a b 1 2 3 4 %d\n' % 2**64, b'a b 1 2  4 5\n', b'a b x 2 3 4 5\n', b'a b 1 2 3 4 5\0\n', b'a b 1 2 3 4 5\n\n',
-])  # fmt: skip
-def test_lines_that_are_no_groups(kernel: ModuleType, line: bytes) -> None:
-    table = kernel.Sums((None, None), ())
-    with pytest.raises(ValueError):
-        table.add_groups(b'c d 1 2 3 4 5\n' + line)
-    assert len(table) == 0
-    for data in ('text', bytearray(b''), None):
-        with pytest.raises(TypeError):
-            table.add_groups(data)
-
-
 def test_sums_beyond_64_bits(kernel: ModuleType) -> None:
     table = kernel.Sums((None,), TRACK)
     line = b'a %d %d 1 2147483647\n' % (10**19 - 1, 10**19 - 2)

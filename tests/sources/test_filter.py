@@ -11,9 +11,9 @@ from flowlogs_reader import FileFlowLogsReader
 from flowlogs_reader.kernel import Sums
 from flowlogs_reader.query.conditions import find_addresses, parse_condition
 from flowlogs_reader.query.query import Window
-from flowlogs_reader.records.block import Block
+from flowlogs_reader.records.block import Block, lines_with
 from flowlogs_reader.records.layout import Layout
-from flowlogs_reader.sources.filter import Filter, is_record, lines_with, literals
+from flowlogs_reader.sources.filter import Filter, is_record, literals
 from tests import traffic
 
 DATA = b''.join(line + b'\n' for line in traffic.lines(3_000))

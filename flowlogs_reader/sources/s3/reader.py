@@ -162,7 +162,7 @@ class S3FlowLogsReader(AwsReader):
         return listing.keys(regions)
 
     def _object(self, key: Key) -> Iterator[Piece]:
-        contents = Contents(self._origin(key), self.layout, period_of(key.time), self._columns)
+        contents = Contents(self._origin(key), self.layout, period_of(key.time), self._columns, self.where)
         return contents.pieces(self._body(key.name))
 
     def _origin(self, key: Key) -> str:

@@ -33,7 +33,7 @@ class SeenObjects:
             if piece.block:
                 origin, data = piece.block.origin, piece.block.data
                 out = self._bytes.get(origin, 0)
-                yield piece._replace(block=piece.block._replace(data=data[max(0, out - at) :]))
+                yield piece._replace(block=piece.block.of_text(data[max(0, out - at) :]) if out > at else piece.block)
                 at += len(data)
                 self._bytes[origin] = max(out, at)
             else:

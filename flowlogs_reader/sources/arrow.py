@@ -1,0 +1,420 @@
+"""Blocks whose lines are rows of Arrow: chosen and summed there, so that few of them become text. Needs pyarrow.
+
+Only rows that are canonical as they are come into such a Block: see :func:`plain`. What a row is as text, and which
+values pass a test, is up to the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import types
+
+try:
+    # What pyarrow.compute and pyarrow.acero export; their import takes 45 ms of CPU time, more than the sums of a
+    # million records. The modules have had these names since pyarrow 12.
+    from pyarrow._acero import AggregateNodeOptions, Declaration, TableSourceNodeOptions
+    from pyarrow._compute import (
+        CastOptions,
+        MatchSubstringOptions,
+        ReplaceSubstringOptions,
+        SetLookupOptions,
+        SortOptions,
+        call_function,
+    )
+except ImportError:
+    from pyarrow.acero import AggregateNodeOptions, Declaration, TableSourceNodeOptions
+    from pyarrow.compute import (
+        CastOptions,
+        MatchSubstringOptions,
+        ReplaceSubstringOptions,
+        SetLookupOptions,
+        SortOptions,
+        call_function,
+    )
+
+from .. import kernel
+from ..records.block import Block
+from ..records.layout import MAX_SECONDS, Layout
+from ..records.record import NEVER_NONE
+from .filter import Tests
+
+# Rows are summed so many at a time: a key that is in two such runs costs the kernel a line in each.
+SUMMED_ROWS = 1 << 20
+MAX_INT = 2**63 - 1
+# Of the largest values the sum over so many rows still fits into 64 bits.
+MAX_SUMMED = MAX_INT // SUMMED_ROWS
+GRAPHIC = bytes(range(0x21, 0x7F))
+TEXT, _, MOMENT = b'TIM'
+# What is summed of packets, bytes, start and end, in the order of `sums`; and what a sum of nothing is.
+AGGREGATES = (
+    ('packets', 'hash_sum', '0'),
+    ('bytes', 'hash_sum', '0'),
+    ('start', 'hash_min', '-'),
+    ('end', 'hash_max', '-'),
+)
+
+
+def call(name: str, *values: Any, options: Any = None) -> Any:
+    """Calls a function of pyarrow.compute. Values may be arrays, columns, tables and Python's own."""
+    return call_function(name, [*values], options)
+
+
+def cast(values: Any, type: Any, safe: bool = True) -> Any:
+    return call('cast', values, options=CastOptions.safe(type) if safe else CastOptions.unsafe(type))
+
+
+def is_in(values: Any, chosen: Any) -> Any:
+    return call('is_in', values, options=SetLookupOptions(value_set=chosen))
+
+
+# -- columns -----------------------------------------------------------------------------------------------------------
+
+
+def plain(layout: Layout, columns: Sequence[Any]) -> Any:
+    """Columns as they are stored, as a table that compares and sums: texts are numbers of a dictionary without missing
+    values, numbers are signed integers.
+
+    None if a value is not what a canonical line may hold, or might not be: then the kernel has to see text. Its columns
+    are named by their places, since aggregation takes names.
+    """
+    found = []
+    for name, kind, column in zip(layout.fields, layout.kinds, columns):
+        values = _plain_texts(name, column) if kind == TEXT else _plain_numbers(name, kind, column)
+        if values is None:
+            return None
+        found.append(values)
+    return pa.Table.from_arrays(found, [*map(str, range(len(found)))])
+
+
+def _plain_texts(name: str, column: Any) -> Any:
+    coded = _coded(column)
+    if coded is None:
+        return None
+    texts, codes = coded.dictionary, coded.indices
+    try:
+        texts = texts if types.is_string(texts.type) else cast(texts, pa.string())
+    except pa.ArrowException:
+        return None
+    codes = codes if types.is_int32(codes.type) else cast(codes, pa.int32())
+    texts = call('coalesce', texts, '-') if texts.null_count else texts
+    if codes.null_count:
+        codes = call('coalesce', codes, pa.scalar(len(texts), pa.int32()))
+        texts = pa.concat_arrays([texts, pa.array(['-'])])
+    texts = _dashed(name, texts)
+    if _memory_of(texts).translate(None, GRAPHIC):
+        return None
+    return pa.DictionaryArray.from_arrays(codes, texts, safe=False)
+
+
+def _coded(column: Any) -> Any:
+    """A column of texts as numbers of a dictionary. None if it holds something else."""
+    if types.is_null(column.type) or types.is_integer(column.type):
+        column = cast(column, pa.string())
+    if _is_text(column.type):
+        column = call('dictionary_encode', column)
+    return column if types.is_dictionary(column.type) and _is_text(column.type.value_type) else None
+
+
+def _is_text(type: Any) -> bool:
+    return any(test(type) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
+
+
+def _plain_numbers(name: str, kind: int, column: Any) -> Any:
+    if types.is_null(column.type):
+        return pa.nulls(len(column), pa.int64())
+    if types.is_timestamp(column.type):
+        column = _seconds(column)
+    if types.is_floating(column.type):
+        try:
+            column = cast(column, pa.int64())
+        except pa.ArrowException:
+            return None
+    if not types.is_integer(column.type):
+        return None
+    bounds = call('min_max', column).as_py()
+    largest = MAX_SECONDS if kind == MOMENT else MAX_SUMMED if name in ('packets', 'bytes') else MAX_INT
+    if bounds['min'] is not None and not 0 <= bounds['min'] <= bounds['max'] <= largest:
+        return None
+    # With an unsigned type, a comparison could go by another type, and a sum have one.
+    return cast(column, pa.int64()) if types.is_unsigned_integer(column.type) else column
+
+
+def _seconds(column: Any) -> Any:
+    """A column of timestamps as Unix seconds."""
+    return cast(cast(column, pa.timestamp('s'), safe=False), pa.int64())
+
+
+# -- text --------------------------------------------------------------------------------------------------------------
+
+
+def text_of(name: str, column: Any) -> Any:
+    """The values of any column as they stand in a log. Raises ValueError where they cannot."""
+    if types.is_dictionary(column.type):
+        column = cast(column, column.type.value_type)
+    if types.is_timestamp(column.type):
+        column = _seconds(column)
+    if types.is_floating(column.type):
+        # Other writers make numbers with missing values into floats.
+        column = cast(column, pa.int64())
+    if types.is_nested(column.type) or types.is_boolean(column.type):
+        raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
+    return _dashed(name, call('coalesce', cast(column, pa.string()), '-'))
+
+
+def _dashed(name: str, texts: Any) -> Any:
+    """Texts with a dash for those that stand for a missing value."""
+    # Writers that make texts of everything write None for a missing value.
+    missing = is_in(texts, pa.array(['', 'None'] if name in NEVER_NONE else ['']))
+    return call('if_else', missing, '-', texts) if call('any', missing).as_py() else texts
+
+
+def lines_of(columns: Sequence[Any]) -> bytes:
+    """A line for each row of texts."""
+    joined = call('binary_join_element_wise', *columns, ' ')
+    if call('any', call('match_substring', joined, options=MatchSubstringOptions('\n'))).as_py():
+        # Of a row with a line end in it no part may look like a record.
+        joined = call('replace_substring', joined, options=ReplaceSubstringOptions('\n', '\0'))
+    return _with_ends(joined)
+
+
+def _plain_lines(columns: Sequence[Any]) -> bytes:
+    """A line for each row of plain columns."""
+    return _with_ends(call('binary_join_element_wise', *map(_plain_text, columns), ' '))
+
+
+def _plain_text(column: Any) -> Any:
+    if not isinstance(column, pa.Array):
+        return column
+    if types.is_dictionary(column.type):
+        return call('take', column.dictionary, column.indices)
+    texts = cast(column, pa.string())
+    return call('coalesce', texts, '-') if texts.null_count else texts
+
+
+def _with_ends(texts: Any) -> bytes:
+    return _memory_of(call('binary_join_element_wise', texts, '\n', ''))
+
+
+def _memory_of(texts: Any) -> bytes:
+    """All texts of an array in one, taken from its memory as one piece."""
+    assert texts.type == pa.string()
+    _, offsets, data = texts.buffers()
+    if not len(texts) or data is None:
+        return b''
+    at = memoryview(offsets).cast('i')
+    return bytes(memoryview(data)[at[texts.offset] : at[texts.offset + len(texts)]])
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------
+
+
+class ArrowBlock(Block):
+    """A Block of the rows of a table that :func:`plain` made.
+
+    `line_count` may be larger than the number of rows: it counts rows that were left unread, since none can pass.
+    """
+
+    rows: Any
+    _line_count: int
+
+    def __new__(
+        cls, layout: Layout, rows: Any, line_count: int, origin: str = '', ended: tuple[int, int] | None = None
+    ) -> ArrowBlock:
+        block = super().__new__(cls, layout, b'', origin, ended)
+        block.rows, block._line_count = rows, line_count
+        return block
+
+    @property
+    def data(self) -> bytes:
+        return _text(self.rows)
+
+    @property
+    def is_canonical(self) -> bool:
+        return True
+
+    @property
+    def has_lines(self) -> bool:
+        return self._line_count > 0
+
+    @property
+    def line_count(self) -> int:
+        return self._line_count
+
+    @property
+    def size(self) -> int:
+        size: int = self.rows.nbytes
+        return size
+
+    def from_place(self, origin: str, ended: tuple[int, int] | None) -> ArrowBlock:
+        return ArrowBlock(self.layout, self.rows, self.line_count, origin, ended)
+
+    def candidates(self, tests: Any, window: Any, searches: object) -> bytes:
+        return _text(self._passing(tests, window))
+
+    def add_to(
+        self,
+        table: Any,
+        tests: Any,
+        window: Any,
+        alternatives: tuple[tuple[int, ...], ...],
+        sums: tuple[int, int, int, int, int],
+        searches: object,
+    ) -> tuple[int, int]:
+        if any(kind == 'same' for _, _, _, kind, _ in tests.each):
+            return super().add_to(table, tests, window, alternatives, sums, ())
+        rows = self._passing(tests, window)
+        if len(rows):
+            flows = _are_flows(rows, sums) if table.flows_only else True
+            for places in alternatives:
+                table.add_groups(_groups(rows, places, sums, table.track, flows))
+        return len(rows), 0
+
+    @property
+    def grows(self) -> bool:
+        return self.line_count < SUMMED_ROWS
+
+    def with_next(self, following: Block) -> Block | None:
+        if not isinstance(following, ArrowBlock):
+            return None
+        same = (self.layout, self.ended) == (following.layout, following.ended)
+        lines = self.line_count + following.line_count
+        if not same or lines > SUMMED_ROWS or self.rows.schema != following.rows.schema:
+            return None
+        return ArrowBlock(self.layout, pa.concat_tables([self.rows, following.rows]), lines, self.origin, self.ended)
+
+    def _passing(self, tests: Tests, window: kernel.Window | None) -> Any:
+        """The rows that pass, as far as tests are about one value."""
+        verdicts = [_verdict(self.rows, self.layout.kinds, test) for test in tests.each if test[3] != 'same']
+        if window:
+            verdicts.append(_in_window(self.rows, window))
+        columns = [verdict for verdict in verdicts if not isinstance(verdict, bool)]
+        if any(verdict is False for verdict in verdicts):
+            return self.rows.slice(0, 0)
+        return call('filter', self.rows, _all(columns)) if columns else self.rows
+
+
+def _text(rows: Any) -> bytes:
+    return b''.join([_plain_lines(batch.columns) for batch in rows.to_batches()])
+
+
+def _all(columns: Sequence[Any]) -> Any:
+    return reduce(lambda one, other: call('and', one, other), columns)
+
+
+def _any(columns: Sequence[Any]) -> Any:
+    return reduce(lambda one, other: call('or', one, other), columns)
+
+
+# -- tests and windows -------------------------------------------------------------------------------------------------
+
+
+def _verdict(rows: Any, kinds: bytes, test: kernel.Test) -> Any:
+    """Which rows pass a test: a column of booleans, or a boolean for all rows."""
+    places, negated, *match = test
+    found = [match[0] if place < 0 else _matches(rows.column(place), kinds[place], *match) for place in places]
+    columns = [each for each in found if not isinstance(each, bool)]
+    if any(each is True for each in found) or not columns:
+        return any(each is True for each in found) != negated
+    return call('invert', _any(columns)) if negated else _any(columns)
+
+
+def _matches(column: Any, kind: int, missing: bool, test: str, payload: Any) -> Any:
+    """Which values match: the kernel is asked about each distinct one, but for numbers, which compare as they are."""
+    if kind == TEXT:
+        met = [(_met(chunk.dictionary, kind, missing, test, payload), chunk.indices) for chunk in column.chunks]
+        return pa.chunked_array([call('take', *pair) for pair in met], pa.bool_())
+    if test == 'number':
+        met = [_within(column, low, high) for low, high in payload if low <= MAX_INT]
+        return call('coalesce', _any(met), missing) if met else call('and', call('is_null', column), missing)
+    distinct = call('drop_null', call('unique', column))
+    met = is_in(column, call('filter', distinct, _met(cast(distinct, pa.string()), kind, missing, test, payload)))
+    return call('or', met, call('and', call('is_null', column), missing))
+
+
+def _within(column: Any, low: int, high: int) -> Any:
+    """Which values are in a range, both ends included. Null where there is none."""
+    return _all([call('greater_equal', column, low), call('less_equal', column, min(high, MAX_INT))])
+
+
+def _met(texts: Any, kind: int, missing: bool, test: str, payload: Any) -> Any:
+    """Which texts match, as the kernel has it."""
+    kept, *_ = kernel.keep(bytes([kind]), (((0,), False, missing, test, payload),), None, _with_ends(texts))
+    return is_in(texts, pa.array(kept.decode().splitlines(), pa.string()))
+
+
+def _in_window(rows: Any, window: kernel.Window) -> Any:
+    start, end, start_ms, end_ms, timeless = window
+    times = [rows.column(place) for place in (start, end) if place >= 0]
+    if not times:
+        return timeless
+    return call('coalesce', _within(call('coalesce', *times), -(-start_ms // 1000), (end_ms - 1) // 1000), timeless)
+
+
+# -- sums --------------------------------------------------------------------------------------------------------------
+
+
+def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
+    """Which rows are flows: they count packets or bytes. If there is neither, log_status tells. True, if all are."""
+    packets, octets, _, _, status = sums
+    counts = [rows.column(place) for place in (packets, octets) if place >= 0]
+    if any(count.null_count == 0 for count in counts) or not counts and status < 0:
+        return True
+    if counts:
+        return _any([call('is_valid', count) for count in counts])
+    return call('invert', _matches(rows.column(status), TEXT, False, 'text', (b'NODATA', b'SKIPDATA')))
+
+
+def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> bytes:
+    """The rows that are `flows`, summed by the columns at these places: lines as kernel.Sums.add_groups takes them."""
+    keys = {f'key{at}': place for at, place in enumerate(places) if place >= 0}
+    summed = {name: place for (name, *_), place in zip(AGGREGATES, sums) if name in track and place >= 0}
+    columns, texts = _columns(rows, {**keys, **summed})
+    # Aggregation promises no order: groups come in that of their first rows.
+    ones = pa.repeat(pa.scalar(1, pa.int32()), len(rows))
+    columns['row'] = call('cumulative_sum', ones)
+    if flows is not True:
+        # What is missing is in no sum. Packets and bytes are missing already.
+        for name in {'row', 'start', 'end'} & columns.keys():
+            columns[name] = call('if_else', flows, columns[name], None)
+    asked = [(name, function, None, name) for name, function, _ in AGGREGATES if name in summed]
+    asked += [('row', 'hash_min', None, 'row'), ('row', 'hash_count', None, 'flows')]
+    found = _aggregated(pa.table(columns if keys else {**columns, 'all': ones}), asked, [*keys] or ['all'])
+
+    def values(name: str, missing: str = '-') -> Any:
+        if name not in found.column_names:
+            return missing
+        column = found.column(name).combine_chunks()
+        if name in texts:
+            return call('take', texts[name], column)
+        return call('coalesce', cast(column, pa.string()), missing)
+
+    keys_and_sums = [values(f'key{at}') for at in range(len(places))]
+    keys_and_sums += [values(name, missing) for name, _, missing in AGGREGATES]
+    return _plain_lines([*keys_and_sums, values('flows')])
+
+
+def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns under new names, those of texts as numbers; and the texts that these are."""
+    columns, texts = {}, {}
+    for name, column in zip(places, rows.select([*places.values()]).unify_dictionaries().columns):
+        if types.is_dictionary(column.type):
+            texts[name] = column.chunk(0).dictionary
+            column = pa.chunked_array([chunk.indices for chunk in column.chunks])
+        columns[name] = column
+    return columns, texts
+
+
+def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Any:
+    """The sums of a table by its keys, without groups that have no row, in the order of `row`."""
+    groups = Declaration.from_sequence(
+        [
+            Declaration('table_source', TableSourceNodeOptions(table)),
+            Declaration('aggregate', AggregateNodeOptions(asked, keys=keys)),
+        ]
+    ).to_table(use_threads=False)
+    groups = call('filter', groups, call('is_valid', groups.column('row')))
+    return call('take', groups, call('sort_indices', groups, options=SortOptions([('row', 'ascending')])))
