@@ -6,7 +6,7 @@ values pass a test, is up to the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -44,6 +44,8 @@ from .filter import Tests
 
 # Rows are summed so many at a time: a key that is in two such runs costs the kernel a line in each.
 SUMMED_ROWS = 1 << 20
+# Groups that are made into lines at a time: a few megabytes of text.
+GROUPS = 1 << 16
 MAX_INT = 2**63 - 1
 # Of the largest values the sum over so many rows still fits into 64 bits.
 MAX_SUMMED = MAX_INT // SUMMED_ROWS
@@ -270,7 +272,8 @@ class ArrowBlock(Block):
         if len(rows):
             flows = _are_flows(rows, sums) if table.flows_only else True
             for places in alternatives:
-                table.add_groups(_groups(rows, places, sums, table.track, flows))
+                for lines in _groups(rows, places, sums, table.track, flows):
+                    table.add_groups(lines)
         return len(rows), 0
 
     @property
@@ -368,7 +371,7 @@ def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
     return call('invert', _matches(rows.column(status), TEXT, False, 'text', (b'NODATA', b'SKIPDATA')))
 
 
-def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> bytes:
+def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> Iterator[bytes]:
     """The rows that are `flows`, summed by the columns at these places: lines as kernel.Sums.add_groups takes them."""
     keys = {f'key{at}': place for at, place in enumerate(places) if place >= 0}
     summed = {name: place for (name, *_), place in zip(AGGREGATES, sums) if name in track and place >= 0}
@@ -382,19 +385,18 @@ def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterab
             columns[name] = call('if_else', flows, columns[name], None)
     asked = [(name, function, None, name) for name, function, _ in AGGREGATES if name in summed]
     asked += [('row', 'hash_min', None, 'row'), ('row', 'hash_count', None, 'flows')]
-    found = _aggregated(pa.table(columns if keys else {**columns, 'all': ones}), asked, [*keys] or ['all'])
+    names = [(f'key{at}', '-') for at in range(len(places))]
+    names += [(name, missing) for name, _, missing in AGGREGATES] + [('flows', '0')]
+    for found in _aggregated(pa.table(columns if keys else {**columns, 'all': ones}), asked, [*keys] or ['all']):
+        yield _plain_lines([_shown(found, name, missing, texts.get(name)) for name, missing in names])
 
-    def values(name: str, missing: str = '-') -> Any:
-        if name not in found.column_names:
-            return missing
-        column = found.column(name).combine_chunks()
-        if name in texts:
-            return call('take', texts[name], column)
-        return call('coalesce', cast(column, pa.string()), missing)
 
-    keys_and_sums = [values(f'key{at}') for at in range(len(places))]
-    keys_and_sums += [values(name, missing) for name, _, missing in AGGREGATES]
-    return _plain_lines([*keys_and_sums, values('flows')])
+def _shown(found: Any, name: str, missing: str, texts: Any) -> Any:
+    """A column of groups as text, or the text that stands for it."""
+    if name not in found.column_names:
+        return missing
+    column = found.column(name).combine_chunks()
+    return call('coalesce', cast(column, pa.string()), missing) if texts is None else call('take', texts, column)
 
 
 def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -408,13 +410,16 @@ def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[st
     return columns, texts
 
 
-def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Any:
-    """The sums of a table by its keys, without groups that have no row, in the order of `row`."""
+def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Iterator[Any]:
+    """The sums of a table by its keys, without groups that have no `row`, in the order of that: some at a time."""
     groups = Declaration.from_sequence(
         [
             Declaration('table_source', TableSourceNodeOptions(table)),
             Declaration('aggregate', AggregateNodeOptions(asked, keys=keys)),
         ]
     ).to_table(use_threads=False)
-    groups = call('filter', groups, call('is_valid', groups.column('row')))
-    return call('take', groups, call('sort_indices', groups, options=SortOptions([('row', 'ascending')])))
+    # What is missing comes last.
+    order = call('sort_indices', groups, options=SortOptions([('row', 'ascending')]))
+    order = order.slice(0, len(groups) - groups.column('row').null_count)
+    for begin in range(0, len(order), GROUPS):
+        yield call('take', groups, order.slice(begin, GROUPS))

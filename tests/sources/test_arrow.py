@@ -393,3 +393,14 @@ def test_raw_output_and_strict_readers_leave_rows_as_they_are(monkeypatch: pytes
         blocks = [*reader.blocks(raw=raw)]
         assert b''.join(block.data for block in blocks) == expected
         assert not any(block.raw for block in blocks)
+
+
+@pytest.mark.parametrize(('rows', 'groups'), [(1 << 20, 7), (700, 1 << 16), (700, 50)])
+def test_runs_of_rows_and_groups_of_any_size_give_the_same_sums_in_the_same_order(
+    monkeypatch: pytest.MonkeyPatch, rows: int, groups: int
+) -> None:
+    monkeypatch.setattr(arrow, 'SUMMED_ROWS', rows)
+    monkeypatch.setattr(arrow, 'GROUPS', groups)
+    text = b''.join(line + b'\n' for line in LINES)
+    for argv in (['aggregate'], ['aggregate', 'srcaddr', '--flows'], ['top', 'dstport', 'action'], ['timeline', '1s']):
+        assert run(as_parquet(TRAFFIC, 500), argv) == run(text, argv)
