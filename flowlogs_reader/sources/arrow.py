@@ -40,7 +40,7 @@ from .. import kernel
 from ..records.block import Block
 from ..records.layout import MAX_SECONDS, Layout
 from ..records.record import NEVER_NONE
-from .filter import Tests
+from .filter import LineTests
 
 # Rows are summed so many at a time: a key that is in two such runs costs the kernel a line in each.
 SUMMED_ROWS = 1 << 20
@@ -289,7 +289,7 @@ class ArrowBlock(Block):
             return None
         return ArrowBlock(self.layout, pa.concat_tables([self.rows, following.rows]), lines, self.origin, self.ended)
 
-    def _passing(self, tests: Tests, window: kernel.Window | None) -> Any:
+    def _passing(self, tests: LineTests, window: kernel.Window | None) -> Any:
         """The rows that pass, as far as tests are about one value."""
         verdicts = [_verdict(self.rows, self.layout.kinds, test) for test in tests.each if test[3] != 'same']
         if window:

@@ -76,7 +76,7 @@ def _kind_and_payload(condition: Condition, values: Sequence[object]) -> tuple[s
     return 'text', tuple(value.encode() for value in values if isinstance(value, str))
 
 
-class Tests(NamedTuple):
+class LineTests(NamedTuple):
     """The tests of lines of a layout: one by one, and compiled by the kernel."""
 
     each: tuple[kernel.Test, ...]
@@ -106,7 +106,7 @@ class Filter:
         self.skipdata: Counter[int] = Counter()
         searchable = [texts for texts in map(literals, self.conditions) if texts and len(texts) <= MAX_SEARCHES]
         self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
-        self._compiled: dict[tuple[Layout, bool], Tests] = {}
+        self._compiled: dict[tuple[Layout, bool], LineTests] = {}
 
     @classmethod
     def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
@@ -124,7 +124,7 @@ class Filter:
             names |= {'start', 'log_status'}
         return frozenset(names)
 
-    def asked(self, layout: Layout, ended: tuple[int, int] | None) -> tuple[Tests, kernel.Window | None]:
+    def asked(self, layout: Layout, ended: tuple[int, int] | None) -> tuple[LineTests, kernel.Window | None]:
         """The conditions and the window as the kernel takes them. `ended` as in Block."""
         return self._tests(layout), self._kernel_window(layout, ended)
 
@@ -132,13 +132,15 @@ class Filter:
         """Whether there is a condition of which a layout has no field."""
         return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
 
-    def _tests(self, layout: Layout, of_skipdata: bool = False) -> Tests:
+    def _tests(self, layout: Layout, of_skipdata: bool = False) -> LineTests:
         """The conditions as the kernel takes them; or, for SKIPDATA records, with unknown values that meet them."""
         if (layout, of_skipdata) not in self._compiled:
             tests = [kernel_test(condition, layout, unknown=of_skipdata) for condition in self.conditions]
             if of_skipdata:
                 tests.insert(0, (layout.places(['log_status']), False, False, 'text', (SKIPDATA,)))
-            self._compiled[layout, of_skipdata] = Tests(tuple(tests), kernel.compile_tests(layout.kinds, tuple(tests)))
+            self._compiled[layout, of_skipdata] = LineTests(
+                tuple(tests), kernel.compile_tests(layout.kinds, tuple(tests))
+            )
         return self._compiled[layout, of_skipdata]
 
     def keep(self, block: Block) -> tuple[bytes, int, int]:

@@ -25,7 +25,7 @@ from flowlogs_reader.records.block import Block, joined
 from flowlogs_reader.records.fields import DEFAULT_FIELDS, KNOWN, Kind
 from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources import arrow, parquet
-from flowlogs_reader.sources.filter import Filter, Tests
+from flowlogs_reader.sources.filter import Filter, LineTests
 from flowlogs_reader.sources.parquet import parquet_blocks
 from tests import traffic
 from tests.conftest import NOW, Cli
@@ -361,7 +361,7 @@ def test_two_fields_of_a_row_may_be_compared() -> None:
         (['srcport', 'dstport'], [pa.int32()] * 2, [(1, 1), (1, 2), (3, 3)]), 9, columns=['srcport', 'dstport']
     )
     each = (((0,), False, False, 'same', (1, '=')), ((0,), False, False, 'number', ((1, 2),)))
-    tests = Tests(each, kernel.compile_tests(b'II', each))
+    tests = LineTests(each, kernel.compile_tests(b'II', each))
     table = Sums([None])
     assert block.add_to(table, tests, None, ((0,),), (-1, -1, -1, -1, -1), ()) == (1, 0)
     assert table.lines() == b'1 0 0 - - 1\n'
