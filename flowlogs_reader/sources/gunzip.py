@@ -9,16 +9,24 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 from ..errors import DamagedError
 
-isal_zlib: Any = None
-with suppress(ImportError):
-    from isal import isal_zlib
+
+def _isal() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return None
+    return isal_zlib
+
+
+# None if it is not installed.
+isal_zlib = _isal()
 
 # The maximum size of a piece of text, of a gzip bomb too.
 TEXT = 1 << 18
