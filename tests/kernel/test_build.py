@@ -113,8 +113,8 @@ def test_every_allocation_may_fail(failing: Any) -> None:
     for name, call in CALLS.items():
         expected = call(pure)
         failures = 0
+        gc.collect()
         while True:
-            gc.collect()
             alive = kernel.alive()
             kernel.fail_in(failures)
             try:

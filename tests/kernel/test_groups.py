@@ -29,7 +29,7 @@ def add(table: Any, width: int, rows: Sequence[str]) -> None:
     table.add(LAYOUT.kinds, (), None, (tuple(range(width)),), SUMS, data)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.lists(lines, max_size=8), max_size=4),
     st.sampled_from(KEYS),

@@ -23,7 +23,7 @@ from .support import native, outcome
 
 TRACK = ('packets', 'bytes', 'start', 'end')
 many = settings(
-    max_examples=80,
+    max_examples=30,
     deadline=timedelta(seconds=5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -132,7 +132,7 @@ def test_each_kind_of_test(kernel: ModuleType, data: Any) -> None:
     assert kernel.keep(letter, (test,), None, block) == (written(rows), len(rows), skipped)
 
 
-@settings(many, max_examples=300)
+@settings(many, max_examples=100)
 @given(inputs.addresses, inputs.addresses)
 def test_addresses_are_what_ipaddress_takes(kernel: ModuleType, one: bytes, other: bytes) -> None:
     found = naive.address(one)
@@ -338,7 +338,7 @@ def test_a_large_table(kernel: ModuleType) -> None:
     assert table.lines(60_000) == b'new - 0 1 - - 1\n'
 
 
-@settings(many, max_examples=300)
+@settings(many, max_examples=100)
 @given(inputs.addresses, st.integers(0, 129), st.integers(0, 129))
 @example(b'10.0.0.0/8', 24, 24)
 def test_networks(kernel: ModuleType, text: bytes, n4: int, n6: int) -> None:
@@ -607,7 +607,7 @@ def page(body: bytes) -> Any:
     return *texts, first, last, times.count(last), times == sorted(times), token
 
 
-@settings(many, max_examples=200)
+@settings(many, max_examples=80)
 @given(st.data())
 def test_find_events(kernel: ModuleType, data: Any) -> None:
     body = data.draw(bodies())

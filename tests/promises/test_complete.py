@@ -31,7 +31,7 @@ WINDOW = {'start_time': datetime(2016, 2, 1, 10), 'end_time': datetime(2016, 2, 
 OBJECTS = s3_objects(traffic.lines(500, per_second=1), max_lines=60)
 KEYS = sorted(OBJECTS)
 REFUSED = {'denied': 'AccessDenied', 'archived': 'InvalidObjectState', 'gone': 'NoSuchKey'}
-quick = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 class State(NamedTuple):

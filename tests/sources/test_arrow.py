@@ -166,7 +166,7 @@ WINDOWS: list[list[str]] = [
 questions = st.tuples(
     st.sampled_from(ACTIONS), st.lists(st.sampled_from(CONDITIONS), max_size=2), st.sampled_from(WINDOWS)
 )
-quick = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def asked(question: tuple[list[str], list[str], list[str]]) -> list[str]:
