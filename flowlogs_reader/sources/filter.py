@@ -11,6 +11,7 @@ from .. import kernel
 from ..query.conditions import MAX_NUMBER, Condition, Flags, Range, parse_condition
 from ..query.query import Window
 from ..records.block import Block
+from ..records.fields import FIELDS
 from ..records.layout import Layout
 
 # The values of a field, or of several with a space between two: one for each line.
@@ -20,6 +21,8 @@ MAX_SEARCHES = 16
 # Shorter texts, such as port numbers, are in so many lines that a search does not pay.
 MIN_SEARCH = 6
 SKIPDATA = b'SKIPDATA'
+# Fields with few values.
+KNOWN_WORDS = frozenset(field.name for field in FIELDS if field.words)
 # What a sum is made of.
 SUMMED = ('packets', 'bytes', 'start', 'end')
 
@@ -104,7 +107,9 @@ class Filter:
         self.window = window
         self.count_skipdata = count_skipdata
         self.skipdata: Counter[int] = Counter()
-        searchable = [texts for texts in map(literals, self.conditions) if texts and len(texts) <= MAX_SEARCHES]
+        # A word such as REJECT is in so many lines that a search does not pay either.
+        rare = [condition for condition in self.conditions if not KNOWN_WORDS & {*condition.fields}]
+        searchable = [texts for texts in map(literals, rare) if texts and len(texts) <= MAX_SEARCHES]
         self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
         self._compiled: dict[tuple[Layout, bool], LineTests] = {}
 
