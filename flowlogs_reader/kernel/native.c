@@ -1,4 +1,4 @@
-/* What is done once for each record, in C. pure.py is the reference: same names, same arguments, same results.
+/* What is done once for each record, in C. pure/ is the reference: same names, same arguments, same results.
 
    Rules of this file: no global state; no recursion over input; every read is inside the buffer; every size is checked
    for overflow and every allocation for failure. The GIL is released around the loops over data; what a loop needs of
@@ -4374,7 +4374,7 @@ static PyModuleDef_Slot kernel_slots[] = {
 static struct PyModuleDef kernel_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "flowlogs_reader.kernel._native",
-    .m_doc = "The kernel in C; pure.py says what it does.",
+    .m_doc = "The kernel in C; the folder pure says what it does.",
     .m_size = 0,
     .m_methods = kernel_methods,
     .m_slots = kernel_slots,

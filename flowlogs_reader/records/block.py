@@ -18,7 +18,7 @@ class Block(NamedTuple):
 
     The lines are text here. A source that has its records in another form gives Blocks of a class of its own, which
     makes text of as few of them as it can (sources/arrow.py): whoever asks for `data` gets all of them. The methods are
-    what the two have in common. `tests` are those of sources/filter.py, `window` and places what kernel/pure.py says.
+    what the two have in common. `tests` are those of sources/filter.py, `window` and places what kernel/pure says.
     """
 
     layout: Layout

@@ -176,4 +176,4 @@ def test_the_environment_chooses_python() -> None:
     code = 'import flowlogs_reader.kernel as k; print(k.NATIVE, k.check.__module__)'
     environ = {**os.environ, 'FLOWLOGS_READER_PURE': '1'}
     shown = subprocess.run([sys.executable, '-c', code], env=environ, capture_output=True, text=True, check=True)
-    assert shown.stdout.split() == ['False', 'flowlogs_reader.kernel.pure']
+    assert shown.stdout.split() == ['False', 'flowlogs_reader.kernel.pure.lines']

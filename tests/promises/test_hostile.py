@@ -26,8 +26,8 @@ from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader
 from flowlogs_reader.cli.stderr import printable
 from flowlogs_reader.errors import FlowLogsError
 from flowlogs_reader.kernel import find_events
-from flowlogs_reader.kernel.pure import _loaded as load_page
-from flowlogs_reader.kernel.pure import _scanned as scan_page
+from flowlogs_reader.kernel.pure.events import _loaded as load_page
+from flowlogs_reader.kernel.pure.events import _scanned as scan_page
 from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources.decode import text_blocks
 from tests import traffic

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader, FlowRecord, aggregated_records
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.kernel import check, columns, find_events
-from flowlogs_reader.kernel.pure import _loaded as load_page
-from flowlogs_reader.kernel.pure import _scanned as scan_page
+from flowlogs_reader.kernel.pure.events import _loaded as load_page
+from flowlogs_reader.kernel.pure.events import _scanned as scan_page
 from flowlogs_reader.query.conditions import Condition, Flags, Range, parse_condition
 from flowlogs_reader.records.block import Block
 from flowlogs_reader.records.fields import FIELDS, KNOWN, Kind

@@ -25,8 +25,8 @@ if not __package__:  # run as a script
 with atheris.instrument_imports(include=['flowlogs_reader']):
     from flowlogs_reader.errors import FlowLogsError
     from flowlogs_reader.kernel import check, columns, find_events, keep
-    from flowlogs_reader.kernel.pure import _loaded as load_page
-    from flowlogs_reader.kernel.pure import _scanned as scan_page
+    from flowlogs_reader.kernel.pure.events import _loaded as load_page
+    from flowlogs_reader.kernel.pure.events import _scanned as scan_page
     from flowlogs_reader.query.conditions import parse_condition
     from flowlogs_reader.query.groups import parse_keys
     from flowlogs_reader.query.query import Window
