@@ -1,7 +1,7 @@
-"""What is done once for each record, twice over: in C, and in Python for where that is not built.
+"""The work that is done for each record, in two versions: in C (native.c), and in Python (:mod:`.pure`).
 
-Both give the same bytes; :mod:`.pure` says what each function does. The environment variable FLOWLOGS_READER_PURE=1
-chooses Python. `NATIVE` says which of the two is in use.
+Both return the same bytes for the same arguments. :mod:`.pure` documents the functions. Python is used if the C version
+is not built, or if the environment variable FLOWLOGS_READER_PURE is 1. `NATIVE` says whether the C version is in use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ else:
         from ._native import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
 
         NATIVE = True
-    except ImportError:  # it was installed without a compiler
+    except ImportError:  # Python was chosen, or the package was installed without a compiler
         from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Values computed once for each distinct text: the columns of a log repeat their values."""
+"""A cache of values computed from texts. The fields of a log repeat their values, so it saves most computations."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-# Distinct texts that are remembered: about 10 MB at most.
+# The cache is emptied when it has this many texts: about 10 MB at most.
 REMEMBERED = 65_536
 
 
 class Memo(dict[bytes, T]):
-    """The values of a function of a column's text, each computed once. A look-up takes a tenth of a computation.
+    """A dict that computes missing values with a function of the key. A look-up takes a tenth of a computation.
 
     >>> Memo(int)[b'40']
     40

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_address
@@ -127,7 +126,10 @@ def _depth(data: bytes) -> int:
 
 
 def _unquoted(text: bytes) -> bytes:
+    # Imported here: most reads of files need no JSON.
+    from json import loads
+
     try:
-        return ' '.join(json.loads(text).split()).encode('utf-8', 'replace')
+        return ' '.join(loads(text).split()).encode('utf-8', 'replace')
     except ValueError:
         return text

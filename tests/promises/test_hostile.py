@@ -26,8 +26,7 @@ from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader
 from flowlogs_reader.cli.stderr import printable
 from flowlogs_reader.errors import FlowLogsError
 from flowlogs_reader.kernel import find_events
-from flowlogs_reader.kernel.pure.events import _loaded as load_page
-from flowlogs_reader.kernel.pure.events import _scanned as scan_page
+from flowlogs_reader.kernel.pure.events import parse_page, scan_page
 from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources.decode import text_blocks
 from tests import traffic
@@ -517,7 +516,7 @@ def test_pages_are_understood_in_proportion(hang: None) -> None:
         b'}]',
     ):
         for body in (b'{"events":[' + piece * (N // 10), piece * (N // 10) + b']}', piece * (N // 10) + b'}'):
-            assert scan_page(body) is None or load_page(body) is None
+            assert scan_page(body) is None or parse_page(body) is None
             assert find_events(body) is None
 
 
@@ -579,7 +578,7 @@ def test_what_comes_before_a_header_row_that_cannot_be_used_comes_out() -> None:
 
 def test_a_page_token_is_handed_back_as_it_came() -> None:
     body = '{"events":[{"message":"m","timestamp":5,"eventId":"1"}],"nextToken":"Ѓx"}'.encode()
-    parsed = load_page(body)
+    parsed = parse_page(body)
     assert parsed is not None
     assert parsed[6] == 'Ѓx'
     assert find_events(body) == parsed

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader, FlowRecord, aggregated_records
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.kernel import check, columns, find_events
-from flowlogs_reader.kernel.pure.events import _loaded as load_page
-from flowlogs_reader.kernel.pure.events import _scanned as scan_page
+from flowlogs_reader.kernel.pure.events import parse_page, scan_page
 from flowlogs_reader.query.conditions import Condition, Flags, Range, parse_condition
 from flowlogs_reader.records.block import Block
 from flowlogs_reader.records.fields import FIELDS, KNOWN, Kind
@@ -479,7 +478,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @settings(max_examples=200)
 @given(bodies())
 def test_searching_a_page_finds_what_parsing_it_finds(body: bytes) -> None:
-    parsed = load_page(body)
+    parsed = parse_page(body)
     assert parsed is not None
     for found in (scan_page(body), find_events(body)):
         assert found is None or (found[:6], found[6] or None) == (parsed[:6], parsed[6] or None)
@@ -491,7 +490,7 @@ def test_searching_a_page_finds_what_parsing_it_finds(body: bytes) -> None:
 def test_a_page_that_was_cut_off_is_never_taken_for_a_whole_one(body: bytes) -> None:
     for size in range(len(body)):
         assert scan_page(body[:size]) is None
-        assert load_page(body[:size]) is None
+        assert parse_page(body[:size]) is None
         assert find_events(body[:size]) is None
 
 
@@ -514,7 +513,7 @@ def test_the_page_of_a_plain_log_is_searched_and_not_parsed(
     for body in (page, {name: page[name] for name in reversed(page)}):
         text = json.dumps(body, separators=separators).encode()
         found = scan_page(text)
-        assert found == load_page(text) == find_events(text)
+        assert found == parse_page(text) == find_events(text)
         assert found is not None
         lines_found, ids, *_ = found
         assert lines_found.count(b'\n') == ids.count(b'\n') == count

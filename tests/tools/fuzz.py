@@ -25,8 +25,7 @@ if not __package__:  # run as a script
 with atheris.instrument_imports(include=['flowlogs_reader']):
     from flowlogs_reader.errors import FlowLogsError
     from flowlogs_reader.kernel import check, columns, find_events, keep
-    from flowlogs_reader.kernel.pure.events import _loaded as load_page
-    from flowlogs_reader.kernel.pure.events import _scanned as scan_page
+    from flowlogs_reader.kernel.pure.events import parse_page, scan_page
     from flowlogs_reader.query.conditions import parse_condition
     from flowlogs_reader.query.groups import parse_keys
     from flowlogs_reader.query.query import Window
@@ -192,16 +191,16 @@ def page(data: bytes) -> None:
     body = json.dumps(document(provider), separators=(',', ':'), ensure_ascii=provider.ConsumeBool()).encode(
         'utf-8', 'replace'
     )
-    quick, sound = scan_page(body), load_page(body)
+    quick, sound = scan_page(body), parse_page(body)
     assert quick is None or quick == sound, (body, quick, sound)
     assert find_events(body) == sound, (body, sound)
     cut = body[: provider.ConsumeIntInRange(0, len(body) - 1)]
     assert scan_page(cut) is None, cut
-    assert load_page(cut) is None, cut
+    assert parse_page(cut) is None, cut
     assert find_events(cut) is None, cut
     rest = provider.ConsumeBytes(provider.remaining_bytes())
     scan_page(rest)
-    load_page(rest)
+    parse_page(rest)
     find_events(rest)
 
 

@@ -1,13 +1,13 @@
-"""What is done once for each record, in Python: the reference for native.c, and what runs where that is not built.
+"""The work that is done for each record, in Python: the reference for native.c, and used if that is not built.
 
-Every function takes lines as bytes. Three values describe them:
+Every function takes lines as bytes. These arguments describe them:
 
 - `kinds`: one letter for each field of the log's format: ``T`` text, ``I`` integer, ``M`` moment in Unix seconds.
-- `place`: the index of a field in the format, or -1 for a field that the format lacks. Such a field is ``-``.
-- `tests` and `window`: what a record must pass, see :data:`Test` and :data:`Window`.
+- `place`: the index of a field in the format, or -1 for a field that the format does not have. Its value is ``-``.
+- `tests` and `window`: the conditions that a record must meet (:data:`.tests.Test`, :data:`.tests.Window`).
 
-A *canonical* line is what AWS writes: one space between two columns, digits where numbers belong, ``-`` for a missing
-value, nothing but printable ASCII. Other lines are repaired if that is possible, or counted as skipped.
+A *canonical* line is what AWS writes: one space between two values, digits where numbers belong, ``-`` for a missing
+value, only printable ASCII. Other lines are made canonical if possible; otherwise they are counted as skipped.
 """
 
 from __future__ import annotations

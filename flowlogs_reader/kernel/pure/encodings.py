@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from ..memo import Memo
-from .lines import _P, Column, _bytes
+from .lines import POSSESSIVE, Column, require_bytes
 
 ENCODINGS = ('text', 'tsv', 'csv', 'jsonl')
 _EPOCH = datetime(1970, 1, 1)
-# Each takes half the time of bytes.replace.
+# A substitution with one of these takes half the time of bytes.replace.
 _MISSING_IN_CSV = re.compile(rb',-(?=[,\n])')
 _MISSING_TEXT, _MISSING_NUMBER = re.compile(b': "-"'), re.compile(b'\x01-\x01')
-# What separators and line ends are not.
+# For each separator, all bytes that are neither the separator nor a newline.
 _NO_END = {separator: bytes({*range(256)} - {*separator, *b'\n'}) for separator in (b' ', b'\t')}
 _SECONDS = re.compile(rb'-?[0-9]{1,19}')
 
@@ -30,14 +30,15 @@ def encode(
     data: bytes,
     /,
 ) -> bytes:
-    """Columns of lines as 'text', 'tsv', 'csv' or 'jsonl'.
+    """The lines, or some of their values, as 'text', 'tsv', 'csv' or 'jsonl'.
 
     >>> encode('jsonl', (b'bytes', b'end'), (True, False), (1, 0), (None, 'iso'), b' ', b'1454324362 40\\n')
     b'{"bytes": 40, "end": "2016-02-01T10:59:22Z"}\\n'
 
-    `names`, `numbers` and `times` belong to the columns of the output, which are at these `places` of a line. A column
-    of times is written as 'iso' or 'date', and is text. Text keeps the separator. Raises ValueError for a line that
-    lacks one of the places, or for a time that is none.
+    `places` has the place of each column of the output in a line; `names`, `numbers` and `times` say what a column is
+    called, whether it has numbers, and how its times are written: 'iso' or 'date' (both are text), or None if it has no
+    times. The encoding 'text' keeps the separator. Raises ValueError if a line does not have one of the places, or a
+    value is not a time.
     """
     if encoding not in ENCODINGS:
         raise ValueError(f'there is no encoding {encoding!r}')
@@ -47,14 +48,14 @@ def encode(
         raise ValueError('the separator is a space or a tab')
     if min(places) < -1 or {*times} - {None, 'iso', 'date'}:
         raise ValueError('a place is -1 or more, and a time is iso or date')
-    data = _bytes(data)
+    data = require_bytes(data)
     data = data if data.endswith(b'\n') or not data else data + b'\n'
     if not data:
         return data
     columns = _picked(tuple(places), tuple(times), separator, data)
     numeric = [number and not time for number, time in zip(numbers, times)]
     if columns and 'date' in times and separator == b' ' and encoding != 'text':
-        # A date has a space in it.
+        # Dates contain the separator, a space.
         return b''.join([_line(encoding, row, names, numeric) for row in zip(*columns)])
     lines = b'\n'.join([*map(separator.join, zip(*columns)), b'']) if columns else data
     if encoding == 'text':
@@ -69,15 +70,15 @@ def encode(
 def _picked(
     places: tuple[int, ...], times: tuple[str | None, ...], separator: bytes, data: bytes
 ) -> list[Iterable[bytes]] | None:
-    """These columns of each line; None if they are the lines as they stand."""
+    """These columns of all lines; None if the lines have these columns and no others, in this order."""
     count = data.count(b'\n')
     if places == (*range(len(places)),) and not any(times):
-        # All that is left of lines that have these columns and no others.
+        # The separators and newlines of lines that have exactly these columns.
         ends = separator * (len(places) - 1) + b'\n'
         if data.translate(None, _NO_END[separator]) == ends * count:
             return None
-    # As in _Log.values: [^ ] is quicker, and as many matches as lines means that none runs over a line end.
-    inner, outer = rb'[^%b]*' % separator + _P, rb'[^%b\n]*' % separator + _P
+    # [^ ] is faster than [^ \n], see Lines.values. If there are as many matches as lines, none contains a line end.
+    inner, outer = rb'[^%b]*' % separator + POSSESSIVE, rb'[^%b\n]*' % separator + POSSESSIVE
     used = sorted({*places} - {-1})
     columns: dict[int, Column] = {-1: [b'-'] * count}
     if used:
@@ -106,7 +107,7 @@ def _time(form: str, text: bytes) -> bytes:
 
 
 def _csv(data: bytes, separator: bytes, width: int) -> bytes:
-    """RFC 4180, with bare newlines. A missing value is empty."""
+    """CSV as in RFC 4180, but lines end with a newline only. A missing value is empty."""
     if width == 1 or b',' in data or b'"' in data:
         return b''.join([_line('csv', line.split(separator)) for line in data[:-1].split(b'\n')])
     data = _MISSING_IN_CSV.sub(b',', b'\n' + data.replace(separator, b','))
@@ -124,7 +125,7 @@ def _jsonl(data: bytes, separator: bytes, names: Sequence[bytes], numbers: Seque
     if b'\x01' in data:
         return b''.join([_line('jsonl', line.split(separator), names, numbers) for line in data[:-1].split(b'\n')])
     data = data.replace(b'\\', b'\\\\').replace(b'"', b'\\"')
-    # Numbers stand between two \x01, which no text holds, until those that are missing have become null.
+    # Numbers are written between two \x01, which no text contains: so missing numbers are found, and replaced by null.
     values = (b'\x01%b\x01' if number else b'"%b"' for number in numbers)
     members = [b'"%b": %b' % (name.replace(b'%', b'%%'), value) for name, value in zip(names, values)]
     template = b'{' + b', '.join(members) + b'}\n'
@@ -133,11 +134,11 @@ def _jsonl(data: bytes, separator: bytes, names: Sequence[bytes], numbers: Seque
 
 
 def _line(encoding: str, values: Sequence[bytes], names: Sequence[bytes] = (), numbers: Sequence[bool] = ()) -> bytes:
-    """One line, value by value."""
+    """One line, encoded value by value."""
     if encoding == 'tsv':
         return b'\t'.join(values) + b'\n'
     if encoding == 'csv':
-        # A line with nothing on it would be no row.
+        # An empty line would not be a row.
         return (b','.join(map(_csv_value, values)) or b'""') + b'\n'
     members = []
     for value, name, number in zip(values, names, numbers):

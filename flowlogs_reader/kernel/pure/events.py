@@ -1,53 +1,54 @@
-"""The events in a FilterLogEvents response of CloudWatch Logs."""
+"""Event pages: the events in the answers of FilterLogEvents of CloudWatch Logs."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from operator import le
 from typing import Any
 
-from .lines import _P, _PRINTABLE, _bytes
+from .lines import POSSESSIVE, PRINTABLE, require_bytes
 
 Events = tuple[bytes, bytes, 'int | None', 'int | None', int, bool, 'str | None']
-# Events are taken out of so many bytes at a time: what is made of them stays in the processor's cache, and is gone
-# before Python's garbage collector takes it for lasting. All at once they take a tenth longer.
+# Bytes that are scanned for events at a time. The objects made from them stay in the processor's cache, and are freed
+# before Python's garbage collector counts them as long-lived. All bytes at once take a tenth longer.
 _PIECE = 1 << 18
-# Milliseconds until the year 5138.
+# A time in milliseconds has at most 14 digits: until the year 5138.
 _TIME_DIGITS = 14
 _MEMBER = re.compile(rb'"([A-Za-z]+)"\s*:\s*(?:"([^"]*)"|([0-9]+))')
 _TAKEN = (b'eventId', b'message', b'timestamp')
-_NO_BRACES = bytes({*_PRINTABLE} - {*b'{}'})
+_NO_BRACES = bytes({*PRINTABLE} - {*b'{}'})
 
 
 def find_events(body: bytes, /) -> Events | None:
-    """The events of a FilterLogEvents response: lines, ids, first, last, last_count, in_order, token.
+    """The events of an event page: (lines, ids, first, last, last_count, in_order, token).
 
     >>> find_events(b'{"events": [{"message": "2 1", "timestamp": 5, "eventId": "7"}], "nextToken": "x"}')
     (b'2 1\\n', b'7\\n', 5, 5, 1, True, 'x')
 
-    There is a line for each message, and one for each id. `first` and `last` are times in milliseconds; `last_count`
-    events at the end share the last one. None if the body is not what FilterLogEvents answers.
+    `lines` has a line for each message, `ids` one for each id. `first` and `last` are times in milliseconds;
+    `last_count` events have the last one. `in_order` says whether the events were in the order of time; the lines
+    always are. Returns None if the body is not an answer of FilterLogEvents.
     """
-    return _scanned(_bytes(body)) or _loaded(body)
+    return scan_page(require_bytes(body)) or parse_page(body)
 
 
-def _scanned(body: bytes) -> Events | None:
-    """The events of a response in which all look like the first one, in half the time of a JSON parser.
+def scan_page(body: bytes) -> Events | None:
+    """The events of a page, found with a regular expression made from the first one. A JSON parser takes twice as long.
 
-    None if the body may not be what it looks like. With a backslash anywhere, a quote may be part of a message. With
-    more braces than those of the events that were found, events differ in their members, or the body is something else.
+    Returns None if that is not certain to be right: if there is a backslash, since a quote may then be part of a
+    message; and if there are more braces than those of the events that were found, since events then have different
+    members, or the body is something else.
     """
     begin = body.find(b'{', 1)
     first_end = body.find(b'}', begin) + 1
     between = body[first_end : body.find(b'{', first_end)]
-    # Between two events there is a comma, and maybe a space.
+    # What is between two events: a comma, perhaps with spaces.
     comma = between if between.strip(b' ') == b',' else b','
     shape = _shape(body[begin:first_end])
     if not shape or b'\\' in body:
         return None
-    # Every event but the last one is followed by another.
+    # An event, and one that is followed by another: all but the last are.
     event, names = re.compile(shape[0]), shape[1]
     followed = re.compile(b'%b(?=%b\\{)' % (shape[0], re.escape(comma)))
     last_end = body.rfind(b'}', 0, body.rfind(b'}')) + 1
@@ -70,10 +71,11 @@ def _scanned(body: bytes) -> Events | None:
     times += found[b'timestamp']
     lines.append(_joined(found[b'message']))
     ids.append(_joined(found[b'eventId']))
-    # Neither other braces, nor characters that JSON does not have, nor others than ASCII.
+    # No other braces, no control characters, nothing but ASCII; and times in order.
     if body.translate(None, _NO_BRACES) != b'{%b}' % (b'{}' * len(times)) or not _in_order(times):
         return None
-    # With a mark instead of its events, the response is small enough to be parsed. No text without a backslash is \x01.
+    # Parse the page with \x01 in place of its events: that is little text. Without a backslash no text of the page is
+    # \x01.
     around = _document(body[:begin] + b'"\\u0001"' + body[last_end:])
     if not around or around[0] != ['\x01']:
         return None
@@ -82,9 +84,11 @@ def _scanned(body: bytes) -> Events | None:
 
 
 def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
-    """The expression of events that differ from this one in their values only, and the names of its groups."""
+    """A regular expression for events with the same members as this one, and the names of its groups."""
+    from json import loads
+
     try:
-        sound = json.loads(event)
+        sound = loads(event)
     except (ValueError, RecursionError):
         return None
     names: list[bytes] = []
@@ -92,11 +96,11 @@ def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
     at = 0
     for member in _MEMBER.finditer(event):
         name, text, number = member.groups()
-        value = rb'(?:[1-9][0-9]{0,18}' + _P + b'|0)' if text is None else rb'[^"]*' + _P
+        value = rb'(?:[1-9][0-9]{0,18}' + POSSESSIVE + b'|0)' if text is None else rb'[^"]*' + POSSESSIVE
         if name in _TAKEN:
             if (text is None) != (name == b'timestamp'):
                 return None
-            # A number such as 1.5 is not what the expression takes it for.
+            # The value must be what the JSON parser reads: a number such as 1.5 is not.
             if sound.get(name.decode()) != (int(number) if text is None else text.decode('utf-8', 'replace')):
                 return None
             names.append(name)
@@ -110,36 +114,42 @@ def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
 
 
 def _in_order(times: list[bytes]) -> bool:
-    """Whether these are times of one length, so that their order as text is the order of time."""
+    """Whether the times are in order. They must have the same length: then the order of text is that of time."""
     length = len(times[0])
     return length <= _TIME_DIGITS and all(map(le, times, times[1:])) and {*map(len, times)} == {length}
 
 
-def _loaded(body: bytes) -> Events | None:
+def parse_page(body: bytes) -> Events | None:
+    """The events of a page, found with a JSON parser; None if it is not an event page."""
     found = _document(body)
     try:
-        return (*_page_of(found[0]), found[1]) if found else None
+        return (*_events_of(found[0]), found[1]) if found else None
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
 def _document(body: bytes) -> tuple[list[Any], str | None] | None:
-    """The events and the token in a response."""
+    """The events and the token of a page, or None if it is not an event page."""
+    # Imported here: most reads of files need no JSON.
+    from json import loads
+
     try:
-        document = json.loads(body)
+        document = loads(body)
         events, token = document['events'], document.get('nextToken')
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return (events, token) if isinstance(events, list) and isinstance(token, str | None) else None
 
 
-def _page_of(events: Sequence[dict[str, Any]]) -> tuple[bytes, bytes, int | None, int | None, int, bool]:
-    """A line end inside a message must not make two records of it. Events that are in no order of time, as AWS never
-    has them, are brought into it. Raises LookupError, TypeError, AttributeError or ValueError if they are no events.
+def _events_of(events: Sequence[dict[str, Any]]) -> tuple[bytes, bytes, int | None, int | None, int, bool]:
+    """The result of :func:`find_events` without the token.
+
+    A newline in a message becomes a space, so that it remains one line. Events that are not in the order of time, which
+    AWS does not return, are sorted. Raises LookupError, TypeError, AttributeError or ValueError if they are not events.
     """
     times = [event.get('timestamp', 0) for event in events]
     if not all(isinstance(time, int) and 0 <= time < 10**_TIME_DIGITS for time in times):
-        raise ValueError('the timestamp of an event is no time')
+        raise ValueError('the timestamp of an event is not a time')
     in_order = all(map(le, times, times[1:]))
     if not in_order:
         events = sorted(events, key=lambda event: event.get('timestamp', 0))

@@ -1,4 +1,4 @@
-"""Keys to sum by, made of values: the network of an address, the bucket of a time, a name from a mapping."""
+"""Group keys made from values: the network of an address, the bucket of a time, the entry of a mapping."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..memo import Memo
-from .lines import _PRINTABLE
+from .lines import PRINTABLE
 
-#: How a key is made of a value: None as it is, ('prefix', n4, n6), ('bucket', seconds, offset), ('map', dict, default).
+#: How a key is made from a value. None: the key is the value. ('prefix', n4, n6): the network of an address, with a
+#: prefix of n4 bits, or n6 for IPv6. ('bucket', seconds, offset): a number, rounded down. ('map', dict, default): a
+#: look-up.
 Transform = Any
-# Where buckets are counted in 64 bits, this leaves room to add.
+# native.c computes buckets in 64 bits. This bound prevents an overflow of sums.
 MAX_BUCKET = 2**62
 
 
-def _transform(key: Transform) -> Callable[[bytes], bytes] | None:
+def key_function(key: Transform) -> Callable[[bytes], bytes] | None:
+    """The function that makes a key from a value; None if the key is the value. Raises ValueError for a bad one."""
     if key is None:
         return None
     if key[0] == 'prefix':
@@ -34,7 +37,7 @@ def _transform(key: Transform) -> Callable[[bytes], bytes] | None:
     if key[0] == 'map':
         _, mapping, default = key
         for value in (default, *mapping.values()):
-            if not value or value.translate(None, _PRINTABLE[1:]):
+            if not value or value.translate(None, PRINTABLE[1:]):
                 raise ValueError(f'{value!r} cannot be a column of a line')
         return partial(_mapped, dict(mapping), default)
     raise ValueError(f'a key cannot be made by {key[0]!r}')
@@ -45,12 +48,12 @@ def _mapped(mapping: dict[bytes, bytes], default: bytes, text: bytes) -> bytes:
 
 
 def network(text: bytes, n4: int, n6: int) -> bytes:
-    """The network that an address is in, with a prefix of `n4` bits, or of `n6` bits for IPv6.
+    """The network that contains an address, with a prefix of `n4` bits, or of `n6` bits for IPv6.
 
     >>> network(b'172.20.0.10', 24, 64), network(b'172.20.0.10', 64, 64)
     (b'172.20.0.0/24', b'172.20.0.10')
 
-    Other text comes back as it is; so does an address where the length leaves it whole.
+    Text that is not an address is returned as it is, and so is an address if the prefix is as long as the address.
     """
     try:
         block = ip_network(text.decode())

@@ -1,4 +1,7 @@
-"""Canonical lines: the check of each line, and the columns that one expression takes out of all of them."""
+"""Lines: checks that they are canonical, and takes columns out of them.
+
+One regular expression is matched against all lines of a block: a loop over lines in Python takes far longer.
+"""
 
 from __future__ import annotations
 
@@ -8,84 +11,90 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
+# The values of a field, or of several fields with a space between them: one for each line.
 Column = Sequence[bytes]
-# The first and the last place of fields that are neighbours in the format.
+# The first and the last place of fields that are next to each other in the format.
 Span = tuple[int, int]
 MAX_FIELDS = 256
-# 54 columns, the longest of them ARNs and 256-character tags in percent encoding, stay far below it.
+# A record with all 54 fields, with long ARNs and percent-encoded tags of 256 characters, is far shorter.
 MAX_LINE = 65_536
-# AWS documents seconds, yet flowlogs-reader 5.0.1 met milliseconds. A moment of more than 31 bits is one of these.
+# AWS documents seconds, but flowlogs-reader 5.0.1 met milliseconds: numbers of more than 31 bits are read as those.
 MAX_SECONDS = 2**31 - 1
-_PRINTABLE = bytes(range(0x20, 0x7F))
-# A possessive quantifier leaves nothing to come back to, and takes a fifth less; Python 3.10 has none.
-_P = b'+' if sys.version_info >= (3, 11) else b''
-_TEXT = rb'[^ ]+' + _P
-_LAST_TEXT = rb'[^ \n]+' + _P
-# Canonical values, likely ones first. A line of plain ones, without zeros and missing values, takes a quarter less.
-_PLAIN = {'T': _TEXT, 'I': rb'[1-9][0-9]{0,18}' + _P, 'M': rb'1[0-9]{9}'}
-_ANY = {
+PRINTABLE = bytes(range(0x20, 0x7F))
+# A possessive quantifier does not backtrack, which saves a fifth of the time. Python 3.10 does not have it.
+POSSESSIVE = b'+' if sys.version_info >= (3, 11) else b''
+_TEXT = rb'[^ ]+' + POSSESSIVE
+_LAST_TEXT = rb'[^ \n]+' + POSSESSIVE
+# Patterns of canonical values. Those of likely values, without zeros and missing values, are tried first: they take a
+# quarter less time.
+_LIKELY_VALUE = {'T': _TEXT, 'I': rb'[1-9][0-9]{0,18}' + POSSESSIVE, 'M': rb'1[0-9]{9}'}
+ANY_VALUE = {
     'T': _TEXT,
-    'I': rb'(?:[1-9][0-9]{0,18}' + _P + rb'|[0-])',
+    'I': rb'(?:[1-9][0-9]{0,18}' + POSSESSIVE + rb'|[0-])',
     'M': rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-])',
 }
-_EITHER = dict.fromkeys('TIM', _TEXT)
+_UNCHECKED_VALUE = dict.fromkeys('TIM', _TEXT)
 _LETTER = re.compile(rb'\n[a-z]')
 
 
 def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
-    """The canonical lines of data, and how many of its lines are no records of this format.
+    """The canonical lines of the data, and the number of other lines, which are not records of this format.
 
     >>> check(b'ITI', b'2 10.0.0.1 40\\n2  10.0.0.2 007\\r\\n3 times nothing\\n\\n')
     (b'2 10.0.0.1 40\\n2 10.0.0.2 7\\n', 1)
 
-    Data in which every line is canonical comes back as it is, the same object.
+    If every line is canonical already, the same object is returned.
     """
-    return _log(kinds).check(_bytes(data))
+    return lines_of(kinds).check(require_bytes(data))
 
 
 def letter_lines(data: bytes, /) -> tuple[int, ...]:
-    """Where lines begin with a lower-case ASCII letter: header rows do, and records rarely.
+    """The offsets of lines that begin with a lower-case ASCII letter: header rows do, records rarely.
 
     >>> letter_lines(b'version bytes\\n2 40\\n\\nversion end\\n')
     (0, 20)
     """
-    first = (0,) if _LETTER.match(b'\n' + _bytes(data)[:1]) else ()
+    first = (0,) if _LETTER.match(b'\n' + require_bytes(data)[:1]) else ()
     return (*first, *[match.start() + 1 for match in _LETTER.finditer(data)])
 
 
-def _bytes(data: bytes) -> bytes:
+def require_bytes(data: bytes) -> bytes:
+    """The data. Raises TypeError if it is not bytes."""
     if not isinstance(data, bytes):
         raise TypeError(f'data must be bytes, not {type(data).__name__}')
     return data
 
 
-def _check_places(kinds: bytes, places: Iterable[int], allowed: bytes = b'TIM') -> None:
+def check_places(kinds: bytes, places: Iterable[int], allowed: bytes = b'TIM') -> None:
+    """Raises ValueError if a place is not in the format, or the field there is not of an allowed kind."""
     for place in places:
         if not -1 <= place < len(kinds):
             raise ValueError(f'{place} is not a place in a format of {len(kinds)} fields')
         if place >= 0 and kinds[place] not in allowed:
-            raise ValueError(f'the field at place {place} does not hold what is asked of it')
+            raise ValueError(f'the field at place {place} is not of the kind that is needed')
 
 
 @lru_cache(maxsize=64)
-def _log(kinds: bytes) -> _Log:
-    return _Log(kinds)
+def lines_of(kinds: bytes) -> Lines:
+    return Lines(kinds)
 
 
-class _Log:
-    """A log with fields of these kinds, and the expressions that are compiled for it."""
+class Lines:
+    """Lines with fields of these kinds: compiles regular expressions for them, and applies these."""
 
     def __init__(self, kinds: bytes) -> None:
         if not 0 < len(kinds) <= MAX_FIELDS or kinds.strip(b'TIM'):
             raise ValueError(f'the kinds of a log are 1 to {MAX_FIELDS} letters T, I or M, not {kinds[:60]!r}')
         self.kinds = kinds.decode()
-        plain, full = (b' '.join(self.values(values)) for values in (_PLAIN, _ANY))
+        plain, full = (b' '.join(self.values(values)) for values in (_LIKELY_VALUE, ANY_VALUE))
         self._canonical = re.compile(b'(?m)^(?:' + plain + b'|' + full + b')\n')
         self._captures = lru_cache(maxsize=64)(partial(_Capture, self))
 
     def values(self, patterns: dict[str, bytes]) -> list[bytes]:
-        """The expression of each column. ``[^ ]`` takes half the time of ``[^ \\n]``, but a match could run over many
-        lines where no space bounds it: in the first and in the last column.
+        """The pattern of each field.
+
+        ``[^ ]`` takes half the time of ``[^ \\n]``, but it matches line ends too. The first and the last field have a
+        space on one side only, so that a match could go on over many lines: they get the slower pattern.
         """
         values = [patterns[kind] for kind in self.kinds]
         for at in (0, -1):
@@ -93,8 +102,8 @@ class _Log:
         return values
 
     def check(self, data: bytes) -> tuple[bytes, int]:
-        # Every match begins a line and holds at least one newline: as many matches as newlines means all lines.
-        if self._canonical.subn(b'', data)[1] == _lines_of_text(data):
+        # Every match begins at a line and has one newline: if there are as many matches as newlines, all lines match.
+        if self._canonical.subn(b'', data)[1] == line_count(data):
             return data, 0
         checked = [self.repair(line) for line in data.split(b'\n') if line and not line.isspace()]
         kept = [line for line in checked if line is not None]
@@ -102,19 +111,19 @@ class _Log:
         return data if whole == data else whole, len(checked) - len(kept)
 
     def read(self, data: bytes, groups: tuple[tuple[int, ...], ...]) -> tuple[bytes, list[Column], int]:
-        """What :meth:`check` gives, and columns of it. One pass over the data takes two thirds of the time of two."""
+        """The results of :meth:`check`, with columns of the lines. One pass takes two thirds of the time of two."""
         capture: _Capture = self._captures(groups, True)
         found = capture.expression.findall(data)
-        if len(found) == _lines_of_text(data):
+        if len(found) == line_count(data):
             return data, capture.columns(found), 0
         data, skipped = self.check(data)
         capture = self._captures(groups, False)
         return data, capture.columns(capture.expression.findall(data)), skipped
 
     def repair(self, line: bytes) -> bytes | None:
-        """One line, made canonical with its newline, or None if it is no record of this format."""
+        """The line as a canonical line with a newline, or None if it is not a record of this format."""
         whole = line + b'\n'
-        if self._canonical.fullmatch(whole) and not line.translate(None, _PRINTABLE):
+        if self._canonical.fullmatch(whole) and not line.translate(None, PRINTABLE):
             return whole
         values = line.split() if len(line) <= MAX_LINE else ()
         if len(values) != len(self.kinds):
@@ -127,7 +136,7 @@ def _canonical_value(kind: str, value: bytes) -> bytes | None:
     if value == b'-':
         return value
     if kind == 'T':
-        return None if value.translate(None, _PRINTABLE) else value
+        return None if value.translate(None, PRINTABLE) else value
     digits = value.lstrip(b'0') or b'0'
     if not value.isdigit() or len(digits) > 19:
         return None
@@ -137,22 +146,23 @@ def _canonical_value(kind: str, value: bytes) -> bytes | None:
     return digits
 
 
-def _lines_of_text(data: bytes) -> int:
-    """The number of lines in data, or -1 if there is a character that no record has, or no newline at the end."""
-    odd = data.translate(None, _PRINTABLE)
+def line_count(data: bytes) -> int:
+    """The number of lines, or -1 if a character is not printable ASCII, or the last newline is missing."""
+    odd = data.translate(None, PRINTABLE)
     lines = odd.count(b'\n')
     return lines if lines == len(odd) and (not data or data.endswith(b'\n')) else -1
 
 
 class _Capture:
-    """An expression of which each match is a line, and how columns come out of what it finds.
+    """A regular expression that matches one line, and makes columns of its groups.
 
-    It expects canonical lines, or with `checking` matches no others.
+    `groups` has the places of each column. With `checking` only canonical lines match; without it all lines must be
+    canonical already.
     """
 
-    def __init__(self, log: _Log, groups: tuple[tuple[int, ...], ...], checking: bool) -> None:
+    def __init__(self, log: Lines, groups: tuple[tuple[int, ...], ...], checking: bool) -> None:
         spans: set[Span] = set()
-        # The groups that each column is put together from; None for a field that the format lacks.
+        # The groups of the expression that make up each column; None for a field that the format does not have.
         self._parts: list[list[Span | None]] = []
         for places in groups:
             run = _run(places)
@@ -161,10 +171,10 @@ class _Capture:
             else:
                 self._parts.append([None if place < 0 else (place, place) for place in places])
             spans.update(span for span in self._parts[-1] if span)
-        # Groups are numbered as they open; of those that open at one place the longest comes first.
+        # Groups are numbered in the order in which they open. If two open at the same place, the longer one is first.
         self._spans = sorted(spans, key=lambda span: (span[0], -span[1])) or [(0, 0)]
         end = len(log.kinds) if checking else max(last for _, last in self._spans) + 1
-        values = log.values(_ANY if checking else _EITHER)[:end]
+        values = log.values(ANY_VALUE if checking else _UNCHECKED_VALUE)[:end]
         for first, last in self._spans:
             values[first] = b'(' + values[first]
             values[last] += b')'
@@ -184,13 +194,13 @@ class _Capture:
 
 
 def _run(places: tuple[int, ...]) -> Span | None:
-    """The first and the last of these places, if they are neighbours in this order."""
+    """The first and the last of these places, if each is one more than the one before."""
     if not places or places[0] < 0 or places != tuple(range(places[0], places[0] + len(places))):
         return None
     return places[0], places[-1]
 
 
 def _crosses(one: Span, other: Span) -> bool:
-    """Whether two runs overlap, and neither holds the other: no two groups can."""
+    """Whether two spans overlap, and neither contains the other. Groups of an expression cannot do that."""
     (begin, end), (later, last) = sorted((one, other))
     return begin < later <= end < last

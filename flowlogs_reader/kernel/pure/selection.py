@@ -1,4 +1,4 @@
-"""The lines that pass tests and a window, whole or as columns."""
+"""Selection: the lines that pass tests and a window, as lines or as columns."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any
 
-from .lines import Column, _bytes, _check_places, _log
-from .tests import Test, Tests, Window, _sieve
+from .lines import Column, check_places, lines_of, require_bytes
+from .tests import Test, Tests, Window, selector
 
 
 def keep(
     kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None, data: bytes, /
 ) -> tuple[bytes, int, int]:
-    """The canonical lines that pass every test and are in the window, their number, and how many are no records.
+    """The canonical lines that pass every test and are in the window, their number, and the number of skipped lines.
 
     >>> keep(b'TI', (((0,), False, False, 'text', (b'10.0.0.1',)),), None, b'10.0.0.1 40\\n10.0.0.2 50\\n')
     (b'10.0.0.1 40\\n', 1, 0)
 
-    The same object, if all lines are kept as they are.
+    If all lines are kept unchanged, the same object is returned.
     """
-    data, _, flags, skipped = _sift(kinds, tests, window, (), data)
+    data, _, flags, skipped = select(kinds, tests, window, (), data)
     if flags is not None:
         data = b''.join(compress(data.splitlines(keepends=True), flags))
     return data, data.count(b'\n'), skipped
@@ -34,22 +34,23 @@ def columns(
     data: bytes,
     /,
 ) -> tuple[list[list[bytes]], int]:
-    """Columns of the lines that :func:`keep` keeps, and how many lines are no records.
+    """Columns of the lines that :func:`keep` returns, and the number of skipped lines.
 
     >>> columns(b'TII', (), None, (2, (1, 0)), b'10.0.0.1 40 1\\n')
     ([[b'1'], [b'40 10.0.0.1']], 0)
 
-    Several places make one column, with a space between two values.
+    A tuple of places makes one column, with a space between two values.
     """
     groups = tuple(place if isinstance(place, tuple) else (place,) for place in places)
-    _, found, flags, skipped = _sift(kinds, tests, window, groups, data)
+    _, found, flags, skipped = select(kinds, tests, window, groups, data)
     return [[*column] if flags is None else [*compress(column, flags)] for column in found], skipped
 
 
 def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
-    """A function that gives the column at a place, as text or as a number; None if it is missing.
+    """A function that returns the value of a record at a place, as text or as a number, or None if it is missing.
 
-    It takes an object of which the attribute `_texts` is a canonical line as text, or the list of its columns.
+    The record is an object whose attribute `_texts` is a canonical line as a str, or the list of its values. The
+    function replaces the line by the list.
     """
 
     def text(record: Any) -> str | None:
@@ -70,21 +71,21 @@ def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
     return value if number else text
 
 
-def _sift(
+def select(
     kinds: bytes,
     tests: tuple[Test, ...] | Tests,
     window: Window | None,
     groups: tuple[tuple[int, ...], ...],
     data: bytes,
 ) -> tuple[bytes, list[Column], list[bool] | None, int]:
-    """Canonical lines, columns of them, which of them are to be kept (None: all), and how many are no records."""
-    log, sieve = _log(kinds), _sieve(kinds, tests, window)
-    _check_places(kinds, (place for group in groups for place in group))
-    asked = (*groups, *sieve.groups)
+    """Canonical lines, columns of them, whether each is kept (None: all are), and the number of skipped lines."""
+    lines, tested = lines_of(kinds), selector(kinds, tests, window)
+    check_places(kinds, (place for group in groups for place in group))
+    asked = (*groups, *tested.groups)
     if not asked:
-        data, skipped = log.check(_bytes(data))
+        data, skipped = lines.check(require_bytes(data))
         found: list[Column] = []
     else:
-        data, found, skipped = log.read(_bytes(data), asked)
-    flags = sieve.flags(found[len(groups) :], data.count(b'\n')) if sieve.sifts else None
+        data, found, skipped = lines.read(require_bytes(data), asked)
+    flags = tested.flags(found[len(groups) :], data.count(b'\n')) if tested.is_needed else None
     return data, found[: len(groups)], flags, skipped

@@ -12,22 +12,22 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from ..memo import Memo
-from .keys import Transform, _transform
-from .lines import _ANY, _P, Column, _bytes, _check_places, _lines_of_text, _log
-from .selection import _sift
-from .tests import Test, Tests, Window, _sieve
+from .keys import Transform, key_function
+from .lines import ANY_VALUE, POSSESSIVE, Column, check_places, line_count, lines_of, require_bytes
+from .selection import select
+from .tests import Test, Tests, Window, selector
 
 TRACKED = ('packets', 'bytes', 'start', 'end')
-# Later than any moment of a record, and earlier.
-NEVER, BEFORE = 2**63, -1
-# A sum is one integer: bytes, packets and flows, each in so many bits. One addition adds all three.
+# In place of a missing start and a missing end: later and earlier than the time of any record.
+NO_START, NO_END = 2**63, -1
+# A sum is one integer of three numbers with LANE bits each: flows, packets, bytes. One addition adds all three.
 LANE = 128
 ONE_FLOW = 1 << 2 * LANE
-# Bytes of lines that are summed at a time.
+# Bytes of lines that are summed at a time: the data that is made of them stays in the processor's cache.
 _SUMMED_PIECE = 1 << 16
 MASK = (1 << LANE) - 1
 SHIFTS = {'bytes': 0, 'packets': LANE, 'flows': 2 * LANE}
-# All moments, the last one included: 2147483647.
+# Every moment up to the last one, 2147483647.
 _MOMENT = (
     rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-]|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|'
     rb'21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])'
@@ -36,18 +36,19 @@ _MOMENT = (
 
 @lru_cache(maxsize=64)
 def _group_lines(kinds: bytes) -> re.Pattern[bytes]:
-    """The expression of a line of a table: canonical, with all its sums, and with a flow at least."""
-    values = _log(kinds).values(_ANY)
-    number = rb'(?:[1-9][0-9]{0,18}' + _P + b'|0)'
-    values[-5], values[-4], values[-1] = number, number, rb'[1-9][0-9]{0,18}' + _P
+    """A regular expression that matches one line of :meth:`Sums.lines`, with at least one flow."""
+    values = lines_of(kinds).values(ANY_VALUE)
+    number = rb'(?:[1-9][0-9]{0,18}' + POSSESSIVE + b'|0)'
+    values[-5], values[-4], values[-1] = number, number, rb'[1-9][0-9]{0,18}' + POSSESSIVE
     values[-3] = values[-2] = _MOMENT
     return re.compile(b'(?m)^' + b' '.join(values) + b'\\n')
 
 
 class _Needed(NamedTuple):
-    """The columns that a table needs: of counts, start and end, where it has them; then those of the keys.
+    """The columns that a table needs of the lines, as `groups` of places.
 
-    `counted` says whether packets and bytes are in the counts. If neither is, log_status stands there.
+    First the counts, the start and the end, each if `has_counts`, `has_start` and `has_end` say so; then the keys. The
+    counts are packets and bytes, as far as `counted` says that each is there; if neither is, log_status.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -66,11 +67,11 @@ class Sums:
     >>> table.lines()
     b'10.0.0.1 3 100 - - 2\\n'
 
-    `keys` says how each key is made (:data:`Transform`). `track` says which of packets, bytes, start and end are
-    summed; flows always are. What is not tracked is not read. With `flows_only` records that count neither packets nor
-    bytes are left out: NODATA and SKIPDATA. Both can be read again, as attributes.
+    `keys` says how each key is made (:data:`.keys.Transform`). `track` says which of packets, bytes, start and end are
+    summed; flows always are. What is not tracked is not read. With `flows_only`, records that have neither packets nor
+    bytes are left out: NODATA and SKIPDATA. `track` and `flows_only` are attributes too.
 
-    Raises RuntimeError in a thread that calls it while another one does.
+    A method raises RuntimeError if another thread is using the table.
     """
 
     def __init__(self, keys: Sequence[Transform], track: Iterable[str] = TRACKED, flows_only: bool = True) -> None:
@@ -78,20 +79,20 @@ class Sums:
         if track - {*TRACKED}:
             raise ValueError(f'{min(track - {*TRACKED})!r} cannot be tracked')
         self._signature = repr((keys, sorted(track), bool(flows_only)))
-        self._keys = [_transform(key) for key in keys]
-        # Buckets need numbers.
+        self._keys = [key_function(key) for key in keys]
+        # The kinds of fields that each key can be made from: a bucket needs a number.
         self._kinds = [b'IM' if key and key[0] == 'bucket' else b'TIM' for key in keys]
         self.track = track
         self._timed = not track.isdisjoint(('start', 'end'))
         self.flows_only = flows_only
-        # For each key a sum (see LANE); or with times a list of it, the first start and the last end.
+        # For each key a sum (see LANE); if times are tracked, a list: the sum, the first start and the last end.
         self._totals: Counter[bytes] = Counter()
         self._timed_totals: dict[bytes, list[int]] = {}
-        # The keys in their order, while pages of lines are asked for.
+        # The keys in their order, for calls of lines() until the table changes.
         self._listed: list[bytes] | None = None
         self._sums: dict[tuple[bool, bool], Memo[int]] = {}
-        self._starts = Memo(lambda text: NEVER if text == b'-' else int(text))
-        self._ends = Memo(lambda text: BEFORE if text == b'-' else int(text))
+        self._starts = Memo(lambda text: NO_START if text == b'-' else int(text))
+        self._ends = Memo(lambda text: NO_END if text == b'-' else int(text))
         self._lock = Lock()
 
     def add(
@@ -104,19 +105,19 @@ class Sums:
         data: bytes,
         /,
     ) -> tuple[int, int]:
-        """Adds the records that pass; returns how many these were, and how many lines are no records.
+        """Adds the records that pass. Returns the number of these, and the number of skipped lines.
 
-        Each of the `alternatives` is the places of the keys: a record is added once for each. `sums` are the places of
-        packets, bytes, start, end and log_status.
+        `alternatives` has one or more tuples, each with the places of all keys: a record is added once for each tuple.
+        `sums` has the places of packets, bytes, start, end and log_status.
         """
-        with self._alone():
-            _log(kinds)
-            _sieve(kinds, tests, window)
+        with self._exclusive():
+            lines_of(kinds)
+            selector(kinds, tests, window)
             needed = self._groups(kinds, alternatives, sums)
             self._listed = None
             kept = skipped = 0
-            for piece in _pieces(_bytes(data)):
-                data, found, flags, odd = _sift(kinds, tests, window, needed[0], piece)
+            for piece in _pieces(require_bytes(data)):
+                data, found, flags, odd = select(kinds, tests, window, needed[0], piece)
                 if flags is not None:
                     found = [[*compress(column, flags)] for column in found]
                 count = data.count(b'\n') if flags is None else sum(flags)
@@ -130,13 +131,15 @@ class Sums:
     ) -> None:
         waiting = iter(found)
         values = self._values(needed.counted, next(waiting)) if needed.has_counts else None
-        # What is not asked for is the same for all records.
-        starts: Iterable[int] = [*map(self._starts.__getitem__, next(waiting))] if needed.has_start else repeat(NEVER)
-        ends: Iterable[int] = [*map(self._ends.__getitem__, next(waiting))] if needed.has_end else repeat(BEFORE)
+        # A time that is not tracked is the same for all records.
+        starts: Iterable[int] = (
+            [*map(self._starts.__getitem__, next(waiting))] if needed.has_start else repeat(NO_START)
+        )
+        ends: Iterable[int] = [*map(self._ends.__getitem__, next(waiting))] if needed.has_end else repeat(NO_END)
         made = [self._made_keys(alternative, waiting, count) for alternative in alternatives]
         keys = made[0] if made else ()
         if len(made) > 1:
-            # Keys appear in the order of the records.
+            # Keys are in the order of the records: all keys of the first record, then those of the second.
             keys = [*chain.from_iterable(zip(*made))]
             values = values and [value for value in values for _ in made]
             starts, ends = (
@@ -151,25 +154,24 @@ class Sums:
             self._add(keys, values)
 
     def add_groups(self, data: bytes) -> None:
-        """Adds flows that were summed before: a line for each group, as :meth:`lines` writes them.
+        """Adds sums that were made elsewhere: a line for each group, as :meth:`lines` writes them.
 
         >>> table = Sums((('prefix', 8, 8),))
         >>> table.add_groups(b'10.0.0.1 3 100 20 30 2\\n10.0.0.2 1 40 10 15 1\\n')
         >>> table.lines()
         b'10.0.0.0/8 4 140 10 30 3\\n'
 
-        A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. The
-        values are made into keys as :meth:`add` makes them: what :meth:`lines` gave stays as it is, but for a 'map'.
-        The value of a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers, of flows there is at least
-        one; start and end are moments or ``-``. Numbers have at most 19 digits, none of them a leading zero. What is
-        not tracked is checked, and not added. The same key may be in several lines. Lines are added in their order,
-        so that keys that are new come last, in this order.
+        A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. Keys are
+        made from the values as in :meth:`add`: those that :meth:`lines` wrote do not change, except with a 'map'. The
+        value for a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers; flows is at least 1. Start and
+        end are moments or ``-``. Numbers have at most 19 digits and no leading zero. What is not tracked is checked,
+        but not added. Several lines may have the same key. New keys come last, in the order of the lines.
 
-        Raises ValueError if a line is something else, or has no newline; then nothing of the data is added.
+        Raises ValueError if a line is something else, or has no newline; then no line is added.
         """
         kinds = b''.join([b'T' if b'T' in allowed else b'I' for allowed in self._kinds]) + b'IIMMI'
-        with self._alone():
-            if _group_lines(kinds).subn(b'', _bytes(data))[1] != _lines_of_text(data):
+        with self._exclusive():
+            if _group_lines(kinds).subn(b'', require_bytes(data))[1] != line_count(data):
                 raise ValueError('these are not the lines of a table')
             self._listed = None
             for piece in _pieces(data):
@@ -182,8 +184,8 @@ class Sums:
         counts = zip(map(int, flows), self._counts('packets', packets), self._counts('bytes', octets))
         sums = [((flow << LANE) + packet << LANE) + octet for flow, packet, octet in counts]
         if self._timed:
-            firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NEVER)
-            lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(BEFORE)
+            firsts = map(self._starts.__getitem__, starts) if 'start' in self.track else repeat(NO_START)
+            lasts = map(self._ends.__getitem__, ends) if 'end' in self.track else repeat(NO_END)
             self._add_timed(keys, sums, firsts, lasts)
         else:
             self._add(keys, sums)
@@ -195,14 +197,14 @@ class Sums:
         self, kinds: bytes, alternatives: tuple[tuple[int, ...], ...], sums: tuple[int, int, int, int, int]
     ) -> _Needed:
         packets, octets, start, end, status = sums
-        _check_places(kinds, (packets, octets), b'IM')
-        _check_places(kinds, (start, end), b'M')
-        _check_places(kinds, (status,))
+        check_places(kinds, (packets, octets), b'IM')
+        check_places(kinds, (start, end), b'M')
+        check_places(kinds, (status,))
         for alternative in alternatives:
             if len(alternative) != len(self._keys):
                 raise ValueError(f'{len(self._keys)} keys cannot be made of {len(alternative)} places')
             for place, allowed in zip(alternative, self._kinds):
-                _check_places(kinds, (place,), allowed)
+                check_places(kinds, (place,), allowed)
         counted = packets >= 0, octets >= 0
         own: list[tuple[int, ...]] = []
         if any(counted):
@@ -218,7 +220,7 @@ class Sums:
         return _Needed(tuple(own), has_counts, has_start, has_end, counted)
 
     def _values(self, counted: tuple[bool, bool], rows: Column) -> list[int]:
-        """What each record adds: 0, if it is no flow."""
+        """The sum that each record adds: 0 if it is not a flow."""
         if counted not in self._sums:
             self._sums[counted] = Memo(partial(self._value, counted))
         return [*map(self._sums[counted].__getitem__, rows)]
@@ -244,12 +246,12 @@ class Sums:
         return self._joined(waiting, count)
 
     def _joined(self, columns: Iterable[Column], count: int) -> Column:
-        """The keys that are made of a column of values for each."""
+        """The key of each line, made from the values in the columns."""
         made = [map(key, column) if key else column for key, column in zip(self._keys, columns)]
         return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]] if made else [b''] * count
 
     def _count(self, keys: Column) -> None:
-        """Adds one flow for each key: a Counter does it in C."""
+        """Adds one flow for each key. A Counter, which is written in C, counts them."""
         totals = self._totals
         for key, count in Counter(keys).items():
             totals[key] += count * ONE_FLOW
@@ -276,16 +278,16 @@ class Sums:
                 total[2] = end
 
     def merge(self, other: Sums, /) -> None:
-        """Adds what another table of the same keys has; keys that are new here come last, in its order."""
+        """Adds the sums of another table with the same keys. New keys come last, in the order of that table."""
         if not isinstance(other, Sums):
             raise TypeError('only tables of the same kernel can be merged')
         if other._signature != self._signature:
             raise ValueError('only tables of the same keys and sums can be merged')
-        with self._alone():
+        with self._exclusive():
             if other is self:
                 self._merge(other)
                 return
-            with other._alone():
+            with other._exclusive():
                 self._merge(other)
 
     def _merge(self, other: Sums) -> None:
@@ -296,22 +298,22 @@ class Sums:
             self._totals[key] += value
 
     def __len__(self) -> int:
-        with self._alone():
-            return len(self._all())
+        with self._exclusive():
+            return len(self._rows())
 
     def lines(self, begin: int = 0, count: int | None = None) -> bytes:
-        """Rows as canonical lines: the keys, packets, bytes, start, end, flows. All, or `count` from `begin` on."""
+        """Rows as canonical lines: keys, packets, bytes, start, end, flows. `count` rows from `begin` on, None: all."""
         if begin < 0 or (count is not None and count < 0):
             raise ValueError('rows are counted from 0')
-        with self._alone():
-            rows = self._all()
+        with self._exclusive():
+            rows = self._rows()
             if self._listed is None:
                 self._listed = [*rows]
             keys = self._listed[begin : None if count is None else begin + count]
             return b''.join([self._line(key, rows[key]) for key in keys])
 
     def top(self, count: int, by: str) -> bytes:
-        """The rows with the largest 'bytes', 'packets' or 'flows'; what is equal is in the order of its text."""
+        """The `count` rows with the most 'bytes', 'packets' or 'flows', as lines. Equal rows are sorted by key."""
         if by not in SHIFTS or by not in {*self.track, 'flows'}:
             raise ValueError(f'rows cannot be ordered by {by!r}')
         if count < 0:
@@ -323,30 +325,30 @@ class Sums:
             value: int = total[0] if self._timed else total
             return -(value >> shift & MASK), key
 
-        with self._alone():
-            return b''.join([self._line(*row) for row in nsmallest(count, self._all().items(), order)])
+        with self._exclusive():
+            return b''.join([self._line(*row) for row in nsmallest(count, self._rows().items(), order)])
 
-    def _all(self) -> dict[bytes, Any]:
+    def _rows(self) -> dict[bytes, Any]:
         return self._timed_totals if self._timed else self._totals
 
     def _line(self, key: bytes, total: Any) -> bytes:
-        value, start, end = total if self._timed else (total, NEVER, BEFORE)
+        value, start, end = total if self._timed else (total, NO_START, NO_END)
         return b'%b%b%d %d %b %b %d\n' % (
             key,
             b' ' if self._keys else b'',
             value >> LANE & MASK,
             value & MASK,
-            b'-' if start == NEVER else b'%d' % start,
-            b'-' if end == BEFORE else b'%d' % end,
+            b'-' if start == NO_START else b'%d' % start,
+            b'-' if end == NO_END else b'%d' % end,
             value >> 2 * LANE,
         )
 
-    def _alone(self) -> _Alone:
-        return _Alone(self._lock)
+    def _exclusive(self) -> _Exclusive:
+        return _Exclusive(self._lock)
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Runs of whole lines of data: what is made of a small one stays in the processor's cache."""
+    """The data in pieces of whole lines, of about _SUMMED_PIECE bytes."""
     begin = 0
     while begin < len(data):
         end = data.rfind(b'\n', begin, begin + _SUMMED_PIECE) + 1 or data.find(b'\n', begin) + 1 or len(data)
@@ -354,8 +356,8 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         begin = end
 
 
-class _Alone:
-    """Holds a lock, and waits for none: two threads in one table are a mistake."""
+class _Exclusive:
+    """Holds a lock, but does not wait for it: two threads that use one table at the same time are a mistake."""
 
     def __init__(self, lock: Lock) -> None:
         self._lock = lock

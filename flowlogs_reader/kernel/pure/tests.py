@@ -1,4 +1,4 @@
-"""Tests and windows: which lines pass."""
+"""Tests and windows: they decide which lines are kept."""
 
 from __future__ import annotations
 
@@ -10,62 +10,62 @@ from operator import and_, eq, ge, gt, le, lt, ne, not_, or_
 from typing import Any
 
 from ..memo import Memo
-from .lines import Column, _check_places, _log
+from .lines import Column, check_places, lines_of
 
-#: (places, negated, missing, kind, payload). A line passes if (any value at the places matches) != negated. A value
-#: ``-`` matches if `missing`. What another value is compared with is in the payload, by kind:
+#: (places, negated, missing, kind, payload). A line passes if (any value at the places matches) != negated. The
+#: value ``-`` matches if `missing` is true. Other values are compared with the payload, which depends on the kind:
 #:
-#: - 'text': texts that it may equal. 'fold': the same, whatever the case; the texts are in lower case.
-#: - 'number': inclusive ranges of integers. 'flags': a mask, of which all bits must be set.
+#: - 'text': texts that it may equal. 'fold': the same, without regard to case; the texts are in lower case.
+#: - 'number': inclusive ranges of integers. 'flags': a mask; all of its bits must be set.
 #: - 'address': inclusive ranges of addresses as (first, last, version).
-#: - 'same': (place, operator): another value of the line; ``@`` before the operator compares addresses.
+#: - 'same': (place, operator): another value of the line. ``@`` before the operator: they are compared as addresses.
 Test = tuple[tuple[int, ...], bool, bool, str, Any]
 #: (start place, end place, start_ms, end_ms, timeless): a record is in the window if its start is in
-#: [start_ms, end_ms), or its end, if the start is missing. If both are missing, `timeless` decides.
+#: [start_ms, end_ms). If the start is missing, its end counts; if both are missing, `timeless` decides.
 Window = tuple[int, int, int, int, bool]
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {'=': eq, '!=': ne, '<': lt, '<=': le, '>': gt, '>=': ge}
 
 
 class Tests:
-    """What :func:`compile_tests` makes; two are never equal."""
+    """The result of :func:`compile_tests`. Two of them are never equal."""
 
     def __init__(self, kinds: bytes, tests: tuple[Test, ...]) -> None:
         self.kinds, self.tests = kinds, tests
 
 
 def compile_tests(kinds: bytes, tests: tuple[Test, ...], /) -> Tests:
-    """Tests that can be given in place of `tests` wherever lines have these kinds: they are compiled only once.
+    """Compiles tests once, for many calls. The result takes the place of `tests` for lines of these kinds.
 
     >>> from flowlogs_reader.kernel.pure import keep
     >>> port = compile_tests(b'TI', (((1,), False, False, 'number', ((443, 443),)),))
     >>> keep(b'TI', port, None, b'10.0.0.1 443\\n10.0.0.1 80\\n')
     (b'10.0.0.1 443\\n', 1, 0)
 
-    Thousands of networks take milliseconds to compile.
+    It takes milliseconds to compile thousands of networks.
     """
-    _log(kinds)
-    _Sieve(kinds, tests, None)
+    lines_of(kinds)
+    Selector(kinds, tests, None)
     return Tests(kinds, tests)
 
 
 @lru_cache(maxsize=64)
-def _sieve(kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None) -> _Sieve:
-    return _Sieve(kinds, tests, window)
+def selector(kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None) -> Selector:
+    return Selector(kinds, tests, window)
 
 
-class _Sieve:
-    """Tests and a window, made into functions of the columns `groups`."""
+class Selector:
+    """Tests and a window as functions. `groups` has the places of the columns that they need."""
 
     def __init__(self, kinds: bytes, tests: tuple[Test, ...] | Tests, window: Window | None) -> None:
         if isinstance(tests, Tests):
             if tests.kinds != kinds:
                 raise ValueError('the tests were compiled for lines of other kinds')
             tests = tests.tests
-        self.sifts = bool(tests or window)
+        self.is_needed = bool(tests or window)
         self.groups: list[tuple[int, ...]] = []
         self._tests: list[tuple[int, bool, Callable[..., bool], int]] = []
         for places, negated, missing, kind, payload in tests:
-            _check_places(kinds, places, b'IM' if kind in ('number', 'flags') else b'TIM')
+            check_places(kinds, places, b'IM' if kind in ('number', 'flags') else b'TIM')
             if kind == 'same':
                 function = _comparison(kinds, places, missing, *payload)
                 self.groups += [(place,) for own in places for place in (own, payload[0])]
@@ -77,12 +77,12 @@ class _Sieve:
         self._window = window
         if window:
             start_place, end_place, start_ms, end_ms, _ = window
-            _check_places(kinds, (start_place, end_place), b'M')
+            check_places(kinds, (start_place, end_place), b'M')
             self._inside = Memo(lambda text: text != b'-' and start_ms <= int(text) * 1000 < end_ms)
             self.groups += [(start_place,), (end_place,)]
 
     def flags(self, found: Sequence[Column], count: int) -> list[bool] | None:
-        """Which of the lines, of which these are the columns, are to be kept; None if all are."""
+        """Whether each line is kept, decided from its columns; None if all are."""
         verdicts: list[Iterable[bool]] = []
         waiting = iter(found)
         for places, negated, function, arguments in self._tests:
@@ -103,7 +103,7 @@ class _Sieve:
 
 
 def _match(missing: bool, kind: str, payload: Any) -> Callable[[bytes], bool]:
-    """A function of one value."""
+    """A function that says whether a value matches."""
     if kind in ('text', 'fold'):
         texts = {*payload} - {b'-'} | ({b'-'} if missing else set())
         return texts.__contains__ if kind == 'text' else lambda text: text.lower() in texts
@@ -127,8 +127,8 @@ def _in_ranges(text: bytes, ranges: tuple[tuple[int, int, int], ...]) -> bool:
 def _comparison(
     kinds: bytes, places: tuple[int, ...], missing: bool, other: int, operator: str
 ) -> Callable[[bytes, bytes], bool]:
-    """A function of two values of a line."""
-    _check_places(kinds, (other,))
+    """A function that says whether two values of a line match."""
+    check_places(kinds, (other,))
     compare = _OPERATORS.get(operator.removeprefix('@'))
     if not compare:
         raise ValueError(f'there is no operator {operator!r}')
@@ -143,13 +143,13 @@ def _comparison(
 
         return order
     if compare not in (eq, ne):
-        _check_places(kinds, (*places, other), b'IM')
-    # Numbers without leading zeros: of two, the longer one is larger.
+        check_places(kinds, (*places, other), b'IM')
+    # Numbers have no leading zeros: of two, the longer one is larger.
     return lambda one, another: missing if b'-' in (one, another) else compare((len(one), one), (len(another), another))
 
 
 def _address_order(text: bytes) -> tuple[int, int, bytes] | None:
-    """What an address is compared by; None if the text is not an address. Equal ones have the same zone."""
+    """The sort key of an address: version, number, zone. None if the text is not an address."""
     try:
         address = ip_address(text.decode())
     except ValueError:
