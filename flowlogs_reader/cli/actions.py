@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+# What the bars of a timeline can show.
+TIMELINE_MEASURES = ('bytes', 'packets', 'flows', 'rejected')
+
 
 class Action:
     """A row. `ask` checks the arguments and returns members of a Query. It raises UsageError.
 
-    `times` is the default form of times, `header` says whether there is a header by default, and `bars` is the column
-    that is drawn on a terminal.
+    `times` is the default form of times, `header` says whether there is a header by default, and `bars` whether the
+    measure is drawn on a terminal.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class Action:
         ask: Callable[[Sequence[str], Namespace], dict[str, Any]],
         times: str = 'epoch',
         header: bool = True,
-        bars: str = '',
+        bars: bool = False,
     ) -> None:
         self.arguments = arguments
         self.about = about
@@ -78,7 +81,7 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
         keys = parse_keys(arguments[counted:] or ('srcaddr', 'dstaddr'), MEASURES, options.fields or ())
     except UsageError as error:
         raise UsageError(f'top takes a number and fields: {error}') from None
-    return {'keys': keys, 'limit': count, 'measure': options.by or MEASURES[0]}
+    return {'keys': keys, 'limit': count, 'measure': _measure(options.by, MEASURES, MEASURES[0], 'top')}
 
 
 def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
@@ -94,11 +97,33 @@ def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any
 
 def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     from ..errors import UsageError
+    from ..query.groups import parse_keys
     from ..query.typed_times import parse_length
 
-    if len(arguments) > 1:
-        raise UsageError(f'timeline takes one length of time, such as 5m, not {" ".join(arguments)!r}')
-    return {'interval': int(parse_length(arguments[0] if arguments else '1m').total_seconds())}
+    timed = bool(arguments) and arguments[0][:1].isdigit()
+    summed = ('start', *TIMELINE_MEASURES, 'accepted')
+    try:
+        keys = parse_keys(arguments[timed:], summed, options.fields or ())
+    except UsageError as error:
+        raise UsageError(f'timeline takes a length of time, such as 5m, and a field: {error}') from None
+    if len(keys) > 1:
+        raise UsageError(f'timeline takes one field, not {" ".join(key.name for key in keys)!r}')
+    return {
+        'keys': keys,
+        'interval': int(parse_length(arguments[0] if timed else '1m').total_seconds()),
+        'measure': _measure(options.by, TIMELINE_MEASURES, 'flows', 'timeline'),
+    }
+
+
+def _measure(given: str | None, measures: Sequence[str], default: str, action: str) -> str:
+    """Return what --by says. Raises UsageError if it is not one of these measures."""
+    from ..errors import UsageError
+
+    if given is None:
+        return default
+    if given not in measures:
+        raise UsageError(f'--by of {action} is {", ".join(measures[:-1])} or {measures[-1]}; not {given[:40]!r}')
+    return given
 
 
 def _is_number(text: str) -> bool:
@@ -114,6 +139,6 @@ ACTIONS: dict[str, Action] = {
     'top': Action('[N] [FIELD ...]', 'the 10, or N, pairs of hosts, or FIELDs, with most bytes', ask_top),
     'aggregate': Action('[FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'),
     'timeline': Action(
-        '[INTERVAL]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars='flows'
+        '[INTERVAL] [FIELD]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars=True
     ),
 }

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ..aws.session import AwsSession
     from ..sources.base import BaseReader
 
+# AWS delivers records up to so long after the end of an aggregation interval of 10 minutes, or later if it is slow
+# (vpc/latest/userguide/flow-log-records).
+DELIVERY = timedelta(minutes=15)
 SCHEMES = 's3://BUCKET/PREFIX'
 
 
@@ -139,6 +142,7 @@ def make_query(options: Namespace, default_window: timedelta | None, now: dateti
         optional=_optional(options),
         raw=bool(options.raw),
         tz=tz,
+        delivered_ms=milliseconds(now - DELIVERY),
         **asked,
     )
     lacking = [names[0] for names in query.asked_fields if fields and not {*names} & {*fields}]
@@ -218,7 +222,7 @@ def make_style(options: Namespace, terminal: int, query: Query | None = None) ->
         tz=query.tz if query else UTC,
         terminal=terminal,
         colour=terminal > 0 and wants_colour(os.environ),
-        bars=action.bars if action else '',
+        bars=query.measure if query and action and action.bars else '',
         live=terminal > 0 or bool(options.follow),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import __version__
-from ..records.fields import FIELD_SETS, MEASURES
+from ..records.fields import FIELD_SETS
 from ..sources.registry import SOURCES
 from .actions import ACTIONS
 from .stderr import PROGRAM
@@ -152,7 +152,10 @@ OPTIONS = (
         '--raw', group=_OUTPUT, actions=RECORDS, action='store_true',
         help='the lines as they are in the log (default: off)',
     ),
-    Option('--by', group=_OUTPUT, actions=('top',), choices=MEASURES, help='what top sorts by (default: bytes)'),
+    Option(
+        '--by', group=_OUTPUT, actions=('top', 'timeline'), metavar='MEASURE',
+        help='what top sorts by: bytes (default), packets or flows; timeline draws these (default: flows) or rejected',
+    ),
     Option(
         '--flows', group=_OUTPUT, actions=('aggregate',), action='store_true',
         help='with aggregate: count them too (default: off)',

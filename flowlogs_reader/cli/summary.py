@@ -130,6 +130,8 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
         yield Note(f'the format of the log is not known ({trouble}): the default one is taken')
     if report.skipdata:
         yield Note(_skipdata(query, report.skipdata))
+    if report.incomplete:
+        yield Note(_incomplete(query, report.incomplete))
 
 
 def _lacked_by_all(query: Query, report: ReadReport) -> str:
@@ -169,3 +171,13 @@ def _skipdata(query: Query, skipped: Counter[int]) -> str:
     first, last = (iso(time, query.tz) for time in (min(skipped), max(skipped)))
     times = f'{skipped.total()} times from {first} to {last}' if skipped.total() > 1 else f'at {first}'
     return f'totals are incomplete: AWS skipped records {times} (SKIPDATA)'
+
+
+def _incomplete(query: Query, intervals: dict[int, tuple[str, ...]]) -> str:
+    """The intervals of a timeline that may lack flows."""
+    cut = [iso(start, query.tz) for start in sorted(intervals) if 'cut' in intervals[start]]
+    recent = [start for start in intervals if 'recent' in intervals[start]]
+    parts = [f'the window cuts {" and ".join(cut)}'] if cut else []
+    if recent:
+        parts.append(f'AWS may still deliver flows of {iso(min(recent), query.tz)} and later')
+    return f'some intervals are incomplete: {"; ".join(parts)}'

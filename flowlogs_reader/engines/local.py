@@ -94,15 +94,21 @@ def aggregate(query: Query, sources: Sources) -> Table:
 
 
 def timeline(query: Query, sources: Sources) -> Table:
-    """Return the sums of each interval, and its accepted and rejected flows."""
-    counted = Timeline(query.interval, query.window, query.tz)
+    """Return the sums of each interval, and of each value of a key, and its accepted and rejected flows."""
+    key = query.keys[0] if query.keys else None
+    counted = Timeline(query.interval, query.window, query.tz, key)
+    start, *sums = map(_sum_column, Interval._fields)
 
-    def rows() -> Iterator[Interval]:
-        yield from counted.rows()
+    def rows() -> Iterator[tuple[int | str, ...]]:
+        for row in counted.rows():
+            if why := counted.incomplete(int(row[0]), query.delivered_ms):
+                table.incomplete[int(row[0])] = why
+            yield row
         if counted.undated:
             raise FlowLogsError(f'{counted.undated} flows are not in any interval: the log has no time for them')
 
-    table = Table.of_rows([*map(_sum_column, Interval._fields)], rows())
+    table = Table.of_rows([start, *_key_columns(query), *sums], rows())
+    table.incomplete = sources[0].report.incomplete
     table.chunks = after_reading(partial(counted.read, sources), partial(iter, table.chunks))
     return table
 

@@ -21,7 +21,12 @@ from ..sources.filter import SUMMED, Filter
 
 def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
     """Return an empty table for these keys that sums the fields in `track`."""
-    return Sums([None if key.prefix is None else ('prefix', key.prefix, key.prefix) for key in keys], track)
+    return Sums([*map(transform_of, keys)], track)
+
+
+def transform_of(key: GroupKey) -> Any:
+    """Return how the kernel makes a key of a value."""
+    return None if key.prefix is None else ('prefix', key.prefix, key.prefix)
 
 
 def fields_of(keys: Iterable[GroupKey]) -> tuple[str, ...]:

@@ -1,18 +1,21 @@
-"""Flows counted by the interval in which they start."""
+"""Flows counted by the interval in which they start, and by the values of a group key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, tzinfo
 from math import gcd
 from typing import NamedTuple
 
 from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums
+from ..query.groups import GroupKey
 from ..query.query import Window
+from ..records.fields import KNOWN, Kind
 from ..records.layout import Layout
 from ..records.times import UTC, iso
 from ..sources.base import BaseReader
+from .sums import transform_of
 
 # Enough for a day of 86,400 seconds.
 MAX_ROWS = 100_000
@@ -34,16 +37,21 @@ class Interval(NamedTuple):
 class Timeline:
     """Sums flows by intervals of `seconds`; the first interval of a day begins at midnight in `tz`.
 
-    With a `window` every interval of it has a row; without one, every interval from the first flow to the last. A flow
-    counts in the interval of its `start`, or of its `end` if the log has no `start`. All intervals have the same
-    length, even if clocks change. `undated` counts flows without a time.
+    With a `window` every interval of it has a row; without one, every interval from the first flow to the last. With a
+    `key` an interval has a row for each value that the key has in any interval. A flow counts in the interval of its
+    `start`, or of its `end` if the log has no `start`. All intervals have the same length, even if clocks change.
+    `undated` counts flows without a time.
 
     Raises UsageError if the window would have more rows than MAX_ROWS.
     """
 
-    def __init__(self, seconds: int, window: Window | None = None, tz: tzinfo = UTC) -> None:
+    def __init__(
+        self, seconds: int, window: Window | None = None, tz: tzinfo = UTC, key: GroupKey | None = None
+    ) -> None:
         self._seconds = seconds
         self._tz = tz
+        self._key = key
+        self._window_ms = window
         self._window = (window.start_ms // 1000, -(-window.end_ms // 1000)) if window else None
         self.undated = 0
         self._complete = False
@@ -52,50 +60,74 @@ class Timeline:
         # Without a window, the offset of the zone is not known before the first flow.
         unit = seconds if self._window else gcd(seconds, OFFSET_UNIT)
         offset = self._offset(self._window[0]) if self._window else 0
-        self._table = Sums([('bucket', unit, offset), None], ('packets', 'bytes'))
+        transforms = [transform_of(key)] if key else []
+        self._table = Sums([('bucket', unit, offset), *transforms, None], ('packets', 'bytes'))
 
     def read(self, sources: Iterable[BaseReader]) -> None:
         """Read all records. Raises FlowLogsError if a log has no times, or the flows are too far apart."""
+        by = (self._key.field,) if self._key else ()
         for source in sources:
-            for _ in source.sum_into(self._table, _keys, ['action']):
-                # An interval has few rows, one for each value of `action`. rows() raises if there are too many.
+            for _ in source.sum_into(self._table, lambda layout: [(_time_of(layout), *by, 'action')], [*by, 'action']):
+                # A row of the result has few rows here, one for each value of `action`. rows() raises if there are too
+                # many.
                 if len(self._table) > 4 * MAX_ROWS:
                     list(self.rows())
         self._complete = True
 
-    def rows(self) -> Iterator[Interval]:
-        """Yield the intervals by time; none if the read failed before the first flow.
+    def rows(self) -> Iterator[tuple[int | str, ...]]:
+        """Yield an Interval for each interval, by time; with a key one for each value, which comes after the start.
 
-        Raises FlowLogsError if the flows are too far apart.
+        There are none if the read failed before the first flow. Raises FlowLogsError if there are too many.
         """
         found = self._found()
         if not found and not (self._window and self._complete):
             return
-        first, last = self._window or (min(found), max(found) + 1)
+        times = [time for time, _ in found]
+        first, last = self._window or (min(times), max(times) + 1)
         offset = self._offset(first)
-        sums: dict[int, list[int]] = {}
-        for time, numbers in found.items():
-            begin = time - (time + offset) % self._seconds
-            sums[begin] = [sum(pair) for pair in zip(sums.get(begin, [0] * 5), numbers)]
-        if self._count(first, last) > MAX_ROWS:
-            raise FlowLogsError(self._too_many(first, last), Cause.TOO_MANY_INTERVALS)
-        starts = {*sums, *range(first - (first + offset) % self._seconds, last, self._seconds)}
+        sums: dict[tuple[int, str], list[int]] = {}
+        for (time, value), numbers in found.items():
+            row = (time - (time + offset) % self._seconds, value)
+            sums[row] = [sum(pair) for pair in zip(sums.get(row, [0] * 5), numbers)]
+        values = sorted({value for _, value in sums} or {'-'}, key=self._order)
+        if self._count(first, last) * len(values) > MAX_ROWS:
+            raise FlowLogsError(self._too_many(first, last, len(values)), Cause.TOO_MANY_INTERVALS)
+        starts = {*(start for start, _ in sums), *range(first - (first + offset) % self._seconds, last, self._seconds)}
         for start in sorted(starts):
-            yield Interval(start, *sums.get(start, (0,) * 5))
+            for value in values:
+                interval = Interval(start, *sums.get((start, value), (0,) * 5))
+                yield (start, value, *interval[1:]) if self._key else interval
 
-    def _found(self) -> dict[int, list[int]]:
-        """Return flows, bytes, packets, accepted and rejected flows by the start of the table's intervals."""
-        found: dict[int, list[int]] = {}
+    def incomplete(self, start: int, delivered_ms: int | None) -> tuple[str, ...]:
+        """Return why the interval from `start` may lack flows: it is 'cut' by the window, or 'recent'.
+
+        An interval is recent if it ends after `delivered_ms`.
+        """
+        start_ms, end_ms = start * 1000, (start + self._seconds) * 1000
+        window = self._window_ms
+        cut = window is not None and (start_ms < window.start_ms or window.end_ms < end_ms)
+        recent = delivered_ms is not None and delivered_ms < end_ms
+        return ('cut',) * cut + ('recent',) * recent
+
+    def _found(self) -> dict[tuple[int, str], list[int]]:
+        """Return flows, bytes, packets, accepted and rejected flows by the start of the table's intervals and value."""
+        found: dict[tuple[int, str], list[int]] = {}
         self.undated = 0
-        for line in self._table.lines().splitlines():
-            time, action, packets, octets, _, _, flows = line.split(b' ')
-            if time == b'-':
+        for line in self._table.lines().decode().splitlines():
+            time, *value, action, packets, octets, _, _, flows = line.split(' ')
+            if time == '-':
                 self.undated += int(flows)
                 continue
-            verdicts = [int(flows) * (action == word) for word in (b'ACCEPT', b'REJECT')]
+            verdicts = [int(flows) * (action == word) for word in ('ACCEPT', 'REJECT')]
             numbers = [int(flows), int(octets), int(packets), *verdicts]
-            found[int(time)] = [sum(pair) for pair in zip(found.get(int(time), [0] * 5), numbers)]
+            row = int(time), ''.join(value)
+            found[row] = [sum(pair) for pair in zip(found.get(row, [0] * 5), numbers)]
         return found
+
+    def _order(self, value: str) -> tuple[int, str]:
+        """Numbers by value: they have no leading zeros. Texts by their characters."""
+        field = KNOWN.get(self._key.field) if self._key else None
+        return (len(value) if field and field.kind is not Kind.TEXT else 0, value)
 
     def _offset(self, time: int) -> int:
         """Return the offset of the zone from UTC, in seconds, at a moment."""
@@ -105,13 +137,14 @@ class Timeline:
     def _count(self, first: int, last: int) -> int:
         return (last - first) // self._seconds
 
-    def _too_many(self, first: int, last: int) -> str:
+    def _too_many(self, first: int, last: int, values: int = 1) -> str:
         span = f'{iso(first, self._tz)} to {iso(last, self._tz)}'
-        return f'a timeline of {span} would have {self._count(first, last):,} rows'
+        by = f' by {values:,} values of {self._key.name}' if self._key and values > 1 else ''
+        return f'a timeline of {span}{by} would have {self._count(first, last) * values:,} rows'
 
 
-def _keys(layout: Layout) -> Sequence[Sequence[str]]:
+def _time_of(layout: Layout) -> str:
     name = next((name for name in ('start', 'end') if name in layout.position), None)
     if not name:
         raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
-    return [(name, 'action')]
+    return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from .encodings import Encoding, Shape
 
@@ -58,9 +58,16 @@ def escaped(data: bytes) -> bytes:
     return _CONTROL.sub(lambda match: b'\\x%02x' % match[0][0], data)
 
 
-def with_bars(rows: Sequence[Sequence[bytes]], header: Sequence[str], column: int, width: int) -> list[list[bytes]]:
-    """Return each row with a bar in proportion to its number. The longest one fills the line."""
+def with_bars(
+    rows: Sequence[Sequence[bytes]], header: Sequence[str], column: int, width: int, incomplete: Container[int] = ()
+) -> list[list[bytes]]:
+    """Return each row with a bar in proportion to its number. The longest one fills the line.
+
+    The bars of `incomplete` rows, which are given by their index, have another character, and at least one of it.
+    """
     longest = max((int(row[column]) for row in rows), default=0) or 1
     cells = (max(map(len, values)) for values in zip(header, *rows))
     room = max(SHORTEST_BAR, width - sum(cells) - len(GAP) * len(header))
-    return [[*row, b'#' * -(-int(row[column]) * room // longest)] for row in rows]
+    lengths = [-(-int(row[column]) * room // longest) for row in rows]
+    bars = [b':' * max(length, 1) if at in incomplete else b'#' * length for at, length in enumerate(lengths)]
+    return [[*row, bar] for row, bar in zip(rows, bars)]

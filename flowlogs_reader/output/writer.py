@@ -96,14 +96,17 @@ class Writer:
 
         def chunks() -> Iterator[bytes]:
             rows: list[list[bytes]] = []
+            starts: list[bytes] = []
             failure = None
             try:
                 for chunk in table.chunks:
+                    starts += [line.partition(b'\t')[0] for line in chunk[:-1].split(b'\n')]
                     shown = self._shown(table.columns, table.places, b'\t', chunk)
                     rows += [line.split(b'\t') for line in shown[:-1].split(b'\n')]
             except Exception as error:
                 failure = error
-            drawn = with_bars(rows, header, header.index(self._style.bars), self._style.terminal)
+            incomplete = {at for at, start in enumerate(starts) if int(start) in table.incomplete}
+            drawn = with_bars(rows, header, header.index(self._style.bars), self._style.terminal, incomplete)
             yield b''.join([b'\t'.join(row) + b'\n' for row in drawn])
             if failure:
                 raise failure

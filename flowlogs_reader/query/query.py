@@ -31,7 +31,8 @@ class Query:
     that are `optional` may be missing from the log.
     top: sums by `keys`, the `limit` rows with the largest `measure` (bytes, packets or flows).
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
-    timeline: sums by intervals of `interval` seconds; the first interval of a day begins at midnight in `tz`.
+    timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
+    begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
     """
 
     action: str = 'print'
@@ -47,6 +48,7 @@ class Query:
     both_ways: bool = False
     flows: bool = False
     interval: int = 60
+    delivered_ms: int | None = None
     tz: tzinfo = UTC
 
     @property

@@ -41,12 +41,16 @@ class Table:
 
     `chunks` are lines with a tab between two values; `places` are the indexes of the columns' values in a line. Values
     are canonical text, ``-`` if missing. If the read fails, the error is raised after the rows of what was read before.
+
+    `incomplete` has the starts of the intervals of a timeline that may lack flows, each with the reasons: 'cut' by the
+    window, 'recent'. It is filled together with the rows.
     """
 
     def __init__(self, columns: Sequence[Column], chunks: Iterable[bytes], places: Sequence[int] | None = None) -> None:
         self.columns = tuple(columns)
         self.chunks = chunks
         self.places = tuple(range(len(self.columns)) if places is None else places)
+        self.incomplete: dict[int, tuple[str, ...]] = {}
 
     @classmethod
     def of_rows(cls, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Table:

@@ -21,7 +21,8 @@ class ReadReport:
     were returned.
     `left_out` counts lines that are not records of their layout; `odd_line` is the first of them, and `sound` says
     whether any line was a record. `unreadable` are the errors of files and objects that could not be read in full.
-    `skipdata` counts the SKIPDATA records by their start, in Unix seconds, if that was asked for.
+    `skipdata` counts the SKIPDATA records by their start, in Unix seconds, if that was asked for. `incomplete` has the
+    intervals of a timeline that may lack flows (query/result.py).
 
     `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
     say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
@@ -41,6 +42,7 @@ class ReadReport:
     sound: bool = False
     unreadable: list[FlowLogsError] = field(default_factory=list)
     skipdata: Counter[int] = field(default_factory=Counter)
+    incomplete: dict[int, tuple[str, ...]] = field(default_factory=dict)
     complete_until: int | None = None
     in_order: bool = False
     spilled: bool = False
@@ -64,6 +66,7 @@ class ReadReport:
         self.sound = self.sound or other.sound
         self.unreadable += other.unreadable
         self.skipdata.update(other.skipdata)
+        self.incomplete.update(other.incomplete)
         # It is not known up to when several reads, one after the other, are complete.
         self.complete_until, self.in_order, self.spilled = None, False, False
         self.format_trouble = self.format_trouble or other.format_trouble

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import timezone
+from datetime import datetime, timezone
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from flowlogs_reader import FlowRecord
 from flowlogs_reader.kernel.pure import network
 from flowlogs_reader.records.layout import Layout
 from tests import traffic
-from tests.conftest import DATA, MINUTE, SEED_REGION, Cli
+from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS
 from tests.promises.test_properties import Cut
 from tests.promises.test_properties import run as run_cli
+from tests.roads import ROADS, Log
 
 SEED = str(DATA / 'seed-minute.log')
 TRAFFIC = b''.join(line + b'\n' for line in traffic.lines(3_000, per_second=20))
@@ -283,6 +285,86 @@ def test_flows_without_a_start_are_told(cli: Cli) -> None:
     assert '1 flows are not in any interval' in result.stderr
 
 
+@pytest.mark.parametrize('road', ['cloudwatch', 's3 hourly', 'file gzip', 'stdin plain', 'file parquet'])
+@pytest.mark.parametrize('key', ['action', 'dstport', 'srcaddr/8'])
+def test_a_timeline_has_a_row_for_each_interval_and_value(
+    road: str, key: str, fake: FakeAWS, tmp_path: Path, cli: Cli
+) -> None:
+    log = Log(TRAFFIC.splitlines()[:1000], region=SEED_REGION)
+    flows = [record for record in RECORDS[:1000] if record.log_status == 'OK']
+    found = rows(
+        ROADS[road].lay(log, fake, tmp_path).over(cli)('timeline', '20s', key, '--times', 'epoch', *traffic_window())
+    )
+    values = {value_of(record, key) for record in flows}
+    order = sorted(values, key=lambda value: (int(value) if key == 'dstport' else 0, value))
+    starts = [*range(1454324360, 1454324440, 20)]
+    expected = {(start, value): [0] * 5 for start in starts for value in order}
+    for record in flows:
+        start = int(record.start.replace(tzinfo=timezone.utc).timestamp())
+        total = expected[start - start % 20, value_of(record, key)]
+        for at, number in enumerate(
+            (1, record.bytes, record.packets, record.action == 'ACCEPT', record.action == 'REJECT')
+        ):
+            total[at] += number
+    assert found[0] == ['start', key, 'flows', 'bytes', 'packets', 'accepted', 'rejected']
+    assert found[1:] == [[str(start), value, *map(str, total)] for (start, value), total in expected.items()]
+
+
+def traffic_window() -> list[str]:
+    return ['-s', '1454324360', '-e', '1454324440']
+
+
+def value_of(record: FlowRecord, key: str) -> str:
+    text = str(getattr(record, key.partition('/')[0]))
+    return network(text.encode(), 8, 8).decode() if '/' in key else text
+
+
+def test_an_interval_without_flows_has_a_row_for_each_value(cli: Cli) -> None:
+    log = flow(1454324362) + flow(1454324362 + 120, action='REJECT')
+    found = [row[:3] for row in rows(cli('-', 'timeline', 'action', '--times', 'epoch', stdin=log))[1:]]
+    assert found == [
+        [str(1454324340 + 60 * at), action, str(flows)]
+        for at, counts in enumerate([(1, 0), (0, 0), (0, 1)])
+        for action, flows in zip(('ACCEPT', 'REJECT'), counts)
+    ]
+    window = ['-s', '2016-02-01T10:59Z', '--for', '2m']
+    assert [row[1:3] for row in rows(cli('-', 'timeline', 'action', *window))[1:]] == [['-', '0']] * 2
+
+
+def test_a_timeline_with_too_many_values_is_told(cli: Cli) -> None:
+    log = b''.join(flow(1454324362, src=f'10.0.{at // 250}.{at % 250}') for at in range(500))
+    result = cli('-', 'timeline', '1s', 'srcaddr', status=1, stdin=log + flow(1454324362 + 200))
+    assert result.stdout == b''
+    assert 'by 500 values of srcaddr would have 100,500 rows: give a longer interval' in result.stderr
+
+
+CUT = ['-s', '2016-02-01T10:58:30Z', '-e', '2016-02-01T11:01:00Z']
+
+
+@pytest.mark.parametrize(
+    ('argv', 'now', 'told'),
+    [
+        ([], NOW, ''),
+        (['-s', '2016-02-01T10:58Z', '-e', '2016-02-01T11:01Z'], NOW, ''),
+        (CUT, NOW, 'the window cuts 2016-02-01T10:58:00Z'),
+        (['-s', '2016-02-01T10:58:30Z', '-e', '2016-02-01T11:01:00.001Z'], NOW,
+         'the window cuts 2016-02-01T10:58:00Z and 2016-02-01T11:01:00Z'),
+        (CUT, datetime(2016, 2, 1, 11, 16, tzinfo=timezone.utc), 'the window cuts 2016-02-01T10:58:00Z'),
+        (CUT, datetime(2016, 2, 1, 11, 15, 59, tzinfo=timezone.utc),
+         'the window cuts 2016-02-01T10:58:00Z; AWS may still deliver flows of 2016-02-01T11:00:00Z and later'),
+        ([], datetime(2016, 2, 1, 11, 10, tzinfo=timezone.utc),
+         'AWS may still deliver flows of 2016-02-01T10:59:00Z and later'),
+        (['--tz', 'Asia/Tokyo'], datetime(2016, 2, 1, 11, 10, tzinfo=timezone.utc),
+         'AWS may still deliver flows of 2016-02-01T19:59:00+09:00 and later'),
+        (['--quiet'], datetime(2016, 2, 1, 11, 10, tzinfo=timezone.utc), ''),
+    ],
+)  # fmt: skip
+def test_incomplete_intervals_are_told(argv: list[str], now: datetime, told: str, cli: Cli) -> None:
+    result = cli('-', 'timeline', *argv, stdin=MINUTE, now=now)
+    assert result.stderr == (f'flowlogs_reader: some intervals are incomplete: {told}\n' if told else '')
+    assert b':59:00' in result.stdout
+
+
 # -- logs that lack fields ---------------------------------------------------------------------------------------------
 
 
@@ -417,7 +499,15 @@ WRONG = [
     (['aggregate', 'protocol', '--both-ways'], 'both directions in one row need fields of both ends'),
     (['timeline', '0m'], "cannot read the length '0m': it must be more than zero"),
     (['timeline', '5'], "cannot read the length '5'"),
-    (['timeline', '1m', '5m'], "'1m 5m'"),
+    (['timeline', '1m', '5m'], "a length of time, such as 5m, and a field: there is no field '5m'"),
+    (['timeline', 'acton'], 'a field: there is no field'),
+    (['timeline', 'action', '5m'], "there is no field '5m'"),
+    (['timeline', '5m', 'action', 'dstport'], "timeline takes one field, not 'action dstport'"),
+    (['timeline', '5m', 'start'], 'start is a sum'),
+    (['timeline', '5m', 'dstport/8'], "'dstport/8': an address may have a prefix length"),
+    (['timeline', '--by', 'size'], "--by of timeline is bytes, packets, flows or rejected; not 'size'"),
+    (['top', '--by', 'rejected'], "--by of top is bytes, packets or flows; not 'rejected'"),
+    (['timeline', '5m', 'vpc_id', '--fields', 'srcaddr start'], '--fields has no vpc_id'),
     (['top', '-w', 'dstport'], "'dstport' is not FIELD=VALUE"),
     (['top', '-w', 'vpc_id=x', '--fields', 'srcaddr bytes'], '--fields has no vpc_id, dstaddr: the'),
     (['-s', '1h', '-e', '5m', '--for', '10m'], '--for gives a length after -s or before -e'),

@@ -85,6 +85,23 @@ def test_a_timeline_has_bars(see: See) -> None:
     assert '2016-02-01T10:59:20Z     10  11198       93        10         0  ###' in rows[0]
 
 
+@pytest.mark.parametrize(('by', 'bars'), [('bytes', [50, 1]), ('rejected', [0, 50]), ('packets', [50, 1])])
+def test_bars_show_the_measure(by: str, bars: list[int], see: See) -> None:
+    rows = see('timeline', '10s', 'action', '--by', by)[1:]
+    longest = max(row.count('#') for row in rows)
+    found = [row.count('#') * 50 // longest for row in (rows[0], rows[-1])]
+    assert [bool(one) for one in found] == [bool(one) for one in bars]
+    assert found.index(50) == bars.index(50)
+
+
+def test_bars_of_incomplete_intervals_differ(see: See) -> None:
+    rows = see('timeline', '10s', '-s', '2016-02-01T10:59:15Z', '-e', '2016-02-01T10:59:45Z')[1:]
+    assert [(row.count(':') - 2, row.count('#')) for row in rows[:1]] == [(1, 0)]
+    assert [('#' in row, row.count(':') > 2) for row in rows] == [
+        (False, True), (True, False), (False, False), (False, True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize('output', ['tsv', 'csv', 'jsonl'])
 @pytest.mark.parametrize('action', ['print', 'timeline 10s', 'top action', 'aggregate'])
 def test_other_formats_are_the_same_on_a_terminal(output: str, action: str, see: See, cli: Cli) -> None:
