@@ -13,12 +13,12 @@ class Block(NamedTuple):
     """A run of whole lines of one Layout, each with its newline.
 
     `origin` names the log group, file or object. `ended` is the period [begin, end), in Unix seconds, in which the
-    records ended, if the source knows it: it dates records without a time. `raw` is the line as it is in the log, if
-    that was asked for and the line is not canonical.
+    records ended, if the source knows it; it stands for the times of records without any. `raw` is the line as it is in
+    the log, if `raw` was asked for and the line is not canonical.
 
-    The lines are text here. A source that has its records in another form gives Blocks of a class of its own, which
-    makes text of as few of them as it can (sources/arrow.py): whoever asks for `data` gets all of them. The methods are
-    what the two have in common. `tests` are those of sources/filter.py, `window` and places what kernel/pure says.
+    This class has the lines as text. If the records of a source are not text, it has its own class of Blocks
+    (sources/arrow.py): `data` converts all records to text, the other methods as few as possible. `tests` are LineTests
+    (sources/filter.py); kernel/pure documents `window` and the places.
     """
 
     layout: Layout
@@ -42,21 +42,21 @@ class Block(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many bytes the lines have as text, or otherwise as they are in memory."""
+        """The bytes of the lines as text, or of the records in memory if they are not text."""
         return len(self.data)
 
     def of_text(self, data: bytes, raw: bytes = b'') -> Block:
-        """A Block of other lines, as text, from the same place."""
+        """A Block of other lines, as text, with the same layout, origin and period."""
         return Block(self.layout, data, self.origin, self.ended, raw)
 
     def from_place(self, origin: str, ended: tuple[int, int] | None) -> Block:
-        """This Block, with where it comes from."""
+        """This Block with another origin and period."""
         return self._replace(origin=origin, ended=ended)
 
     def candidates(self, tests: Any, window: Any, searches: Iterable[Sequence[bytes]]) -> bytes:
-        """Lines among which are all that pass the tests and are in the window.
+        """The lines that may pass the tests and the window; others may be left out.
 
-        A line that passes holds at least one text of each of the `searches`.
+        A line that passes contains at least one text of each of the `searches`.
         """
         data = self.data
         for texts in searches:
@@ -72,23 +72,23 @@ class Block(NamedTuple):
         sums: tuple[int, int, int, int, int],
         searches: Iterable[Sequence[bytes]],
     ) -> tuple[int, int]:
-        """Adds the lines that pass to a table of the kernel's; returns how many these were, and how many malformed."""
+        """Adds the lines that pass to a kernel.Sums. Returns their number, and the number of malformed lines."""
         lines = self.candidates(tests, window, searches)
         passed, skipped = table.add(self.layout.kinds, tests.compiled, window, alternatives, sums, lines)
         return passed, skipped
 
     @property
     def grows(self) -> bool:
-        """Whether it pays to wait for :meth:`with_next`."""
+        """Whether this Block should be joined with the next one, if :meth:`with_next` can."""
         return False
 
     def with_next(self, following: Block) -> Block | None:
-        """Both as one Block; None if that cannot be, or does not pay."""
+        """This Block and the next one as one; None if they cannot be joined, or it saves no time."""
         return None
 
 
 def joined(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The same lines, in Blocks as large as pays. What came before an error is given before it is raised."""
+    """Joins small Blocks. If an exception ends the Blocks, those before it are yielded before it is raised."""
     waiting: Block | None = None
     failure = None
     try:
@@ -117,7 +117,7 @@ def first_lines(data: bytes, count: int) -> bytes:
 
 
 def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:
-    """The lines that hold one of the texts, by searching the bytes; all lines if there are too many hits to pay."""
+    """The lines that contain one of the texts, found by a search; all lines if so many do that a search is slower."""
     enough = len(data) // 400
     begins: dict[int, int] = {}
     for text in texts:

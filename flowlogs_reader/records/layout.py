@@ -118,13 +118,12 @@ class Layout:
 
 
 def default_record(line: bytes) -> bytes | None:
-    """Return the record of the default format with which a longer line begins, or None if it does not.
+    """Return the record of the default format that a longer line begins with, or None.
 
     >>> default_record(b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK vpc-1 3')
     b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK'
 
-    Every value must be valid for the field in its place. Only records without data may lack the addresses and the
-    action.
+    Every value must be valid for its field. Only in records without data may the addresses and the action be missing.
     """
     values = line.split()[: len(DEFAULT_FIELDS) + 1]
     if len(values) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:

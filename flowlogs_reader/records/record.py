@@ -14,35 +14,35 @@ from .layout import MAX_SECONDS, Layout, default_record, normalise
 
 _EPOCH = datetime(1970, 1, 1)
 _KEPT = ('_line', '_texts')
-# What stands for a missing value: Python's, and those of pandas.
+# The types of missing values in Python and pandas.
 _MISSING = {'NoneType', 'NaTType', 'NAType'}
-# The fields of flowlogs-reader 5.0.1. The tags that came later may have any value.
+# Fields that never have the value None: those of flowlogs-reader 5.0.1. Later ones are tags, with any text.
 NEVER_NONE = frozenset(FIELD_SETS['legacy'])
 
 
 class FlowRecord:
-    """A record with an attribute for every field that AWS documents, and for others that its log format has.
+    """A record with an attribute for every field that AWS documents, and for every other field of its log format.
 
     >>> record = FlowRecord({'srcaddr': '10.0.0.1', 'bytes': '40', 'start': '1454324362'})
     >>> record.srcaddr, record.bytes, record.start, record.dstaddr
     ('10.0.0.1', 40, datetime.datetime(2016, 2, 1, 10, 59, 22), None)
 
     Addresses, ids and words are str, numbers int, `start` and `end` naive datetimes in UTC, missing values None.
-    Records are immutable, hashable, and equal when all their values are. Values are converted when they are asked for.
+    Records are immutable, hashable, and equal if all their values are equal. A value is converted when it is used.
 
     `event_data` maps field names (with underscores or hyphens) to text or numbers, also those of numpy and pandas;
-    times are Unix seconds, or milliseconds where they do not fit into 31 bits. What is empty, ``-``, NaN or, as others
-    write Parquet, the text ``None`` is missing. Raises ValueError that names the field that does not fit.
+    times are Unix seconds, or milliseconds if they do not fit into 31 bits. Missing values are empty text, ``-``, NaN
+    and the text ``None``, which some programs write into Parquet. Raises ValueError, which names the invalid field.
 
-    ``FlowRecord.__slots__`` lists the fields that flowlogs-reader 5.0.1 knows, in its order: scripts write CSV by it.
+    ``FlowRecord.__slots__`` has the fields of flowlogs-reader 5.0.1 in its order: scripts use it as the header of CSV.
     """
 
-    # Replaced below, when the class is made: these are what an instance keeps.
+    # The slots of an instance. The attribute is replaced below, after the class was made.
     __slots__ = _KEPT
-    # Each log format has a subclass of its own, made by record_class: its attributes know their columns.
+    # record_class makes a subclass for each log format: its properties have the places of their values.
     layout: ClassVar[Layout | None] = None
     _line: str
-    # The columns, or the line that they are in: see kernel.column_getter.
+    # The values, or the line that has them: see kernel.column_getter.
     _texts: list[str] | str
 
     def __init__(self, event_data: Mapping[str, Any]) -> None:
@@ -56,15 +56,15 @@ class FlowRecord:
             cls = record_class(names, base.__mro__)
             texts = [given[name].encode('utf-8', 'replace') or b'-' for name in names]
             self._line, self._texts = _checked(cls, b' '.join(texts))
-        # Here and not in __new__, which would see what a subclass makes event_data of.
+        # Here and not in __new__: a subclass may take other arguments, and pass event_data to this method.
         self.__class__ = cls
 
     @classmethod
     def from_cwl_event(cls, cwl_event: Mapping[str, Any], fields: Iterable[str] = DEFAULT_FIELDS) -> FlowRecord:
         """The record in the ``message`` of a CloudWatch Logs event whose log has these fields.
 
-        If the fields are not given, a message that begins with a record of the default format is that record. Raises
-        ValueError for a wrong number of columns, and for letters where a number belongs.
+        If `fields` is not given, a longer message that begins with a record of the default format is read as that
+        record. Raises ValueError for a wrong number of values, and for text in place of a number.
         """
         line = cwl_event['message'].encode('utf-8', 'replace')
         if fields is DEFAULT_FIELDS:
@@ -77,15 +77,15 @@ class FlowRecord:
         base = _base(made)
         if base.__init__ is FlowRecord.__init__:
             return _record(made, line, texts)
-        # A subclass is made as its author makes it.
+        # A subclass with its own __init__: call it.
         return base(dict(zip(made.layout.fields, texts)))
 
     def __getattr__(self, name: str) -> Any:
         if name not in _KEPT and self.layout and name in self.layout.position:
-            return convert(name, self._columns()[self.layout.position[name]])
+            return convert(name, self._values()[self.layout.position[name]])
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
-    def _columns(self) -> list[str]:
+    def _values(self) -> list[str]:
         if isinstance(self._texts, str):
             self._texts = self._texts.split(' ')
         return self._texts
@@ -97,11 +97,11 @@ class FlowRecord:
         return {name: value for name, value in values.items() if value is not None}
 
     def to_message(self) -> str:
-        """The record as the command line prints it: the 14 default columns, then the others that its format has."""
+        """The record as the command line prints it: the 14 default fields, then the other fields of its format."""
         if not self.layout:
             return ' '.join('-' * len(DEFAULT_FIELDS))
-        columns = dict(zip(self.layout.fields, self._line.split(' ')))
-        return ' '.join([columns.get(name, '-') for name in self.layout.output_fields])
+        values = dict(zip(self.layout.fields, self._line.split(' ')))
+        return ' '.join([values.get(name, '-') for name in self.layout.output_fields])
 
     def __str__(self) -> str:
         return ', '.join(f'{name}: {value}' for name, value in self.to_dict().items())
@@ -120,7 +120,7 @@ class FlowRecord:
     def __reduce__(self) -> tuple[Any, ...]:
         fields = self.layout.fields if self.layout else ()
         base = _base(type(self))
-        # The slots of a subclass. copyreg would take the names in FlowRecord.__slots__ for some.
+        # Only slots of subclasses: FlowRecord.__slots__ has names of fields, which copyreg would take for slots.
         own = base.__mro__[: base.__mro__.index(FlowRecord)]
         slots = chain.from_iterable(_names(cls.__dict__.get('__slots__', ())) for cls in own)
         added = {name: getattr(self, name) for name in slots if name[:2] != '__' and hasattr(self, name)}
@@ -129,7 +129,7 @@ class FlowRecord:
 
 
 def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
-    """The records in canonical lines (see :meth:`Layout.check`); nothing is checked here."""
+    """Yields the records of canonical lines, without checking them."""
     cls = record_class(layout.fields)
     new = object.__new__
     lines = data.decode().split('\n')
@@ -142,7 +142,10 @@ def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
 
 @lru_cache(maxsize=64)
 def record_class(fields: tuple[str, ...], ancestry: tuple[Any, ...] = FlowRecord.__mro__) -> type[FlowRecord]:
-    """FlowRecord, or a user's subclass, for a log format: making it takes as long as reading some thousand records."""
+    """The subclass of FlowRecord, or of a user's subclass, for a log format.
+
+    It is cached: to make it takes as long as to read some thousand records.
+    """
     base = next(cls for cls in ancestry if cls.layout is None)
     layout = Layout(fields)
     members: dict[str, Any] = {'__slots__': (), 'layout': layout, '__doc__': FlowRecord.__doc__}
@@ -150,7 +153,7 @@ def record_class(fields: tuple[str, ...], ancestry: tuple[Any, ...] = FlowRecord
         if name in KNOWN:
             members[name] = property(_getter(position, KNOWN[name].kind), doc=KNOWN[name].about)
     made = type(base.__name__, (base,), members)
-    # It is the base's that a record shows.
+    # Records show the __slots__ of the base.
     del made.__slots__  # type: ignore[attr-defined]
     return made
 
@@ -168,7 +171,7 @@ def _getter(position: int, kind: Kind) -> Callable[[FlowRecord], Any]:
 
 
 def _checked(cls: type[FlowRecord], line: bytes) -> tuple[str, list[str]]:
-    """The canonical line, and its texts as given, for the milliseconds that a canonical line has no room for."""
+    """The canonical line, and the texts as they were given: these may have milliseconds, a canonical line does not."""
     assert cls.layout
     return b' '.join(cls.layout.parse(line)).decode(), line.decode().split()
 
@@ -180,19 +183,19 @@ def _record(cls: type[FlowRecord], line: str, texts: list[str] | str) -> FlowRec
 
 
 def _base(cls: type[FlowRecord]) -> type[FlowRecord]:
-    """FlowRecord, or the user's subclass, of which this class is made for a log format."""
+    """FlowRecord, or the user's subclass, that record_class made this class from."""
     ancestry: tuple[Any, ...] = cls.__mro__
     base: type[FlowRecord] = next(base for base in ancestry if base.layout is None)
     return base
 
 
 def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | str) -> FlowRecord:
-    """What was pickled: classes that are made for a log format have no name to be found by."""
+    """Unpickles a record. pickle cannot find the class for a log format by its name, so it is made again."""
     return _record(record_class(fields, base.__mro__) if fields else base, line, texts)
 
 
 def _text(name: str, value: Any) -> str | None:
-    """A value as it stands in a log, or None if it is missing. Numbers may be those of numpy, or floats of pandas."""
+    """The text of a value in a log, or None if it is missing. Numbers may be those of numpy, or floats of pandas."""
     if isinstance(value, str):
         return None if value == 'None' and name in NEVER_NONE else value
     if type(value).__name__ in _MISSING:
@@ -212,13 +215,13 @@ def _text(name: str, value: Any) -> str | None:
 
 
 def _without_none(layout: Layout, line: bytes) -> bytes:
-    """The line with ``-`` for the text None, if no value of the field is spelt like that."""
-    columns = line.split()
-    if len(columns) == len(layout.fields):
+    """The line with ``-`` in place of the text None in fields that never have that value."""
+    values = line.split()
+    if len(values) == len(layout.fields):
         for at, name in enumerate(layout.fields):
-            if columns[at] == b'None' and name in NEVER_NONE:
-                columns[at] = b'-'
-    return b' '.join(columns)
+            if values[at] == b'None' and name in NEVER_NONE:
+                values[at] = b'-'
+    return b' '.join(values)
 
 
 def _names(slots: str | Iterable[str]) -> Iterable[str]:
@@ -226,7 +229,7 @@ def _names(slots: str | Iterable[str]) -> Iterable[str]:
 
 
 def moment(number: int) -> datetime:
-    """A time in a record, in Unix seconds, or milliseconds if it does not fit into 31 bits, as a naive datetime."""
+    """A naive datetime in UTC from Unix seconds, or from milliseconds if the number does not fit into 31 bits."""
     return _EPOCH + (timedelta(milliseconds=number) if number > MAX_SECONDS else timedelta(seconds=number))
 
 
@@ -240,7 +243,7 @@ _CONVERT: dict[str, Callable[[str], Any]] = {
 
 
 def convert(name: str, text: str) -> Any:
-    """The value of an attribute from its text."""
+    """The value of an attribute, converted from the text in the log."""
     if text == '-':
         return None
     converter = _CONVERT.get(name)
@@ -248,7 +251,7 @@ def convert(name: str, text: str) -> Any:
 
 
 for _field in FIELDS:
-    # What a log format does not have is missing from its records.
+    # A field that the log format does not have is missing from its records.
     setattr(FlowRecord, _field.name, property(lambda record: None, doc=_field.about))
 
 FlowRecord.__slots__ = [*FIELD_SETS['legacy']]  # type: ignore[assignment]

@@ -1,7 +1,7 @@
-"""Blocks whose lines are rows of Arrow: chosen and summed there, so that few of them become text. Needs pyarrow.
+"""Blocks whose records are rows of an Arrow table: Arrow filters and sums them, and few become text. Needs pyarrow.
 
-Only rows that are canonical as they are come into such a Block: see :func:`plain`. What a row is as text, and which
-values pass a test, is up to the kernel.
+Such a Block has only rows whose text is canonical: see :func:`plain`. The kernel decides which texts pass a test, and
+writes the keys of sums.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import types
 
 try:
-    # What pyarrow.compute and pyarrow.acero export; their import takes 45 ms of CPU time, more than the sums of a
-    # million records. The modules have had these names since pyarrow 12.
+    # pyarrow.compute and pyarrow.acero export these names, but to import those takes 45 ms of CPU time: more than the
+    # sums of a million records. The private modules have had these names since pyarrow 12.
     from pyarrow._acero import AggregateNodeOptions, Declaration, TableSourceNodeOptions
     from pyarrow._compute import (
         CastOptions,
@@ -42,16 +42,16 @@ from ..records.layout import MAX_SECONDS, Layout
 from ..records.record import NEVER_NONE
 from .filter import LineTests
 
-# Rows are summed so many at a time: a key that is in two such runs costs the kernel a line in each.
+# Rows that are summed at a time. The kernel adds one line for each key that is in them.
 SUMMED_ROWS = 1 << 20
-# Groups that are made into lines at a time: a few megabytes of text.
+# Groups that are converted to lines at a time: a few megabytes of text.
 GROUPS = 1 << 16
 MAX_INT = 2**63 - 1
-# Of the largest values the sum over so many rows still fits into 64 bits.
+# The sum of SUMMED_ROWS values of this size fits into 64 bits.
 MAX_SUMMED = MAX_INT // SUMMED_ROWS
 GRAPHIC = bytes(range(0x21, 0x7F))
 TEXT, _, MOMENT = b'TIM'
-# What is summed of packets, bytes, start and end, in the order of `sums`; and what a sum of nothing is.
+# (field, function of Arrow, text of a sum without values), in the order of `sums`.
 AGGREGATES = (
     ('packets', 'hash_sum', '0'),
     ('bytes', 'hash_sum', '0'),
@@ -61,7 +61,7 @@ AGGREGATES = (
 
 
 def call(name: str, *values: Any, options: Any = None) -> Any:
-    """Calls a function of pyarrow.compute. Values may be arrays, columns, tables and Python's own."""
+    """Calls a function of pyarrow.compute. Values are arrays, columns, tables or Python values."""
     return call_function(name, [*values], options)
 
 
@@ -77,11 +77,11 @@ def is_in(values: Any, chosen: Any) -> Any:
 
 
 def plain(layout: Layout, columns: Sequence[Any]) -> Any:
-    """Columns as they are stored, as a table that compares and sums: texts are numbers of a dictionary without missing
-    values, numbers are signed integers.
+    """Converts the stored columns to a table that Arrow can filter and sum.
 
-    None if a value is not what a canonical line may hold, or might not be: then the kernel has to see text. Its columns
-    are named by their places, since aggregation takes names.
+    Texts become dictionary-encoded, with ``-`` for missing values; numbers become signed integers. The name of a column
+    is its place in the layout. Returns None if the text of a value is not, or may not be, canonical: the kernel must
+    then check the lines as text.
     """
     found = []
     for name, kind, column in zip(layout.fields, layout.kinds, columns):
@@ -113,7 +113,7 @@ def _plain_texts(name: str, column: Any) -> Any:
 
 
 def _coded(column: Any) -> Any:
-    """A column of texts as numbers of a dictionary. None if it holds something else."""
+    """A column of texts, dictionary-encoded; None if it has another type."""
     if types.is_null(column.type) or types.is_integer(column.type):
         column = cast(column, pa.string())
     if _is_text(column.type):
@@ -141,7 +141,7 @@ def _plain_numbers(name: str, kind: int, column: Any) -> Any:
     largest = MAX_SECONDS if kind == MOMENT else MAX_SUMMED if name in ('packets', 'bytes') else MAX_INT
     if bounds['min'] is not None and not 0 <= bounds['min'] <= bounds['max'] <= largest:
         return None
-    # With an unsigned type, a comparison could go by another type, and a sum have one.
+    # Arrow would convert an unsigned column to another type in comparisons, and the type of its sums is another one.
     return cast(column, pa.int64()) if types.is_unsigned_integer(column.type) else column
 
 
@@ -154,13 +154,13 @@ def _seconds(column: Any) -> Any:
 
 
 def text_of(name: str, column: Any) -> Any:
-    """The values of any column as they stand in a log. Raises ValueError where they cannot."""
+    """The values of any column as texts of a log. Raises ValueError if its type cannot be one of a log."""
     if types.is_dictionary(column.type):
         column = cast(column, column.type.value_type)
     if types.is_timestamp(column.type):
         column = _seconds(column)
     if types.is_floating(column.type):
-        # Other writers make numbers with missing values into floats.
+        # Other writers store a column of numbers as floats if values are missing.
         column = cast(column, pa.int64())
     if types.is_nested(column.type) or types.is_boolean(column.type):
         raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
@@ -168,8 +168,8 @@ def text_of(name: str, column: Any) -> Any:
 
 
 def _dashed(name: str, texts: Any) -> Any:
-    """Texts with a dash for those that stand for a missing value."""
-    # Writers that make texts of everything write None for a missing value.
+    """The texts, with ``-`` for missing values."""
+    # Writers that convert all values to text write None for a missing value.
     missing = is_in(texts, pa.array(['', 'None'] if name in NEVER_NONE else ['']))
     return call('if_else', missing, '-', texts) if call('any', missing).as_py() else texts
 
@@ -178,7 +178,7 @@ def lines_of(columns: Sequence[Any]) -> bytes:
     """A line for each row of texts."""
     joined = call('binary_join_element_wise', *columns, ' ')
     if call('any', call('match_substring', joined, options=MatchSubstringOptions('\n'))).as_py():
-        # Of a row with a line end in it no part may look like a record.
+        # No part of a row that contains a line end may look like a record.
         joined = call('replace_substring', joined, options=ReplaceSubstringOptions('\n', '\0'))
     return _with_ends(joined)
 
@@ -202,7 +202,7 @@ def _with_ends(texts: Any) -> bytes:
 
 
 def _memory_of(texts: Any) -> bytes:
-    """All texts of an array in one, taken from its memory as one piece."""
+    """All texts of an array, concatenated: one copy of its memory."""
     assert texts.type == pa.string()
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
@@ -217,7 +217,7 @@ def _memory_of(texts: Any) -> bytes:
 class ArrowBlock(Block):
     """A Block of the rows of a table that :func:`plain` made.
 
-    `line_count` may be larger than the number of rows: it counts rows that were left unread, since none can pass.
+    `line_count` may be larger than the number of rows: it counts rows that were not read because none can pass.
     """
 
     rows: Any
@@ -290,7 +290,7 @@ class ArrowBlock(Block):
         return ArrowBlock(self.layout, pa.concat_tables([self.rows, following.rows]), lines, self.origin, self.ended)
 
     def _passing(self, tests: LineTests, window: kernel.Window | None) -> Any:
-        """The rows that pass, as far as tests are about one value."""
+        """The rows that pass the window and all tests but those of kind 'same'."""
         verdicts = [_verdict(self.rows, self.layout.kinds, test) for test in tests.each if test[3] != 'same']
         if window:
             verdicts.append(_in_window(self.rows, window))
@@ -316,7 +316,7 @@ def _any(columns: Sequence[Any]) -> Any:
 
 
 def _verdict(rows: Any, kinds: bytes, test: kernel.Test) -> Any:
-    """Which rows pass a test: a column of booleans, or a boolean for all rows."""
+    """Whether each row passes a test: a column of booleans, or one boolean for all rows."""
     places, negated, *match = test
     found = [match[0] if place < 0 else _matches(rows.column(place), kinds[place], *match) for place in places]
     columns = [each for each in found if not isinstance(each, bool)]
@@ -326,7 +326,7 @@ def _verdict(rows: Any, kinds: bytes, test: kernel.Test) -> Any:
 
 
 def _matches(column: Any, kind: int, missing: bool, test: str, payload: Any) -> Any:
-    """Which values match: the kernel is asked about each distinct one, but for numbers, which compare as they are."""
+    """Whether each value matches. Arrow compares numbers; for other tests the kernel tests each distinct value."""
     if kind == TEXT:
         met = [(_met(chunk.dictionary, kind, missing, test, payload), chunk.indices) for chunk in column.chunks]
         return pa.chunked_array([call('take', *pair) for pair in met], pa.bool_())
@@ -339,12 +339,12 @@ def _matches(column: Any, kind: int, missing: bool, test: str, payload: Any) -> 
 
 
 def _within(column: Any, low: int, high: int) -> Any:
-    """Which values are in a range, both ends included. Null where there is none."""
+    """Whether each value is in a range, both ends included; null for a missing value."""
     return _all([call('greater_equal', column, low), call('less_equal', column, min(high, MAX_INT))])
 
 
 def _met(texts: Any, kind: int, missing: bool, test: str, payload: Any) -> Any:
-    """Which texts match, as the kernel has it."""
+    """Whether each text matches, as the kernel decides."""
     kept, *_ = kernel.keep(bytes([kind]), (((0,), False, missing, test, payload),), None, _with_ends(texts))
     return is_in(texts, pa.array(kept.decode().splitlines(), pa.string()))
 
@@ -361,7 +361,7 @@ def _in_window(rows: Any, window: kernel.Window) -> Any:
 
 
 def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
-    """Which rows are flows: they count packets or bytes. If there is neither, log_status tells. True, if all are."""
+    """Whether each row is a flow: it has packets or bytes; without such fields, log_status says so. True: all are."""
     packets, octets, _, _, status = sums
     counts = [rows.column(place) for place in (packets, octets) if place >= 0]
     if any(count.null_count == 0 for count in counts) or not counts and status < 0:
@@ -372,15 +372,15 @@ def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
 
 
 def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> Iterator[bytes]:
-    """The rows that are `flows`, summed by the columns at these places: lines as kernel.Sums.add_groups takes them."""
+    """Sums the rows that are `flows` by the columns at these places: yields lines for kernel.Sums.add_groups."""
     keys = {f'key{at}': place for at, place in enumerate(places) if place >= 0}
     summed = {name: place for (name, *_), place in zip(AGGREGATES, sums) if name in track and place >= 0}
     columns, texts = _columns(rows, {**keys, **summed})
-    # Aggregation promises no order: groups come in that of their first rows.
+    # Aggregation returns groups in any order: the number of its first row sorts them.
     ones = pa.repeat(pa.scalar(1, pa.int32()), len(rows))
     columns['row'] = call('cumulative_sum', ones)
     if flows is not True:
-        # What is missing is in no sum. Packets and bytes are missing already.
+        # Sums leave out missing values. Packets and bytes of other rows are missing already.
         for name in {'row', 'start', 'end'} & columns.keys():
             columns[name] = call('if_else', flows, columns[name], None)
     asked = [(name, function, None, name) for name, function, _ in AGGREGATES if name in summed]
@@ -392,7 +392,7 @@ def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterab
 
 
 def _shown(found: Any, name: str, missing: str, texts: Any) -> Any:
-    """A column of groups as text, or the text that stands for it."""
+    """A column of groups as text, or the text `missing` if there is no such column."""
     if name not in found.column_names:
         return missing
     column = found.column(name).combine_chunks()
@@ -400,7 +400,7 @@ def _shown(found: Any, name: str, missing: str, texts: Any) -> Any:
 
 
 def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Columns under new names, those of texts as numbers; and the texts that these are."""
+    """Columns with new names, and the dictionaries of those that are texts: such a column has the indices."""
     columns, texts = {}, {}
     for name, column in zip(places, rows.select([*places.values()]).unify_dictionaries().columns):
         if types.is_dictionary(column.type):
@@ -411,14 +411,14 @@ def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[st
 
 
 def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Iterator[Any]:
-    """The sums of a table by its keys, without groups that have no `row`, in the order of that: some at a time."""
+    """Yields the sums of a table by its keys, sorted by `row`, GROUPS at a time, without groups that have no `row`."""
     groups = Declaration.from_sequence(
         [
             Declaration('table_source', TableSourceNodeOptions(table)),
             Declaration('aggregate', AggregateNodeOptions(asked, keys=keys)),
         ]
     ).to_table(use_threads=False)
-    # What is missing comes last.
+    # Missing values are sorted last.
     order = call('sort_indices', groups, options=SortOptions([('row', 'ascending')]))
     order = order.slice(0, len(groups) - groups.column('row').null_count)
     for begin in range(0, len(order), GROUPS):

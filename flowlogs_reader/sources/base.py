@@ -1,20 +1,20 @@
-"""What a source of records owes, and what all sources share.
+"""The contract of a source of records, and the code that all sources share.
 
-A source is a place where flow logs lie: a log group, a bucket, files. To be one, a class
+A source is a place that has flow logs: a log group, a bucket, files. The class of a source
 
-* is a subclass of :class:`BaseReader` (or of :class:`~flowlogs_reader.sources.aws_reader.AwsReader`, if it asks AWS),
-  whose constructor takes the location first and spells out its keywords;
-* has a row in :mod:`flowlogs_reader.sources.registry`, which recognises its locations and loads it when it is chosen;
-* gives, in ``_read``, Blocks of whole lines in the order of time, unchecked: they are checked and filtered here. Its
-  Blocks may be of a class of its own, if its records are not text (records/block.py);
-* fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, how far it is
-  complete, what was unreadable. What it counts itself it counts in the thread that draws the Blocks;
-* says in ``describe`` what is being read, and in ``diagnose`` what it knows about a failure;
-* says in DEFAULT_WINDOW how long the window is if the user gives none (None: everything is read), and in POLL_SECONDS
-  how often it makes sense to look for new records (None: it cannot be followed). If it can be followed, ``go_on``
-  prepares it for the next window.
+* is a subclass of :class:`BaseReader`, or of :class:`~flowlogs_reader.sources.aws_reader.AwsReader` if it sends
+  requests to AWS. Its constructor takes the location first, and names all its keywords;
+* has a row in :mod:`flowlogs_reader.sources.registry`, which recognises its locations, and imports it when it is used;
+* implements ``_read``, which yields Blocks of whole lines in the order of time. BaseReader checks and filters the
+  lines. If the records are not text, a source may have its own class of Blocks (records/block.py);
+* fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, the time up to
+  which the read is complete, what was unreadable. It does so in the thread that iterates over the Blocks;
+* returns from ``describe`` what is being read, and from ``diagnose`` more facts about a failure;
+* has in DEFAULT_WINDOW the length of the window if the user gives no times (None: everything is read), and in
+  POLL_SECONDS the time between two looks for new records (None: it cannot be followed). If it can be followed,
+  ``go_on`` prepares it for the next window.
 
-It states facts. Options of the command line, and advice, are the business of ``cli``.
+Messages of a source state facts. Only ``cli`` names options of the command line, and gives advice.
 """
 
 from __future__ import annotations
@@ -42,44 +42,44 @@ from .objects import Piece
 from .report import ReadReport
 
 Reader = TypeVar('Reader', bound='BaseReader')
-# What flowlogs-reader 5.0.1 reads if it is given no times.
+# The window of flowlogs-reader 5.0.1 if no times are given.
 LAST_HOUR = timedelta(hours=1)
-# Requests at a time, and the connections that a client keeps.
+# The limit of requests at a time, and the connections that a client keeps.
 MAX_THREADS = 50
 _PACKAGE = __name__.partition('.')[0]
-# What is left of the lines of the default format without everything that is not white space.
+# A line of the default format without its values: only white space is left. See _shortened.
 _NO_SPACE = bytes(set(range(256)) - set(b' \t\n\r\v\f'))
 _DEFAULT_SHAPE = b' ' * (len(DEFAULT_FIELDS) - 1) + b'\n'
 
 
 class BaseReader(Iterator[FlowRecord]):
-    """Flow log records of the half-open window [start_time, end_time), on three levels.
+    """Reads the flow log records of the window [start_time, end_time), in one of three forms.
 
-    :meth:`blocks` gives runs of canonical lines, :meth:`columns` tuples of chosen fields, and iteration gives a
-    :class:`FlowRecord` for each record. Each level is several times cheaper than the next. All of them draw on one
-    stream: a reader is read once.
+    :meth:`blocks` yields runs of canonical lines, :meth:`columns` tuples of values of the given fields, and iteration
+    yields a :class:`FlowRecord` for each record. Each form takes several times less time than the next. A reader can be
+    read once: all forms read the same stream.
 
-    `where` takes conditions as the command line does (``'dstport=443'``): only records that meet all of them come out.
-    With `exact_window` each record is compared with the window; without it the source chooses by its own units. With
-    `raise_on_error` a line that is not a record of the layout is a ValueError, after the records before it; otherwise
-    it is counted in `skipped_records` and left out.
+    `where` has conditions in the syntax of the command line (``'dstport=443'``): a record must meet all of them. With
+    `exact_window` each record is compared with the window; without it the source only selects objects or events by
+    their times. With `raise_on_error`, a line that is not a record of the layout raises ValueError after the records
+    before it; otherwise the line is left out, and counted in `skipped_records`.
 
-    What cannot be read, such as one object of many, is kept in `unreadable`. After everything else has come out, the
-    iteration raises: botocore's ClientError if AWS refused, DamagedError for damaged data, IncompleteError if there are
-    several. It does not if `on_unreadable` was given: that is called with each error instead. With `raise_on_error` the
-    first one is raised where it is met.
+    Errors about a part of the data, such as one object of many, are kept in `unreadable`. The iteration yields all
+    other records, and then raises: botocore's ClientError if AWS refused, DamagedError if data is damaged, or
+    IncompleteError if there are several errors. If `on_unreadable` is given, it is called with each error instead. With
+    `raise_on_error`, the first error is raised at once.
 
-    If `fields` are not given, a line that begins with a record of the default format is taken for that record. If no
-    line is one, a warning says so.
+    If `fields` is not given, a longer line that begins with a record of the default format is read as that record. If
+    no line is such a record, a warning is issued.
 
-    `bytes_processed` counts the text that was read, `compressed_bytes_processed` the bytes in which files and objects
-    hold it. `report` has all that is known about the read. `on_block` is called with each Block as the source gave it,
-    and with an empty one if a page brought nothing.
+    `bytes_processed` counts the bytes of text that were read, `compressed_bytes_processed` the bytes of the files and
+    objects. `report` has all facts about the read. `on_block` is called with each Block that the source yields, and
+    with an empty Block if an event page has no events.
     """
 
     DEFAULT_WINDOW: ClassVar[timedelta | None] = LAST_HOUR
     POLL_SECONDS: ClassVar[int | None] = None
-    # What helps if the fields of the log are not the default ones.
+    # What the warning suggests if the log does not have the default fields.
     FIELDS_HELP: ClassVar[str] = 'fields=[...] names those of the log'
 
     def __init__(
@@ -101,7 +101,7 @@ class BaseReader(Iterator[FlowRecord]):
             raise UsageError(f'the window ends at {end_time}, before it begins at {start_time}')
         self.thread_count = min(thread_count or 0, MAX_THREADS)
         self.layout = Layout(fields) if fields else None
-        # The default itself, not an equal one: fields that were given are taken at their word.
+        # Compared by identity: fields that were given are not assumed, even if they are equal to the default ones.
         self._assumed = self.layout if fields is DEFAULT_FIELDS else None
         known = self.layout.fields if self.layout else ()
         conditions = Filter.parse(where, known).conditions
@@ -119,21 +119,21 @@ class BaseReader(Iterator[FlowRecord]):
     # -- what a source provides -------------------------------------------------------------------------------------
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
-        """Blocks of lines as the source has them, unchecked, in order; with a `limit`, little more than that."""
+        """Yields Blocks of unchecked lines in order. With a `limit`, not many more lines than that need be read."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """What is being read, in words."""
+        """Returns what is being read, for messages."""
         raise NotImplementedError
 
     def diagnose(self, error: Exception) -> object | None:
-        """More facts about an error that ended the read, which may take some requests; None if there are none."""
+        """Returns more facts about the error that ended the read, or None. It may send requests to find them."""
         return None
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
-        """Prepares for reading another window, without what has come out before: see engines/follow.py.
+        """Prepares the reader for another window; records that it has yielded are left out. See engines/follow.py.
 
-        What lies before `late_ms` will be in no window after that, and need not be remembered. Times are milliseconds
+        Later windows start at `late_ms` or after it, so that earlier records can be forgotten. Times are milliseconds
         since the epoch.
         """
         self.close()
@@ -146,9 +146,9 @@ class BaseReader(Iterator[FlowRecord]):
 
     @property
     def fields(self) -> tuple[str, ...] | None:
-        """The names of the log's fields: as given, or as found out when the first records were read; None before.
+        """The fields of the log: those that were given, or those of the first records. None if they are not known yet.
 
-        Of several formats it is the first one.
+        If the log has several formats, these are the fields of the first one.
         """
         found = None if self.layout and not self._assumed else next(iter(self.report.read), None)
         layout = found or self.layout
@@ -172,7 +172,7 @@ class BaseReader(Iterator[FlowRecord]):
 
     @property
     def complete_until(self) -> int | None:
-        """Milliseconds since the epoch before which nothing is missing from what came out; None if not known."""
+        """The time up to which all records have been yielded, in milliseconds since the epoch; None if not known."""
         return self.report.complete_until
 
     def __enter__(self: Reader) -> Reader:
@@ -183,11 +183,11 @@ class BaseReader(Iterator[FlowRecord]):
 
     @property
     def unread(self) -> bool:
-        """Whether nothing has been asked of this reader yet."""
+        """Whether the read has not begun yet."""
         return self._source is None
 
     def close(self) -> None:
-        """Ends the reading, and the threads that read ahead. Closing the generator of :meth:`blocks` does the same."""
+        """Ends the read, and the threads that read ahead. To close the generator of :meth:`blocks` does the same."""
         if self._source is not None:
             self._source.close()
             self._source = _closed()
@@ -195,10 +195,11 @@ class BaseReader(Iterator[FlowRecord]):
     def blocks(
         self, limit: int | None = None, raw: bool = False, columns: Iterable[str] | None = None
     ) -> Iterator[Block]:
-        """Blocks of canonical lines that meet the conditions; with a limit, no more than so many lines.
+        """Yields Blocks of canonical lines that meet the conditions; with a limit, at most that many lines.
 
-        With `raw` a line that was not canonical comes in a Block of its own, which also holds it as it was written.
-        `columns` names all fields that the caller will look at: sources that store fields apart may leave out others.
+        With `raw`, a line that was not canonical has its own Block, which also has the line as it is in the log.
+        `columns` names all fields that the caller will use: a source that stores each field apart may not read the
+        others.
         """
         left = limit
         with self._reading(limit, columns) as source:
@@ -220,11 +221,11 @@ class BaseReader(Iterator[FlowRecord]):
         keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
         columns: Iterable[str] = (),
     ) -> Iterator[Block]:
-        """Adds every record that meets the conditions to a table, once for each of the `keys`, which are fields.
+        """Adds every record that meets the conditions to a table, and yields each Block after it was added.
 
-        The keys may depend on the Layout; `columns` then names all fields that they may be, besides start and end.
-        Yields each Block after it was added, so that the caller can look at the table meanwhile. Small Blocks may have
-        been joined.
+        `keys` has one or more tuples of fields: a record is added once for each tuple. It may be a function of the
+        Layout; then `columns` names all fields that it may return, besides start and end. The caller can look at the
+        table between two Blocks. Small Blocks may have been joined.
         """
         names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
         with self._reading(None, [*names, *fields_summed(table)]) as source:
@@ -234,7 +235,7 @@ class BaseReader(Iterator[FlowRecord]):
                 yield block
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
-        """For each record a tuple of these fields as they stand in the log; ``-`` if a value is missing."""
+        """Yields a tuple of the values of these fields for each record, as they are in the log; ``-`` is missing."""
         with self._reading(None, names) as source:
             for block in source:
                 values, skipped = self.where.values(block, names)
@@ -243,7 +244,7 @@ class BaseReader(Iterator[FlowRecord]):
 
     @contextmanager
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
-        """The Blocks as the source has them. Whoever closes the generator that reads them closes the source."""
+        """The Blocks of the source. The source is closed if the generator that reads them is closed."""
         if columns is not None:
             self._columns = self.where.fields.union(columns)
         if self._source is None:
@@ -264,7 +265,7 @@ class BaseReader(Iterator[FlowRecord]):
             raise _one_of(self.unreadable)
 
     def _strictly(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """The lines before the first one that is not a record. Then raises the ValueError that says why it is not."""
+        """Yields the lines up to the first one that is not a record, and raises ValueError for that."""
         for block in blocks:
             if block.is_canonical or not check(block.layout.kinds, block.data)[1]:
                 yield block
@@ -280,7 +281,7 @@ class BaseReader(Iterator[FlowRecord]):
             block.layout.parse(line)
 
     def _warn(self) -> None:
-        """Says once if the assumed fields are those of no line."""
+        """Issues a warning, once, if no line has the assumed fields."""
         if self._assumed and not self._warned and (mismatch := self.mismatch()):
             self._warned = True
             warnings.warn(f'{mismatch}; {self.FIELDS_HELP}', stacklevel=_outside())
@@ -288,7 +289,7 @@ class BaseReader(Iterator[FlowRecord]):
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
         if block.has_lines:
-            # Newlines are counted for a note about conditions only: 0.05 s per 1,000,000 lines.
+            # Only a note about conditions needs the number of lines: to count them takes 0.05 s for 1,000,000.
             lacked = self.where.lacked(block.layout)
             report.read[block.layout] += block.line_count - skipped if lacked else 0
         if matched:
@@ -315,7 +316,7 @@ class BaseReader(Iterator[FlowRecord]):
 
     @property
     def iterator(self) -> Iterator[FlowRecord]:
-        """The iterator below this one, as flowlogs-reader 5.0.1 has it."""
+        """The iterator itself: an attribute of the readers of flowlogs-reader 5.0.1."""
         return iter(self)
 
     def _make_records(self) -> Iterator[FlowRecord]:
@@ -323,7 +324,7 @@ class BaseReader(Iterator[FlowRecord]):
             yield from records(block.layout, block.data)
 
     def mismatch(self) -> FlowLogsError | None:
-        """What is wrong if lines were read and none had the format; None otherwise."""
+        """Returns an error if lines were read and none had the format of the log; None otherwise."""
         if not self.report.mismatch or not self.report.odd_line:
             return None
         layout, line = self.report.odd_line
@@ -334,7 +335,7 @@ class BaseReader(Iterator[FlowRecord]):
         )
 
     def _store(self, pieces: Iterable[Piece]) -> Iterator[Block]:
-        """The Blocks in what worker threads read; counted here, in one thread."""
+        """Yields the Blocks that worker threads have read, and adds their sizes to the report: in this thread only."""
         for piece in pieces:
             self.report.text_bytes += piece.text
             self.report.stored_bytes += piece.stored
@@ -355,7 +356,7 @@ class BaseReader(Iterator[FlowRecord]):
 
 
 def _outside() -> int:
-    """The stack level, as the caller counts it, of the script that draws on a reader: that is where to warn."""
+    """The stack level, for warnings.warn in the caller, of the script that uses the reader."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] in (_PACKAGE, 'contextlib'):
         level, frame = level + 1, frame.f_back
@@ -363,7 +364,7 @@ def _outside() -> int:
 
 
 def _one_of(unreadable: Sequence[FlowLogsError]) -> Exception:
-    """What to raise for everything that could not be read."""
+    """The exception to raise for all errors about parts of the data."""
     first = unreadable[0]
     if len(unreadable) == 1:
         return _as_raised(first)
@@ -373,18 +374,18 @@ def _one_of(unreadable: Sequence[FlowLogsError]) -> Exception:
 
 
 def _as_raised(error: FlowLogsError) -> Exception:
-    """botocore's own error if AWS refused, as flowlogs-reader 5.0.1 raises it; else this one."""
+    """The exception to raise for an error: botocore's own if AWS refused, as in flowlogs-reader 5.0.1."""
     refusal = error.__cause__
     if not isinstance(refusal, Exception) or not error_code(refusal):
         return error
-    # It does not say which object it is about. Python 3.10 has no notes.
+    # botocore's message does not name the object: add ours as a note. Python 3.10 has no notes.
     if hasattr(refusal, 'add_note') and str(error) not in getattr(refusal, '__notes__', ()):
         refusal.add_note(str(error))
     return refusal
 
 
 def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
-    """Of lines in the assumed format that begin with a record of it, only that record."""
+    """Shortens lines with too many values that begin with a record of the assumed format to that record."""
     for block in blocks:
         if block.layout is assumed:
             shape = block.data.translate(None, _NO_SPACE)
@@ -395,7 +396,7 @@ def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
 
 
 def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Blocks of canonical lines as they are, and each line of any other Block in a Block of its own."""
+    """Yields Blocks of canonical lines unchanged. Splits any other Block: each line gets its own."""
     for block in blocks:
         if block.is_canonical or check(block.layout.kinds, data := block.data)[0] is data:
             yield block

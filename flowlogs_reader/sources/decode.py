@@ -1,4 +1,4 @@
-"""The bytes of a file or an object -> Blocks: decompression, whole lines, header rows."""
+"""Makes Blocks from the bytes of a file or an object: decompresses, splits into whole lines, reads header rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOO_LONG = b'\xff'
 
 
 def peek(chunks: Iterable[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, at least `size` where there are so many, and all of the data."""
+    """The first bytes, at least `size` if there are that many; and an iterator over all of the data."""
     chunks = iter(chunks)
     head = b''
     for chunk in chunks:
@@ -42,11 +42,10 @@ def _preceded(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def inflate(chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[bytes]:
-    """The text in gzip or zstd data, or in neither, as its first bytes show.
+    """Decompresses gzip and zstd data, which it detects from the first bytes; other data is not changed.
 
-    `file` is where the chunks come from, if it can be read again.
-
-    Raises DamagedError where the data breaks off or is corrupt, after all that could be decoded.
+    `file` is the file that the chunks are read from, if it is seekable. Raises DamagedError if the data is corrupt or
+    ends too early, after it has yielded all that could be decompressed.
     """
     head, chunks = peek(chunks, len(ZSTD))
     if head.startswith(GZIP):
@@ -76,16 +75,17 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Runs of whole lines. The last one gets its newline; a line that an error breaks off in is left out.
+    """Joins and splits chunks, so that each has whole lines. A last line without a newline gets one.
 
-    Of a line too long for a record only the beginning is kept, and a byte that keeps it from looking sound.
+    If the chunks end with an exception, the line that it cuts off is left out. A line longer than MAX_LINE is cut, and
+    gets a byte at its end that no record contains, so that it is counted as malformed.
     """
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
         cut = chunk.rfind(b'\n') + 1
         if cut:
-            # A view, so that the text is copied once.
+            # A memoryview saves a copy.
             yield _marked(b''.join([*waiting, memoryview(chunk)[:cut]]))
             waiting, size = [], 0
         if size <= MAX_LINE:
@@ -109,10 +109,10 @@ def _marked(data: bytes) -> bytes:
 
 
 def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterator[Block]:
-    """Blocks of the lines in these pieces of text.
+    """Yields Blocks of the lines in these chunks of text.
 
-    A header row, at the beginning or in the middle (several files through cat), sets the Layout of what follows it.
-    Before the first one it is `layout`, or the default format. Raises DamagedError where the text is none.
+    A header row sets the Layout of the lines after it. It may be in the middle: cat joins files. The lines before the
+    first header row have `layout`, or the default one. Raises DamagedError if the data is not text.
     """
     current = layout or Layout()
     head, chunks = peek(chunks, 4)
@@ -134,7 +134,7 @@ def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterat
 
 
 def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | None]]:
-    """The lines up to each header row, and its Layout; then the other lines."""
+    """Yields the lines before each header row with its Layout, and at last the lines after all header rows."""
     begin = 0
     for at in _candidates(data, begins_file):
         end = data.index(b'\n', at) + 1
@@ -150,7 +150,7 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
-    """Where header rows may begin: a first line of any fields, later lines that begin with a known field."""
+    """Yields the offsets of lines that may be header rows: the first line, and those that begin with a known field."""
     if begins_file:
         yield 0
     for at in letter_lines(data):
@@ -159,7 +159,7 @@ def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:
-    """Whether these lines are no text, so that one message serves better than the number of lines."""
+    """Whether the data is not text: one message then says more than a number of malformed lines."""
     if len(data.translate(None, _CONTROL)) == len(data):
         return False
     return not check(layout.kinds, unwrapped(layout, data))[0]

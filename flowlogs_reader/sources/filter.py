@@ -1,4 +1,4 @@
-"""Conditions and a window applied to Blocks: what the kernel tests, made from what the user asks."""
+"""Applies conditions and a window to Blocks: makes tests for the kernel of them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ..records.layout import Layout
 
 # The values of a field, or of several with a space between two: one for each line.
 Values = Sequence[bytes]
-# Above this number of texts, parsing the lines is cheaper than one search through the bytes for each text.
+# With more texts than this, a search of the bytes for each of them takes longer than parsing the lines.
 MAX_SEARCHES = 16
-# Shorter texts, such as port numbers, are in so many lines that a search does not pay.
+# Shorter texts, such as port numbers, are in so many lines that a search saves nothing.
 MIN_SEARCH = 6
 SKIPDATA = b'SKIPDATA'
 # Fields with few values.
 KNOWN_WORDS = frozenset(field.name for field in FIELDS if field.words)
-# What a sum is made of.
+# The fields that are summed.
 SUMMED = ('packets', 'bytes', 'start', 'end')
 
 
 def literals(condition: Condition) -> tuple[bytes, ...] | None:
-    """Texts of which every line that meets the condition holds at least one, in any layout; None if there are none.
+    """Texts to search lines for, or None: a line that meets the condition contains at least one of them.
 
-    They allow lines to be ruled out before anything is parsed.
+    Other lines need not be parsed.
     """
     if condition.operator != '=':
         return None
@@ -49,7 +49,7 @@ def literals(condition: Condition) -> tuple[bytes, ...] | None:
 
 
 def kernel_test(condition: Condition, layout: Layout, unknown: bool = False) -> kernel.Test:
-    """The test that the kernel makes of a line. With `unknown` a missing value meets the condition."""
+    """The condition as a test of the kernel. With `unknown`, a missing value meets the condition."""
     values = [value for value in condition.values if value is not None]
     missing = len(values) < len(condition.values)
     if unknown:
@@ -73,31 +73,31 @@ def _kind_and_payload(condition: Condition, values: Sequence[object]) -> tuple[s
         networks = [value for value in values if isinstance(value, (IPv4Network, IPv6Network))]
         hosts = [network.network_address for network in networks if network.prefixlen == network.max_prefixlen]
         if len(hosts) == len(networks) and all(isinstance(host, IPv4Address) for host in hosts):
-            # AWS spells an IPv4 address in one way only.
+            # An IPv4 address has one spelling only: compare texts.
             return 'text', tuple(str(host).encode() for host in hosts)
         return 'address', tuple((int(net[0]), int(net[-1]), net.version) for net in networks)
     return 'text', tuple(value.encode() for value in values if isinstance(value, str))
 
 
 class LineTests(NamedTuple):
-    """The tests of lines of a layout: one by one, and compiled by the kernel."""
+    """The tests for lines of one layout, and the same tests compiled by the kernel."""
 
     each: tuple[kernel.Test, ...]
     compiled: kernel.Tests
 
 
 class Filter:
-    """Conditions of which every record must meet all, and a window in which it must start.
+    """Selects records that meet all conditions and start in the window.
 
     >>> both = Filter.parse(['dstaddr=10.0.0.1', 'bytes>=40'])
     >>> both.keep(Block(Layout(['dstaddr', 'bytes']), b'10.0.0.1 40\\n10.0.0.1 39\\n'))
     (b'10.0.0.1 40\\n', 1, 0)
 
-    A record without a start counts by its end, and one without both by when its Block `ended`; if that is not known
-    either, it is kept: nothing speaks against it.
+    If a record has no start, its end must be in the window; if it has neither, the period in which the records of its
+    Block `ended` must overlap the window. If that is not known, the record is kept.
 
-    With `count_skipdata` the SKIPDATA records that may stand for records that meet the conditions are counted in
-    `skipdata`, by their start: a value that a SKIPDATA record does not know counts as one that meets them.
+    With `count_skipdata`, `skipdata` counts SKIPDATA records by their start, if they may stand for records that meet
+    the conditions: a missing value of a SKIPDATA record meets every condition.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Filter:
         self.window = window
         self.count_skipdata = count_skipdata
         self.skipdata: Counter[int] = Counter()
-        # A word such as REJECT is in so many lines that a search does not pay either.
+        # A word such as REJECT is in so many lines that a search saves nothing either.
         rare = [condition for condition in self.conditions if not KNOWN_WORDS & {*condition.fields}]
         searchable = [texts for texts in map(literals, rare) if texts and len(texts) <= MAX_SEARCHES]
         self._searches = [texts for texts in searchable if min(map(len, texts)) >= MIN_SEARCH]
@@ -115,13 +115,13 @@ class Filter:
 
     @classmethod
     def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
-        """Raises UsageError if a text is not a condition. `extra_fields` are names that AWS does not document."""
+        """Parses conditions. `extra_fields` are names that AWS does not document. Raises UsageError for a bad one."""
         given = [texts] if isinstance(texts, str) else texts
         return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields that it looks at."""
+        """The fields that the conditions and the window need."""
         names = {name for condition in self.conditions for name in condition.fields}
         if self.window:
             names |= {'start', 'end'}
@@ -130,15 +130,15 @@ class Filter:
         return frozenset(names)
 
     def asked(self, layout: Layout, ended: tuple[int, int] | None) -> tuple[LineTests, kernel.Window | None]:
-        """The conditions and the window as the kernel takes them. `ended` as in Block."""
+        """The conditions and the window as arguments of the kernel. `ended` is that of a Block."""
         return self._tests(layout), self._kernel_window(layout, ended)
 
     def lacked(self, layout: Layout) -> bool:
-        """Whether there is a condition of which a layout has no field."""
+        """Whether the layout has no field of a condition."""
         return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
 
     def _tests(self, layout: Layout, of_skipdata: bool = False) -> LineTests:
-        """The conditions as the kernel takes them; or, for SKIPDATA records, with unknown values that meet them."""
+        """The conditions as tests of the kernel. With `of_skipdata`, only SKIPDATA records pass: see the class."""
         if (layout, of_skipdata) not in self._compiled:
             tests = [kernel_test(condition, layout, unknown=of_skipdata) for condition in self.conditions]
             if of_skipdata:
@@ -149,21 +149,24 @@ class Filter:
         return self._compiled[layout, of_skipdata]
 
     def keep(self, block: Block) -> tuple[bytes, int, int]:
-        """The canonical lines that pass, their number, and how many of the lines looked at were malformed.
+        """Returns the canonical lines that pass, their number, and the number of malformed lines.
 
-        Lines without any of the texts that a condition asks for are passed over unread: most of them, usually.
+        A search for the texts of the conditions usually rules out most lines. These are not parsed, and not counted.
         """
         tests, window = self.asked(block.layout, block.ended)
         return kernel.keep(block.layout.kinds, tests.compiled, window, self._candidates(block))
 
     def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
-        """The values of these fields in the same lines, and how many lines were malformed."""
+        """Returns a list of values for each field, from the lines that pass, and the number of malformed lines."""
         layout = block.layout
         tests, window = self.asked(layout, block.ended)
         return kernel.columns(layout.kinds, tests.compiled, window, layout.places(names), self._candidates(block))
 
     def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
-        """Adds the same lines to a table, once for each of the `keys`, which are fields; and counts both as before."""
+        """Adds the lines that pass to a table, once for each tuple of fields in `keys`.
+
+        Returns the number of lines that passed, and the number of malformed lines.
+        """
         layout = block.layout
         if self.count_skipdata:
             self._count_skipdata(block)
@@ -179,7 +182,7 @@ class Filter:
         return start, end, start_ms, end_ms, timeless
 
     def _candidates(self, block: Block) -> bytes:
-        """The lines that may pass, as far as the Block itself can tell."""
+        """The lines that are left after the search for texts: those that pass are among them."""
         if self.count_skipdata:
             self._count_skipdata(block)
         return block.candidates(*self.asked(block.layout, block.ended), self._searches)
@@ -193,12 +196,12 @@ class Filter:
 
 
 def fields_summed(table: kernel.Sums) -> frozenset[str]:
-    """The fields that a table reads, besides its keys."""
+    """The fields that a table needs, besides its keys."""
     return frozenset([*table.track, *(('packets', 'bytes', 'log_status') if table.flows_only else ())])
 
 
 def _summed(layout: Layout) -> tuple[int, int, int, int, int]:
-    """Where what a sum is made of is, and what tells whether a record is a flow."""
+    """The places of the fields that are summed, and of log_status, which says whether a record is a flow."""
     packets, octets, start, end, status = layout.places((*SUMMED, 'log_status'))
     return packets, octets, start, end, status
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 SUFFIXES = ('.log', '.gz', '.txt', '.parquet')
-# The time in a key begins the five minutes, in UTC, in which the records of the object end.
+# The time in a key is the start of five minutes, in UTC. The records of the object end in these.
 BUCKET = 300
 # A record ends at most this many seconds after its start: the longest aggregation interval.
 CAPTURE_WINDOW = 600
@@ -25,7 +25,7 @@ _PLACE = re.compile(
     (?:(?:aws-region=)?(?P<region>[^/=]+)/)?)?)?)""",
     re.VERBOSE | re.DOTALL,
 )
-# Only below a Region: users have dated folders of their own.
+# Only below a Region: users may have their own folders with dates.
 _DATED = re.compile(r'\bvpcflowlogs/[^/]+/(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)(?:/(?:hour=)?(\d\d))?/?$')
 _PARTITION = re.compile(r'([^/=]+)=([^/]*)/')
 
@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 
 class KeyWindow:
-    """Selects the keys that can hold records of the window [start_ms, end_ms), in milliseconds since the epoch.
+    """Selects the keys of objects that can have records of the window [start_ms, end_ms), in Unix milliseconds.
 
     It compares the times in their names with the window, whose start is rounded down to five minutes. `margin` extends
     the end, in seconds: a record that starts in the window ends up to CAPTURE_WINDOW later.
@@ -62,12 +62,12 @@ class KeyWindow:
         return time is None or self.first <= time < self.stop
 
     def may_hold(self, folder: str) -> bool:
-        """Whether keys in a folder can hold records of the window, by the day or hour in the name of the folder."""
+        """Whether a folder can have records of the window: compares the day or hour in its name."""
         span = folder_span(folder)
         return span is None or span[0] < self.stop and self.first < span[1]
 
     def days(self) -> list[datetime]:
-        """Return the days, in UTC, whose folders can have such keys."""
+        """Return the days, in UTC, whose folders can have records of the window."""
         days = range(self.first // DAY, -(-self.stop // DAY)) if self.first < self.stop else ()
         return [datetime.fromtimestamp(day * DAY, timezone.utc) for day in days]
 
@@ -101,13 +101,13 @@ def period_of(time: int) -> tuple[int, int]:
 
 
 def place(folder: str) -> Place | None:
-    """Return where in the tree of a bucket a folder is, or None outside AWSLogs/."""
+    """Return the parts of the path of a folder, or None if it is not below AWSLogs/."""
     found = _PLACE.match(folder)
     return Place(*found.groups()) if found else None
 
 
 def day_folder(root: str, day: datetime, pattern: str = '%Y/%m/%d') -> str:
-    """Return the folder for a day (or month) in the folder of a Region: Hive-compatible if that is."""
+    """Return the folder for a day (or month) in the folder of a Region, in the same form: Hive-compatible or not."""
     if '=' in root.rstrip('/').rpartition('/')[2]:
         pattern = pattern.replace('%Y', 'year=%Y').replace('%m', 'month=%m').replace('%d', 'day=%d')
     return f'{root}{day.strftime(pattern)}/'

@@ -1,7 +1,7 @@
-"""Parquet files -> Blocks. Needs pyarrow.
+"""Makes Blocks from Parquet files. Needs pyarrow.
 
-If every row is to come out, or values are not what AWS writes, the Blocks are text. Otherwise they are rows of Arrow
-(sources/arrow.py), and row groups that cannot match by their statistics are not read.
+If all rows are wanted, or values are not what AWS writes, the Blocks are text. Otherwise they are rows of Arrow
+(sources/arrow.py), and a row group is not read if its statistics show that no row can match.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..records.layout import MAX_SECONDS, Layout, normalise
 from .filter import SKIPDATA, Filter
 from .keys import partitions
 
-# Rows that are made into lines at a time: about a megabyte of text.
+# Rows that are converted to lines at a time: about a megabyte of text.
 ROWS = 8192
-# Values of all columns that are read at a time, if they are not made into lines: about six megabytes.
+# Values of all columns that are read at a time, if they are not converted to lines: about six megabytes.
 VALUES = 1 << 20
 BUFFER = 1 << 16
 
@@ -28,13 +28,13 @@ BUFFER = 1 << 16
 def parquet_blocks(
     file: BinaryIO, columns: Collection[str] | None = None, path: str = '', where: Filter | None = None
 ) -> Iterator[Block]:
-    """The rows as lines, a missing value as ``-``. With `columns` only those are read.
+    """Yields Blocks of the rows; a missing value is ``-``. With `columns`, other columns are not read.
 
-    Rows of which it is clear that they do not pass `where` may be left unread; they are counted. A field that Hive
-    partitions carry in the path, and the file therefore lacks, is taken from there. AWS itself leaves all fields in the
-    file.
+    Row groups that cannot have rows that pass `where` are not read, but their rows are counted. If the file does not
+    have a field, but a Hive partition in its `path` does, the value of the partition is used. AWS writes all fields
+    into the file.
 
-    Raises MissingExtraError without pyarrow, and DamagedError where the file, or what is in it, cannot be read.
+    Raises MissingExtraError without pyarrow, and DamagedError if the file, or a part of it, cannot be read.
     """
     try:
         from pyarrow import ArrowException
@@ -47,7 +47,7 @@ def parquet_blocks(
 
 
 class _File:
-    """An open file, its fields, and the constant fields of its path."""
+    """An open Parquet file, with its fields, and the fields that its path adds."""
 
     def __init__(self, file: BinaryIO, columns: Collection[str] | None, path: str) -> None:
         self._file = file
@@ -69,7 +69,7 @@ class _File:
     def _open(self, **options: Any) -> Any:
         from pyarrow.parquet import ParquetFile
 
-        # Read as it goes: with pre_buffer all that is compressed of a row group would be held in memory.
+        # With pre_buffer, all compressed data of a row group would be in memory at once.
         return ParquetFile(self._file, pre_buffer=False, buffer_size=BUFFER, **options)
 
     def blocks(self, where: Filter) -> Iterator[Block]:
@@ -84,8 +84,8 @@ class _File:
                 yield from self._arrow_blocks(group)
 
     def _text_blocks(self, group: int, begin: int = 0) -> Iterator[Block]:
-        """The rows of a row group from `begin` on, as text."""
-        # Row group by row group, since a batch may otherwise reach into one that is damaged.
+        """Yields the rows of a row group from `begin` on, as text."""
+        # One row group at a time: a batch could otherwise include rows of the next one, which may be damaged.
         for batch in self._opened.iter_batches(ROWS, [group], [*self._names.values()], use_threads=False):
             if begin < len(batch):
                 yield self._text_block(batch.slice(begin))
@@ -98,8 +98,9 @@ class _File:
         return Block(self._layout, lines_of([*values, *self._extra.values()]))
 
     def _arrow_blocks(self, group: int) -> Iterator[Block]:
-        """The rows of a row group, as text where they have to be. So they are where reading goes wrong: smaller
-        batches leave less behind.
+        """Yields the rows of a row group as rows of Arrow, or as text if they are not canonical.
+
+        If a batch cannot be read, the rest is read as text, in smaller batches: more rows are saved.
         """
         from pyarrow import ArrowException
 
@@ -115,7 +116,7 @@ class _File:
 
     @cached_property
     def _coded(self) -> Any:
-        """The same file, read so that texts stay numbers of a dictionary: in half the time."""
+        """The same file, opened so that columns of text are dictionary-encoded: reading takes half the time."""
         texts = [stored for name, stored in self._names.items() if name not in KNOWN or KNOWN[name].kind is Kind.TEXT]
         return self._open(read_dictionary=texts, metadata=self._opened.metadata)
 
@@ -136,7 +137,7 @@ class _File:
     # -- row groups that cannot match -------------------------------------------------------------------------------
 
     def _unread_block(self, group: int) -> Block:
-        """A Block without rows, which counts those of the row group."""
+        """A Block without rows that has the line count of a row group."""
         import pyarrow as pa
 
         from .arrow import ArrowBlock, plain
@@ -147,10 +148,7 @@ class _File:
     def _is_ruled_out(
         self, group: int, tests: Sequence[kernel.Test], window: kernel.Window | None, count_skipdata: bool
     ) -> bool:
-        """Whether it is clear from its statistics that no row of a row group passes.
-
-        SKIPDATA records may have to be counted although they do not pass.
-        """
+        """Whether the statistics of a row group show that no row passes, and no SKIPDATA record has to be counted."""
         bounds = _Bounds(self._opened, group, self._layout, self._names)
         if window and bounds.lie_outside(window):
             return True
@@ -159,7 +157,7 @@ class _File:
 
 
 class _Bounds:
-    """The least and the largest values of a row group's columns, as its statistics have them."""
+    """The smallest and the largest values of the columns of a row group, from its statistics."""
 
     def __init__(self, parquet: Any, group: int, layout: Layout, names: Mapping[str, str]) -> None:
         self._schema = parquet.schema_arrow
@@ -169,7 +167,7 @@ class _Bounds:
         self._stored = [names.get(name) for name in layout.fields]
 
     def _of(self, place: int, test: Callable[[Any], bool]) -> tuple[Any, Any, int] | None:
-        """The least and the largest value, and how many are missing. None if not known, or the type is another one."""
+        """(smallest value, largest value, number of missing ones); None if not known, or the type fails the test."""
         stored = self._stored[place] if place >= 0 else None
         if stored not in self._chunks or not test(self._schema.field(stored).type):
             return None
@@ -187,7 +185,7 @@ class _Bounds:
 
         start, _, start_ms, end_ms, _ = window
         known = self._of(start, is_signed_integer)
-        # Larger numbers are milliseconds.
+        # Numbers above MAX_SECONDS are milliseconds.
         if not known or known[2] or known[0] < 0 or known[1] > MAX_SECONDS:
             return False
         return bool(known[1] * 1000 < start_ms or known[0] * 1000 >= end_ms)
