@@ -1,8 +1,8 @@
-/* What is done once for each record, in C. pure/ is the reference: same names, same arguments, same results.
+/* The work that is done for each record, in C. The folder pure/ is the reference: same names, arguments and results.
 
    Rules of this file: no global state; no recursion over input; every read is inside the buffer; every size is checked
-   for overflow and every allocation for failure. The GIL is released around the loops over data; what a loop needs of
-   Python objects is copied into C structures before. */
+   for overflow and every allocation for failure. The GIL is released around the loops over data; before such a
+   loop, the contents of Python objects are copied into C structures. */
 
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
@@ -40,19 +40,19 @@ typedef uint8_t byte;
 enum { MAX_FIELDS = 256, MAX_LINE = 65536, MAX_DIGITS = 19 };
 #define MAX_SECONDS INT64_C(2147483647)
 
-/* What a loop that does not hold the GIL can come back with. */
+/* The results of a loop that does not hold the GIL. */
 typedef enum {
     DONE = 0,
     NO_MEMORY,
     TOO_LARGE,  /* a sum, or a table */
     FEW_COLUMNS,
     NOT_A_TIME,
-    RAISED,  /* by Python code that was called in between */
+    RAISED,  /* Python code that the loop called raised an exception */
 } Status;
 
 /* --- memory ---------------------------------------------------------------------------------------------------------
 
-   In a test build the n-th allocation fails, and those that are not freed are counted. */
+   In a test build, the n-th allocation can be made to fail, and allocations that are not freed are counted. */
 
 #ifdef KERNEL_TEST_ALLOC
 static long fail_in = -1;
@@ -111,7 +111,7 @@ INLINE void free_memory(void *old)
 }
 #endif
 
-/* Python objects go the same way, so that their failures are tested too. */
+/* Python objects are allocated in the same way, so that these failures are tested too. */
 static PyObject *new_bytes(const void *text, size_t size)
 {
     if (size > (size_t)PY_SSIZE_T_MAX) {
@@ -125,7 +125,7 @@ static PyObject *new_bytes(const void *text, size_t size)
     return PyBytes_FromStringAndSize(text, (Py_ssize_t)size);
 }
 
-/* Bytes that grow at their end. */
+/* A buffer of bytes that grows. */
 typedef struct {
     byte *at;
     size_t used, size;
@@ -149,7 +149,7 @@ NOINLINE Status buffer_grow(Buffer *buffer, size_t more)
     return DONE;
 }
 
-/* Room for so many more bytes at the end. */
+/* Makes room for `more` bytes at the end. */
 INLINE Status buffer_room(Buffer *buffer, size_t more)
 {
     return LIKELY(buffer->size - buffer->used >= more) ? DONE : buffer_grow(buffer, more);
@@ -161,7 +161,7 @@ INLINE void buffer_put(Buffer *buffer, const void *text, size_t size)
     buffer->used += size;
 }
 
-/* Memory that is freed all at once. */
+/* A list of allocations that are freed together. */
 typedef struct Piece {
     struct Piece *next;
 } Piece;
@@ -170,7 +170,7 @@ typedef struct {
     Piece *pieces;
 } Pool;
 
-/* Zeroed; NULL with a MemoryError set. */
+/* Returns zeroed memory, or NULL with a MemoryError set. */
 static void *pool_get(Pool *pool, size_t count, size_t size)
 {
     if (size && count > (SIZE_MAX / 2 - sizeof(Piece) * 2) / size) {
@@ -196,7 +196,7 @@ static void pool_free(Pool *pool)
 
 /* --- bits and numbers --------------------------------------------------------------------------------------------- */
 
-/* The place of the lowest bit that is set. */
+/* The index of the lowest bit that is set. */
 INLINE unsigned lowest(uint64_t bits)
 {
 #if defined(_MSC_VER)
@@ -208,7 +208,7 @@ INLINE unsigned lowest(uint64_t bits)
 #endif
 }
 
-/* Eight bytes, the first one lowest, whatever the byte order of the machine. */
+/* Eight bytes as a number with the first byte lowest, on machines of any byte order. */
 INLINE uint64_t load8(const byte *at)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -239,7 +239,7 @@ INLINE bool is_missing(Text value)
     return value.size == 1 && value.text[0] == '-';
 }
 
-/* Eight digits at once, the first one in the lowest byte. Bytes of zero in front count as the digit 0. */
+/* The number in eight digits, with the first one in the lowest byte. Leading zero bytes count as digits 0. */
 INLINE uint64_t eight_digits(uint64_t text)
 {
     text = (text & UINT64_C(0x0F0F0F0F0F0F0F0F)) * 2561 >> 8;
@@ -247,7 +247,7 @@ INLINE uint64_t eight_digits(uint64_t text)
     return (text & UINT64_C(0x0000FFFF0000FFFF)) * UINT64_C(42949672960001) >> 32;
 }
 
-/* 1 to 19 digits. Up to `limit` bytes may be read. */
+/* The number in 1 to 19 digits. Bytes before `limit` may be read. */
 INLINE uint64_t number_of(Text value, const byte *limit)
 {
     const byte *at = value.text;
@@ -271,7 +271,7 @@ INLINE uint64_t number_of(Text value, const byte *limit)
     return number;
 }
 
-/* Decimal digits of a number; returns how many. */
+/* Writes the decimal digits of a number; returns how many they are. */
 INLINE size_t put_number(byte *out, uint64_t number)
 {
     byte digits[20];
@@ -286,7 +286,7 @@ INLINE size_t put_number(byte *out, uint64_t number)
     return count;
 }
 
-/* A number of 96 bits: at most 29 digits. */
+/* Writes the decimal digits of a number of 96 bits, at most 29; returns how many they are. */
 static size_t put_wide_number(byte *out, uint32_t high, uint64_t low)
 {
     if (!high) {
@@ -319,8 +319,8 @@ static size_t put_wide_number(byte *out, uint32_t high, uint64_t low)
 
 /* --- classes of bytes ------------------------------------------------------------------------------------------------
 
-   A bit for each byte of a run: is it the end of a column, no digit, no printable character? Sixteen bytes take a few
-   instructions with SSE2, and eight bytes some more without. */
+   One bit for each byte says whether it ends a value, is not a digit, or is not printable. With SSE2 a few instructions
+   classify sixteen bytes; without it, some more classify eight bytes. */
 
 enum { WINDOW = 16384, WORDS = WINDOW / 64 };
 
@@ -333,21 +333,21 @@ typedef struct {
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGH UINT64_C(0x8080808080808080)
 
-/* The high bit of each byte that is equal. */
+/* Sets the high bit of each byte that is equal to `what`. */
 INLINE uint64_t equal8(uint64_t word, byte what)
 {
     uint64_t differs = word ^ ONES * what;
     return ~(((differs & ~HIGH) + ~HIGH) | differs | ~HIGH);
 }
 
-/* The high bit of each byte that is in [from, to], both below 0x7f. */
+/* Sets the high bit of each byte that is in [from, to], which are both below 0x7f. */
 INLINE uint64_t between8(uint64_t word, byte from, byte to)
 {
     uint64_t low = word & ~HIGH;
     return (low + ONES * (byte)(0x80 - from)) & ~(low + ONES * (byte)(0x7f - to)) & ~word & HIGH;
 }
 
-/* High bits of eight bytes as eight bits. */
+/* The high bits of eight bytes, as one byte. */
 INLINE uint64_t gather8(uint64_t bits)
 {
     return (bits >> 7) * UINT64_C(0x0102040810204080) >> 56;
@@ -408,7 +408,7 @@ static void classify(Classes *classes, const byte *at, size_t size)
     classes->any_odd = any != 0;
 }
 
-/* 64 bits from any place on. There is one word more than is asked for. */
+/* 64 bits from any bit on. The array has one word more than that needs. */
 INLINE uint64_t bits_at(const uint64_t *bits, size_t at)
 {
     size_t word = at >> 6, shift = at & 63;
@@ -425,7 +425,7 @@ static bool any_bits(const uint64_t *bits, size_t begin, size_t end)
     return begin < end && (bits_at(bits, begin) & ((UINT64_C(1) << (end - begin)) - 1));
 }
 
-/* A bit for each byte that is one of two. There is one word more than is needed. */
+/* Sets a bit for each byte that is one of two. The array has one word more than that needs. */
 static void find_either(uint64_t *bits, const byte *at, size_t size, byte one, byte other)
 {
     for (; size >= 64; size -= 64, at += 64) {
@@ -455,8 +455,8 @@ static void find_either(uint64_t *bits, const byte *at, size_t size, byte one, b
 
 /* --- lines -----------------------------------------------------------------------------------------------------------
 
-   A Scan gives the canonical form of one line after the other. Nearly all lines are canonical, and stay where they
-   are; others are repaired in a buffer, which the next line uses again. */
+   A Scan returns the canonical form of each line in turn. Nearly all lines are canonical, and are not copied; others
+   are made canonical in a buffer that the next line overwrites. */
 
 typedef struct {
     const byte *text;
@@ -496,7 +496,7 @@ static bool is_digit(byte c)
     return c >= '0' && c <= '9';
 }
 
-/* Whether a value is as AWS writes it; times of ten digits from 2000000000 on need a closer look. */
+/* Whether a value is canonical. Times from 2000000000 on, of ten digits, are compared with the largest one. */
 static bool is_canonical(byte kind, Text value)
 {
     if (!value.size) {
@@ -524,7 +524,7 @@ static bool is_canonical(byte kind, Text value)
     return kind != 'M' || value.size < 10 || value.text[0] == '1';
 }
 
-/* Writes the canonical form of a value, which is not longer; false if there is none. */
+/* Writes the canonical form of a value, which is never longer. Returns false if it has none. */
 static bool repair_value(byte kind, Text value, Buffer *out)
 {
     if (kind == 'T' || is_missing(value)) {
@@ -563,7 +563,7 @@ static bool repair_value(byte kind, Text value, Buffer *out)
 
 typedef enum { FOUND, CUT, ODD, SKIPPED, OUT_OF_MEMORY } Look;
 
-/* The line is looked at byte by byte: it is odd, very long, or has no newline. */
+/* Checks a line byte by byte, if it is not canonical, is very long, or has no newline. */
 NOINLINE Look repair_line(Scan *scan, Line *line)
 {
     const byte *begin = scan->data + scan->at;
@@ -604,7 +604,7 @@ NOINLINE Look repair_line(Scan *scan, Line *line)
     }
     Buffer *out = &scan->repaired;
     out->used = 0;
-    /* Numbers are read eight digits at a time. */
+    /* Numbers are read eight bytes at a time. */
     if (buffer_room(out, size + 16)) {
         return OUT_OF_MEMORY;
     }
@@ -642,7 +642,7 @@ NOINLINE Look repair_line(Scan *scan, Line *line)
     line->limit = out->at + out->size;
     line->as_given = false;
     if (newline && out->used == size + 1 && memcmp(out->at, begin, size + 1) == 0) {
-        /* A time such as 2000000000 was looked at closely, and is fine. */
+        /* A large time, such as 2000000000, was compared, and is canonical. */
         line->text = begin;
         line->limit = scan->data + scan->length;
         line->as_given = true;
@@ -650,7 +650,7 @@ NOINLINE Look repair_line(Scan *scan, Line *line)
     return FOUND;
 }
 
-/* A canonical line by the classes of its bytes. CUT: its end is not classified. ODD: it is not canonical. */
+/* Reads a canonical line from the classes of its bytes. CUT: its end is not classified. ODD: it is not canonical. */
 INLINE Look quick_line(Scan *scan, Line *line)
 {
     if (UNLIKELY(scan->at >= scan->limit)) {
@@ -700,7 +700,7 @@ INLINE Look quick_line(Scan *scan, Line *line)
     return FOUND;
 }
 
-/* The next line that is a record. FOUND, CUT at the end of data, or OUT_OF_MEMORY. */
+/* Reads the next line that is a record. Returns FOUND, CUT at the end of the data, or OUT_OF_MEMORY. */
 INLINE Look next_line(Scan *scan, Line *line)
 {
     for (;;) {
@@ -804,7 +804,7 @@ static int compare_wide(Wide one, Wide other)
     return one.low < other.low ? -1 : one.low > other.low;
 }
 
-/* a.b.c.d as Python's ipaddress takes it: without leading zeros. */
+/* Parses a.b.c.d as Python's ipaddress does: leading zeros are not valid. */
 static bool parse_v4(Text text, uint32_t *address)
 {
     size_t at = 0;
@@ -827,7 +827,7 @@ static bool parse_v4(Text text, uint32_t *address)
     return at == text.size;
 }
 
-/* As Python's ipaddress reads it: parts between colons, '::' once, a.b.c.d at the end, and a zone after '%'. */
+/* Parses IPv6 as Python's ipaddress does: parts between colons, '::' once, a.b.c.d at the end, a zone after '%'. */
 static bool parse_v6(Text text, Wide *address, Text *zone)
 {
     const byte *percent = memchr(text.text, '%', text.size);
@@ -854,7 +854,7 @@ static bool parse_v6(Text text, Wide *address, Text *zone)
         }
         uint32_t value = 0;
         if (dotted) {
-            /* Only the last part, and it stands for two. */
+            /* It must be the last part, and counts as two. */
             if (at < text.size || count > 7 || !parse_v4((Text){text.text + begin, at - begin}, &value)) {
                 return false;
             }
@@ -958,7 +958,7 @@ static size_t put_hex(byte *out, unsigned part)
     return size;
 }
 
-/* The longest run of zeros, of two at least, is left out. At most 39 bytes. */
+/* Writes IPv6: '::' replaces the longest run of at least two zero parts. At most 39 bytes. */
 static size_t put_v6(byte *out, Wide address, bool dotted)
 {
     if (dotted && !address.high && address.low >> 32 == 0xffff) {
@@ -1021,7 +1021,7 @@ typedef struct {
     bool addresses, numbers;
 } Test;
 
-/* Tests that were compiled before any line is there, in a capsule of this name. They never change. */
+/* Compiled tests, in a capsule of this name. They never change. */
 typedef struct {
     Pool pool;
     Test *tests;
@@ -1055,7 +1055,7 @@ static int compare_ranges(const void *one, const void *other)
     return compare_wide(((const Range *)one)->first, ((const Range *)other)->first);
 }
 
-/* Sorted and without overlaps, so that one of them at most can hold a value. */
+/* Sorts ranges and joins those that overlap, so that at most one contains a value. */
 static size_t merge_ranges(Range *ranges, size_t count)
 {
     if (count < 2) {
@@ -1213,7 +1213,7 @@ static bool passes(const Sieve *sieve, const Line *line)
     return true;
 }
 
-/* The place of a field, whose kind is one of the letters; -2 with an error set. */
+/* The place of a field, whose kind must be one of the letters; -2 with an error set. */
 static int get_place(PyObject *object, const Scan *scan, const char *allowed)
 {
     long place = PyLong_AsLong(object);
@@ -1265,7 +1265,7 @@ static int sign_of(PyObject *number)
     return less < 0 || more < 0 ? -2 : more - less;
 }
 
-/* A Python integer as 128 bits. Returns -1 if it is below them, 1 if above, else 0; -2 with an error set. */
+/* Converts a Python integer to 128 bits. Returns 0, -1 if it is too small, 1 if too large, or -2 with an error set. */
 static int get_wide(PyObject *number, int version, Wide *wide)
 {
     *wide = (Wide){0, 0, version};
@@ -1432,7 +1432,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     }
 }
 
-/* Milliseconds as the first whole second that is not before them. */
+/* Milliseconds rounded up to seconds. */
 static bool get_seconds(PyObject *number, int64_t *seconds)
 {
     int overflow;
@@ -1465,7 +1465,7 @@ static Test *get_tests(PyObject *tuple, const Scan *scan, Pool *pool, size_t *co
     return tests;
 }
 
-/* The caller holds a reference to the capsule as long as the sieve is used. */
+/* The caller must hold a reference to the capsule while the sieve is used. */
 static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
 {
     const Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
@@ -1482,7 +1482,7 @@ static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
     return true;
 }
 
-/* Must be freed with pool_free, also where it fails. */
+/* The pool must be freed with pool_free, also if this fails. */
 static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve *sieve)
 {
     if (PyCapsule_CheckExact(tests)) {
@@ -1539,7 +1539,7 @@ static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "SO:compile_tests", &kinds, &tests)) {
         return NULL;
     }
-    /* There are no lines: of the scan only the kinds are used. */
+    /* The scan has no lines: only its kinds are used. */
     Scan *scan = scan_new(kinds, kinds);
     Compiled *compiled = scan ? get_zeros(1, sizeof(Compiled)) : NULL;
     if (compiled) {
@@ -1559,7 +1559,7 @@ static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
 
 /* --- check and keep -----------------------------------------------------------------------------------------------
 
-   Lines are kept in runs: of data in which all are kept, nothing is copied. */
+   Lines are kept in runs. If all lines are kept, nothing is copied. */
 
 /* A run of the data, or of repaired lines. */
 typedef struct {
@@ -1594,7 +1594,7 @@ static Status keep_lines(Scan *scan, const Sieve *sieve, Kept *kept)
 {
     Line line;
     Look look;
-    /* The run that grows, of the data. */
+    /* The last run, of lines in the data, which grows. */
     size_t begin = 0, end = 0;
     while ((look = next_line(scan, &line)) == FOUND) {
         if (sieve && !passes(sieve, &line)) {
@@ -1634,7 +1634,7 @@ static void copy_kept(const Scan *scan, const Kept *kept, byte *out)
     }
 }
 
-/* The lines that are kept, as a new reference to bytes, and how many they are. */
+/* The lines that are kept, as a new reference to bytes, and their number. */
 static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data, size_t *lines)
 {
     Kept kept = {0};
@@ -1660,7 +1660,7 @@ static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data, size
     return result;
 }
 
-/* What was found, and how many lines the Scan skipped. */
+/* The result: what was found, and the number of lines that the Scan skipped. */
 static PyObject *with_skipped(PyObject *result, const Scan *scan)
 {
     return result ? Py_BuildValue("(Nn)", result, (Py_ssize_t)scan->skipped) : NULL;
@@ -1713,9 +1713,9 @@ static PyObject *kernel_keep(PyObject *module, PyObject *args)
 
 /* --- columns of records -------------------------------------------------------------------------------------------
 
-   Records are objects, made of lines as text. A column is found in the text, without splitting it. */
+   A record is a Python object that has a line as text. A value is found without splitting the text. */
 
-/* The column at a place of a line; false if there are fewer. */
+/* Finds the value at a place of a line; false if the line has fewer. */
 static bool find_column(Text line, long place, Text *column)
 {
     const byte *begin = line.text, *end = line.text + line.size;
@@ -1733,7 +1733,7 @@ static bool find_column(Text line, long place, Text *column)
     }
 }
 
-/* `how` is (name of the attribute, place, whether it is a number). */
+/* `how` is (name of the attribute, place, whether the value is a number). */
 static PyObject *get_column_of(PyObject *how, PyObject *record)
 {
     PyObject *texts = PyObject_GetAttr(record, PyTuple_GetItem(how, 0)), *value = NULL;
@@ -1869,7 +1869,7 @@ static bool is_run(const int *places, size_t count)
     return run;
 }
 
-/* The values at some places with a space between two; `joined` may have to hold them. */
+/* The values at some places with a space between two: in the line if possible, else written to `joined`. */
 static Status group_value(const Group *group, const Line *line, Buffer *joined, Text *value)
 {
     if (group->run) {
@@ -1903,7 +1903,7 @@ static bool add_values(const Group *groups, size_t count, const Line *line, Buff
             PyErr_NoMemory();
             return false;
         }
-        /* A value often repeats the one above it. */
+        /* A value is often equal to that of the line before. */
         Py_ssize_t rows = PyList_Size(lists[i]);
         if (rows && same_text(last[i], value)) {
             object = PyList_GetItem(lists[i], rows - 1);
@@ -2000,8 +2000,9 @@ static PyObject *kernel_columns(PyObject *module, PyObject *args)
 
 /* --- sums ------------------------------------------------------------------------------------------------------------
 
-   Entries lie one after the other in chunks of memory, in the order in which their keys first appear; so a row costs
-   no pointer. A slot of the hash table holds 32 bits of the hash and where the entry is, in units of eight bytes. */
+   Entries are stored one after the other in chunks of memory, in the order in which their keys first appear, so that a
+   row needs no pointer. A slot of the hash table has 32 bits of the hash, and the position of the entry in units of
+   eight bytes. */
 
 typedef struct {
     uint64_t flows, packets, octets;
@@ -2065,11 +2066,11 @@ typedef struct {
     size_t rows;
     Chunk *chunks;
     size_t n_chunks, room_for_chunks;
-    /* Where the row `page_row` is: pages are mostly asked for one after the other. */
+    /* The position of the row `page_row`: usually the next call of lines() begins there. */
     size_t page_row, page_chunk, page_unit;
 } Sums;
 
-/* Up to eight bytes as one number. */
+/* Up to eight bytes as a number. */
 INLINE uint64_t load_short(const byte *text, size_t size)
 {
     if (size >= 4) {
@@ -2114,7 +2115,7 @@ INLINE byte *key_of(Entry *entry)
     return (byte *)entry + KEY_AT;
 }
 
-/* Memory for an entry at the end of the table. */
+/* Allocates an entry at the end of the table. */
 NOINLINE Status new_entry(Sums *sums, size_t key_size, size_t *unit, Entry **entry)
 {
     if (key_size > UINT32_MAX / 2) {
@@ -2122,7 +2123,7 @@ NOINLINE Status new_entry(Sums *sums, size_t key_size, size_t *unit, Entry **ent
     }
     size_t units = units_of(key_size);
     Chunk *last = sums->n_chunks ? &sums->chunks[sums->n_chunks - 1] : NULL;
-    /* A large entry took the numbers of several chunks, of which all but the first are empty. */
+    /* A large entry takes the numbers of several chunks. All but the first of these are empty. */
     if (last && last->at && last->used + units <= CHUNK_UNITS) {
         if (last->used + units > last->size) {
             size_t size = last->size * 2 < last->used + units ? last->used + units : last->size * 2;
@@ -2168,7 +2169,7 @@ NOINLINE Status new_entry(Sums *sums, size_t key_size, size_t *unit, Entry **ent
     return DONE;
 }
 
-/* Slots for so many rows, of which at most three quarters are used. */
+/* Makes slots for `rows` rows: at most three quarters of the slots are used. */
 static Status grow_slots(Sums *sums, size_t rows)
 {
     if (sums->n_slots && rows <= sums->n_slots / 4 * 3) {
@@ -2201,7 +2202,7 @@ static Status grow_slots(Sums *sums, size_t rows)
     return DONE;
 }
 
-/* The entry of a key, which is made if there is none. There must be a free slot. */
+/* Finds the entry of a key, or makes it. There must be a free slot. */
 INLINE Status find_entry(Sums *sums, const byte *key, size_t size, uint64_t hash, Entry **found)
 {
     const uint64_t tag = hash & UINT32_MAX;
@@ -2245,7 +2246,7 @@ static Status add_rows(Sums *sums, const Row *rows, size_t count)
     if (status) {
         return status;
     }
-    /* The memory of a large table is far away: all slots are asked for, then all entries. */
+    /* A large table is not in the cache: prefetch all slots, then all entries. */
     if (sums->rows > 4096) {
         for (size_t i = 0; i < count; i++) {
             PREFETCH(&sums->slots[rows[i].hash & UINT32_MAX & (sums->n_slots - 1)]);
@@ -2281,10 +2282,10 @@ static Status add_rows(Sums *sums, const Row *rows, size_t count)
 
 /* --- keys of rows ------------------------------------------------------------------------------------------------- */
 
-/* A thread that does not hold the GIL, and may have to take it. */
+/* The state of a thread that does not hold the GIL, but may have to take it. */
 typedef PyThreadState *Released;
 
-/* What pure.network makes of a text with a slash: it may be the network of an address. */
+/* Calls pure.network for a text with a slash: it may be a network. */
 static Status network_by_python(const Sums *sums, const Key *key, Text value, Buffer *out, Released *released)
 {
     Status status = RAISED;
@@ -2445,8 +2446,8 @@ INLINE uint32_t time_at(const Line *line, int place, bool wanted, uint32_t missi
     return is_missing(value) ? missing : (uint32_t)number_of(value, line->limit) + more;
 }
 
-/* Rows wait in a batch. Keys of canonical lines stay in the data; others are put together in `made`, which is never
-   moved while rows point into it. */
+/* Records are added to the table in batches. Keys are in the data if possible, else they are written to `made`, which
+   does not move while rows point into it. */
 typedef struct {
     Row rows[BATCH];
     size_t count;
@@ -2536,7 +2537,7 @@ static Status add_lines(
     return status ? status : add_waiting(sums, waiting);
 }
 
-/* A table is used by one thread at a time: others are told so. */
+/* Only one thread may use a table at a time: raises RuntimeError in another one. */
 static bool begin_use(Sums *sums)
 {
     if (sums->busy) {
@@ -2637,7 +2638,7 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
     return result;
 }
 
-/* Whether all data is lines as sums_lines writes them, with their sums. */
+/* Checks whether all data is lines as sums_lines writes them, each with packets, octets and flows. */
 static Status check_groups(Scan *scan, size_t n_keys, bool *sound)
 {
     Line line;
@@ -2654,12 +2655,12 @@ static Status check_groups(Scan *scan, size_t n_keys, bool *sound)
         *sound = line.as_given && !is_missing(packets) && !is_missing(octets) && !is_missing(flows) &&
                  number_of(flows, line.limit) > 0;
     }
-    /* Empty lines are passed over, and others are not in its size. */
+    /* `size` does not count empty lines, which the scan passes over. */
     *sound = *sound && size == scan->length && !scan->skipped;
     return DONE;
 }
 
-/* The kinds of the lines of a table. */
+/* The kinds of the values in a line of a table. */
 static PyObject *kinds_of_groups(const Sums *sums)
 {
     static const char counted[] = "IIMMI";
@@ -2740,7 +2741,7 @@ static PyObject *sums_add_groups(PyObject *self, PyObject *data)
 
 /* --- rows of a table ---------------------------------------------------------------------------------------------- */
 
-/* The entry at this place of the table, which moves on to the next one. NULL at the end, where it stays. */
+/* Returns the entry at a position of the table, and moves the position to the next one. NULL at the end. */
 static Entry *next_entry(const Sums *sums, size_t *chunk, size_t *unit)
 {
     size_t number = *chunk, at = *unit;
@@ -2802,7 +2803,7 @@ static PyObject *take_bytes(Buffer *buffer, Status status)
     return result;
 }
 
-/* A count of rows. More than there can be is the largest number. */
+/* Converts a count of rows. Numbers that are too large become the largest one. */
 static bool get_count(PyObject *number, size_t *count)
 {
     int sign = sign_of(number);
@@ -2875,7 +2876,7 @@ typedef struct {
     Entry *entry;
 } Ranked;
 
-/* Whether a row comes before another one: it has more, or the same and a key that comes earlier as text. */
+/* Whether a row is sorted before another one: its number is larger, or equal and its key is smaller. */
 static bool ranks_before(const Ranked *one, const Ranked *other)
 {
     if (one->high != other->high) {
@@ -2888,7 +2889,7 @@ static bool ranks_before(const Ranked *one, const Ranked *other)
     return compare_values(first, second, false) < 0;
 }
 
-/* Moves an element down to where it belongs, in a heap with the last row at its root. */
+/* Moves an element down to its place in a heap whose root is the row that is sorted last. */
 static void sift_down(Ranked *heap, size_t count, size_t at)
 {
     Ranked moved = heap[at];
@@ -2909,7 +2910,7 @@ static void sift_down(Ranked *heap, size_t count, size_t at)
     heap[at] = moved;
 }
 
-/* `heap` has room for `count` rows, and there are that many. */
+/* Writes the first `count` rows. The table has at least that many, and `heap` room for them. */
 static Status put_top(Sums *sums, Ranked *heap, size_t count, char by, Buffer *out)
 {
     size_t chunk = 0, unit = 0, held = 0;
@@ -2987,7 +2988,7 @@ static Status merge_rows(Sums *sums, const Sums *other)
     size_t chunk = 0, unit = 0;
     const Entry *from;
     while ((from = next_entry(other, &chunk, &unit))) {
-        /* A copy: in a table that is added to itself, the entry changes. */
+        /* Copy the entry: if a table is added to itself, it changes. */
         Entry added = *from, *entry;
         const byte *key = (const byte *)from + KEY_AT;
         Status status = grow_slots(sums, sums->rows + 1);
@@ -3109,7 +3110,7 @@ static bool get_bucket(PyObject *tuple, Key *key)
     return true;
 }
 
-/* A text that can be a column. */
+/* Gets a text that can be a value of a line. */
 static bool get_column(PyObject *object, Text *text)
 {
     char *at;
@@ -3135,7 +3136,7 @@ static bool get_map(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
         PyErr_SetString(PyExc_TypeError, "a key is mapped by a dict");
         return false;
     }
-    /* The dict may change later: its items are kept. */
+    /* Copy the items: the dict may change later. */
     PyObject *items = PyDict_Items(mapping);
     int failed = items ? PyList_Append(owner, items) : -1;
     Py_XDECREF(items);
@@ -3219,7 +3220,7 @@ static bool get_track(PyObject *track, Sums *sums)
     return sound;
 }
 
-/* How str(ip_network) writes ::ffff:1.2.3.0/120: Python 3.13 began to write dots. */
+/* Finds out how str(ip_network) writes ::ffff:1.2.3.0/120: with dots since Python 3.13. */
 static bool learn_spelling(Sums *sums)
 {
     PyObject *pure = PyImport_ImportModule("flowlogs_reader.kernel.pure");
@@ -3269,7 +3270,7 @@ static bool sums_set_up(Sums *sums, PyObject *keys, PyObject *track)
     }
     Py_DECREF(given);
     if (fine) {
-        /* Python's own hashes differ from process to process, so nobody can choose keys that collide. */
+        /* A seed from Python's hashes, which differ in each process: so nobody can choose keys that collide. */
         PyObject *seed = PyBytes_FromString("flows");
         sums->seed = seed ? (uint64_t)PyObject_Hash(seed) : 0;
         fine = seed != NULL;
@@ -3286,7 +3287,7 @@ static PyObject *sums_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|Op:Sums", names, &keys, &track, &flows_only)) {
         return NULL;
     }
-    /* The memory is zeroed. */
+    /* The memory is zeroed already. */
     Sums *sums = (Sums *)PyType_GenericAlloc(type, 0);
     if (sums) {
         sums->flows_only = flows_only;
@@ -3401,7 +3402,7 @@ typedef struct {
     size_t *at;         /* where the columns of a line begin */
 } Output;
 
-/* Days since 1970 as year, month and day (Howard Hinnant, days_from_civil). */
+/* Converts days since 1970 to year, month and day (Howard Hinnant, civil_from_days). */
 static void civil_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
     days += 719468;
@@ -3421,7 +3422,7 @@ INLINE void put_two(byte *out, unsigned number)
     out[1] = (byte)('0' + number % 10);
 }
 
-/* A time of 19 or 20 characters in the years 1 to 9999. */
+/* Writes a time in the years 1 to 9999: 19 or 20 characters. */
 static Status put_time(Text value, char form, Buffer *out)
 {
     bool negative = value.size && value.text[0] == '-';
@@ -3461,7 +3462,7 @@ static Status put_time(Text value, char form, Buffer *out)
     return DONE;
 }
 
-/* Copies a value, mostly a short one. There is room for 16 bytes more than it has. */
+/* Copies a value, which is usually short. The output must have room for 16 bytes more than the value has. */
 INLINE void put_short(Buffer *out, Text value, const byte *limit)
 {
     byte *at = out->at + out->used;
@@ -3545,7 +3546,7 @@ static Status put_column(const Output *output, const Column *column, Text value,
         return put_json(output, column, value, from, out);
     default:
         if (is_missing(value)) {
-            /* It may be no part of the data. */
+            /* The value may be a constant, not a part of the data. */
             out->at[out->used++] = '-';
         } else {
             put_short(out, value, output->data + output->length);
@@ -3580,7 +3581,7 @@ static Status put_line(const Output *output, size_t begin, Buffer *out)
         return DONE;
     }
     if (output->encoding == AS_CSV && out->used == first + 1) {
-        /* A line with nothing on it would be no row. */
+        /* An empty line would not be a row. */
         out->at[first] = out->at[first + 1] = '"';
         out->used += 2;
     }
@@ -3588,7 +3589,7 @@ static Status put_line(const Output *output, size_t begin, Buffer *out)
     return DONE;
 }
 
-/* `all` tells whether every line has the columns of the output, and no others. */
+/* `all` says whether the lines have the columns of the output, and no others. */
 static Status put_lines(Output *output, Buffer *out, bool *all)
 {
     const byte *data = output->data;
@@ -3630,7 +3631,7 @@ static Status put_lines(Output *output, Buffer *out, bool *all)
                 return status;
             }
         } else {
-            /* What is given may be what comes out. It is copied only where it is not. */
+            /* Used only if another line has more columns: otherwise the caller returns the data itself. */
             size_t size = output->at[columns < output->count ? columns : output->count] - 1 - begin;
             if (buffer_room(out, size + 1)) {
                 return NO_MEMORY;
@@ -3807,8 +3808,8 @@ static PyObject *kernel_encode(PyObject *module, PyObject *args)
 
 /* --- events of CloudWatch Logs -----------------------------------------------------------------------------------
 
-   A response is read as JSON, strictly; what is unusual is left to pure.find_events: other spellings of numbers,
-   members that are there twice, events out of order, text that is no UTF-8. So is what is no JSON at all. */
+   An event page is parsed as strict JSON. pure.find_events reads pages with anything unusual: other spellings of
+   numbers, members that occur twice, events that are not in order, text that is not UTF-8, and what is not JSON. */
 
 enum { MAX_DEPTH = 64, TIME_DIGITS = 14 };
 
@@ -3831,7 +3832,7 @@ INLINE void skip_space(Body *body)
     }
 }
 
-/* Takes a character, after white space. */
+/* Reads a given character, after white space. */
 INLINE bool take(Body *body, byte what)
 {
     if (LIKELY(body->at < body->end && *body->at == what)) {
@@ -3846,7 +3847,7 @@ INLINE bool take(Body *body, byte what)
     return false;
 }
 
-/* The first byte from here on that is a quote, a backslash, a control character, or no ASCII. */
+/* The next byte that is a quote, a backslash, a control character, or not ASCII. */
 INLINE const byte *plain_end(const byte *at, const byte *end)
 {
 #ifdef KERNEL_SSE2
@@ -3875,7 +3876,7 @@ INLINE const byte *plain_end(const byte *at, const byte *end)
     return at;
 }
 
-/* The length of the UTF-8 sequence that begins here, or 0 if it is none. */
+/* The length of the UTF-8 sequence that begins here, or 0 if it is not valid. */
 static size_t utf8_size(const byte *at, const byte *end)
 {
     byte first = at[0];
@@ -3888,7 +3889,7 @@ static size_t utf8_size(const byte *at, const byte *end)
             return 0;
         }
     }
-    /* Overlong forms, surrogates, and what lies above 0x10ffff. */
+    /* Overlong forms, surrogates, and code points above 0x10ffff are not valid. */
     bool wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) || (first == 0xf0 && at[1] < 0x90) ||
                  (first == 0xf4 && at[1] > 0x8f);
     return wrong ? 0 : size;
@@ -3934,8 +3935,8 @@ static size_t put_utf8(byte *out, uint32_t code)
     return 4;
 }
 
-/* A backslash and what follows; at most 4 bytes of text come of it. A line end becomes a space, and half of a pair of
-   surrogates a question mark, as Python's 'replace' writes it. */
+/* Reads an escape sequence: a backslash and what follows. It becomes at most 4 bytes of text. A newline becomes a
+   space; half of a pair of surrogates becomes a question mark, as with Python's 'replace'. */
 static bool take_escape(Body *body, byte *out, size_t *size)
 {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f \r\t";
@@ -3969,7 +3970,7 @@ static bool take_escape(Body *body, byte *out, size_t *size)
     return true;
 }
 
-/* The rest of a string, after its first quote. With `out` it is written there. */
+/* Reads the rest of a string, after its first quote, and writes it to `out` if that is not NULL. */
 static bool take_string(Body *body, Buffer *out)
 {
     for (;;) {
@@ -4011,7 +4012,7 @@ static bool take_string(Body *body, Buffer *out)
     }
 }
 
-/* A string of plain characters, after its first quote. */
+/* Reads the rest of a string without escape sequences, after its first quote. */
 INLINE bool take_plain(Body *body, Text *text)
 {
     const byte *stop = plain_end(body->at, body->end);
@@ -4023,7 +4024,7 @@ INLINE bool take_plain(Body *body, Text *text)
     return true;
 }
 
-/* The name of a member, and the colon. */
+/* Reads the name of a member, and the colon. */
 INLINE bool take_name(Body *body, Text *name)
 {
     return take(body, '"') && take_plain(body, name) && take(body, ':');
@@ -4038,7 +4039,7 @@ static bool take_digits(Body *body, size_t most)
     return body->at > begin && (size_t)(body->at - begin) <= most;
 }
 
-/* A number. Python refuses integers with thousands of digits: long ones are left to it. */
+/* Reads a number. Python refuses integers of thousands of digits, so pure.find_events reads long ones. */
 static bool skip_number(Body *body)
 {
     if (body->at < body->end && *body->at == '-') {
@@ -4075,7 +4076,7 @@ static bool skip_word(Body *body, const char *word)
     return true;
 }
 
-/* A string, number, true, false or null. */
+/* Reads a string, number, true, false or null. */
 static bool skip_simple(Body *body)
 {
     if (body->at >= body->end) {
@@ -4096,7 +4097,7 @@ static bool skip_simple(Body *body)
     }
 }
 
-/* Any value, without recursion: a bit for each array or object that is open says which of the two it is. */
+/* Reads any value, without recursion: one bit for each open array or object says which of the two it is. */
 static bool skip_value(Body *body)
 {
     uint64_t objects = 0;
@@ -4160,7 +4161,7 @@ INLINE bool take_timestamp(Body *body, uint64_t *time)
     return true;
 }
 
-/* An event, after its first brace. */
+/* Reads an event, after its first brace. */
 static bool take_event(Body *body)
 {
     enum { MESSAGE = 1, TIME = 2, ID = 4 };
@@ -4244,7 +4245,7 @@ static bool take_token(Body *body)
     return skip_word(body, "null");
 }
 
-/* A whole response. False if there is anything unusual. */
+/* Reads a whole event page. Returns false if it has anything unusual. */
 static bool take_body(Body *body)
 {
     Text name;
@@ -4324,7 +4325,7 @@ static PyObject *kernel_find_events(PyObject *module, PyObject *data)
 }
 
 #ifdef KERNEL_TEST_ALLOC
-/* The allocation after so many others fails; -1: none does. */
+/* Makes an allocation fail, after that many others; -1: none fails. */
 static PyObject *kernel_fail_in(PyObject *module, PyObject *count)
 {
     (void)module;
