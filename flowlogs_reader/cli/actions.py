@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from ..query.groups import GroupKey
+
 # What the bars of a timeline can show.
 TIMELINE_MEASURES = ('bytes', 'packets', 'flows', 'rejected')
 
@@ -81,7 +83,26 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
         keys = parse_keys(arguments[counted:] or ('srcaddr', 'dstaddr'), MEASURES, options.fields or ())
     except UsageError as error:
         raise UsageError(f'top takes a number and fields: {error}') from None
-    return {'keys': keys, 'limit': count, 'measure': _measure(options.by, MEASURES, MEASURES[0], 'top')}
+    distinct = _distinct(options, keys)
+    measures = (*MEASURES, *(key.name for key in distinct))
+    measure = _measure(options.by, measures, MEASURES[0], 'top')
+    return {'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure}
+
+
+def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:
+    """Return the keys of --distinct. Raises UsageError if they are not fields, or are keys already."""
+    from ..errors import UsageError
+    from ..query.groups import parse_keys
+    from ..records.fields import MEASURES
+
+    try:
+        distinct = parse_keys(options.distinct or (), MEASURES, options.fields or ())
+    except UsageError as error:
+        raise UsageError(f'--distinct takes fields: {error}') from None
+    for key in distinct:
+        if key in keys:
+            raise UsageError(f'--distinct {key.name}: {key.name} is a key already, and has one value in each row')
+    return distinct
 
 
 def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:

@@ -153,6 +153,10 @@ OPTIONS = (
         help='the lines as they are in the log (default: off)',
     ),
     Option(
+        '--distinct', group=_OUTPUT, actions=('top',), metavar='NAMES', type=_names,
+        help='with top: the number of distinct values of these fields in each row (default: none)',
+    ),
+    Option(
         '--by', group=_OUTPUT, actions=('top', 'timeline'), metavar='MEASURE',
         help='what top sorts by: bytes (default), packets or flows; timeline draws these (default: flows) or rejected',
     ),

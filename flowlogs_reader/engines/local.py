@@ -15,14 +15,13 @@ from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
-from .sums import after_reading, chunks_of, fields_of, read_into, tab_separated, table_of
+from .distinct import DistinctValues
+from .sums import SUMS, after_reading, chunks_of, fields_of, read_into, tab_separated, table_of
 from .tables import Conversations
 from .timeline import Interval, Timeline
 
 # Rows of top, if the query does not say how many.
 TOP = 10
-# The values in a line of Sums after the keys.
-SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
 BOTH_WAYS = ('bytes_to_dst', 'bytes_to_src')
 Sources = Sequence[BaseReader]
 
@@ -70,14 +69,26 @@ def _address_order(text: bytes) -> tuple[int, int, bytes]:
 
 
 def top(query: Query, sources: Sources) -> Table:
-    """Return the rows with the most bytes, packets or flows; equal ones in the order of the text of their keys."""
-    table = table_of(query.keys, ('packets', 'bytes'))
-    width = len(query.keys)
-    columns = [*map(_sum_column, MEASURES), *_key_columns(query)]
-    places = [width + SUMS.index(name) for name in MEASURES] + [*range(width)]
-    reading = partial(read_into, table, sources, [fields_of(query.keys)])
-    rows = after_reading(reading, lambda: tab_separated([table.top(query.limit or TOP, query.measure)]))
-    return Table(columns, rows, places)
+    """Return the rows with the most bytes, packets, flows or distinct values.
+
+    Equal rows are in the order of the text of their keys.
+    """
+    keys = (*query.keys, *query.distinct)
+    table = table_of(keys, ('packets', 'bytes'))
+    width, names = len(query.keys), [key.name for key in query.distinct]
+    columns = [*map(_sum_column, (*MEASURES, *(f'distinct_{name}' for name in names))), *_key_columns(query)]
+    places = [width + SUMS.index(name) for name in MEASURES]
+    places += [width + len(SUMS) + at for at in range(len(names))] + [*range(width)]
+    count = query.limit or TOP
+
+    def lines() -> bytes:
+        if not query.distinct:
+            return table.top(count, query.measure)
+        measure = names.index(query.measure) if query.measure in names else query.measure
+        return DistinctValues(table, width, len(names)).top(count, measure)
+
+    reading = partial(read_into, table, sources, [fields_of(keys)])
+    return Table(columns, after_reading(reading, lambda: tab_separated([lines()])), places)
 
 
 def aggregate(query: Query, sources: Sources) -> Table:

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from ..errors import UsageError
-from ..kernel import Sums
+from ..kernel import Sums, encode
 from ..query.groups import GroupKey
 from ..query.query import FIVE_TUPLE
 from ..query.result import ROWS
@@ -17,6 +17,9 @@ from ..records.layout import Layout, normalise
 from ..records.record import FlowRecord, convert
 from ..sources.base import BaseReader
 from ..sources.filter import SUMMED, Filter
+
+# The values in a line of Sums after the keys.
+SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
 
 
 def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
@@ -56,6 +59,17 @@ def chunks_of(table: Sums) -> Iterator[bytes]:
     """Yield the rows as canonical lines: the keys, packets, bytes, start, end, flows."""
     for begin in range(0, len(table), ROWS):
         yield table.lines(begin, ROWS)
+
+
+def kinds_of(keys: int) -> bytes:
+    """Return the kinds of the values in a line of a table with so many keys, for the kernel."""
+    return b'T' * keys + b'IIMMI'
+
+
+def picked(lines: bytes, places: Sequence[int]) -> bytes:
+    """Return the values at these places of each line."""
+    count = len(places)
+    return encode('text', [b'-'] * count, [False] * count, places, [None] * count, b' ', lines)
 
 
 def tab_separated(chunks: Iterable[bytes]) -> Iterator[bytes]:

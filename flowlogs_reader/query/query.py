@@ -29,7 +29,8 @@ class Query:
 
     print, findip: up to `limit` records with the fields `columns` (None: those of the log), or as `raw` lines. Fields
     that are `optional` may be missing from the log.
-    top: sums by `keys`, the `limit` rows with the largest `measure` (bytes, packets or flows).
+    top: sums by `keys`, and the number of distinct values of each key in `distinct`; the `limit` rows with the largest
+    `measure` (bytes, packets, flows, or the name of a key in `distinct`).
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
     timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
     begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
@@ -44,6 +45,7 @@ class Query:
     raw: bool = False
     limit: int | None = None
     keys: tuple[GroupKey, ...] = ()
+    distinct: tuple[GroupKey, ...] = ()
     measure: str = 'bytes'
     both_ways: bool = False
     flows: bool = False
@@ -64,4 +66,4 @@ class Query:
         """
         conditions = tuple(condition.fields for condition in self.conditions)
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
-        return (*conditions, *(() if by_default else ((key.field,) for key in self.keys)))
+        return (*conditions, *(() if by_default else ((key.field,) for key in (*self.keys, *self.distinct))))

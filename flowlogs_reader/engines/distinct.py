@@ -1,0 +1,64 @@
+"""Numbers of distinct values for each key, out of a table of the keys and the values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from heapq import nsmallest
+from itertools import chain
+
+from ..kernel import Sums, columns
+from .sums import SUMS, chunks_of, kinds_of, picked
+
+
+class DistinctValues:
+    """The rows of a table whose first `keys` columns are keys, and the `fields` next ones fields of distinct values.
+
+    A missing value does not count, as with COUNT(DISTINCT ...) in SQL.
+    """
+
+    def __init__(self, table: Sums, keys: int, fields: int) -> None:
+        self._keys = keys
+        self._sums = _folded(table, keys, fields, ())
+        self._counts = [self._counted(table, fields, field) for field in range(fields)]
+
+    def top(self, count: int, measure: str | int) -> bytes:
+        """Return the `count` rows with the most bytes, packets or flows, or values of a field, which is given by index.
+
+        Equal rows are in the order of the text of their keys. A row has the keys, the sums, and a number for each
+        field.
+        """
+        if isinstance(measure, str):
+            rows = self._sums.top(count, measure).splitlines()
+        else:
+            counts = self._counts[measure]
+            rows = nsmallest(count, self._rows(), lambda row: (-counts[self._key(row)], self._key(row)))
+        return b''.join([b'%b %b\n' % (row, self._numbers(row)) for row in rows])
+
+    def _counted(self, table: Sums, fields: int, field: int) -> Counter[bytes]:
+        """Return the number of values of a field for each key."""
+        pairs = table if fields == 1 else _folded(table, self._keys, fields, [self._keys + field])
+        kinds, key = kinds_of(self._keys + 1), tuple(range(self._keys))
+        is_known = ((self._keys,), True, True, 'text', ())
+        found: Counter[bytes] = Counter()
+        for chunk in chunks_of(pairs):
+            found.update(columns(kinds, (is_known,), None, (key,), chunk)[0][0])
+        return found
+
+    def _rows(self) -> Iterator[bytes]:
+        return chain.from_iterable(map(bytes.splitlines, chunks_of(self._sums)))
+
+    def _key(self, row: bytes) -> bytes:
+        return row.rsplit(b' ', len(SUMS))[0]
+
+    def _numbers(self, row: bytes) -> bytes:
+        return b' '.join([b'%d' % counts[self._key(row)] for counts in self._counts])
+
+
+def _folded(table: Sums, keys: int, fields: int, more: Sequence[int]) -> Sums:
+    """Return the sums by the keys of a table and the columns at the places `more`."""
+    folded = Sums([None] * (keys + len(more)), ('packets', 'bytes'))
+    kept = [*range(keys), *more, *range(keys + fields, keys + fields + len(SUMS))]
+    for chunk in chunks_of(table):
+        folded.add_groups(picked(chunk, kept))
+    return folded
