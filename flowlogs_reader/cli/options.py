@@ -28,8 +28,9 @@ GROUPS = {
     'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
 the start is included, the end is not; without -s, -e and --for a file is read whole""",
     'which records': """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >= for the =; several -w must all hold
-  addresses: 10.0.0.1 or 10.0.0.0/8; numbers: 22 or 8000-8100; ports and protocols: ssh, tcp; tcp_flags=syn,ack
-  addr, port and pkt_addr are both sides; - is a missing value""",
+  addresses: 10.0.0.1, 10.0.0.0/8, private or internet; numbers: 22 or 8000-8100;
+  ports and protocols: ssh, tcp; tcp_flags=syn,ack; - is a missing value;
+  addr, port and pkt_addr are both sides; pkt_srcaddr!=srcaddr compares fields""",
     'output': '',
     'AWS': '',
     'other': '',

@@ -151,7 +151,7 @@ def _lacked_by_all(query: Query, report: ReadReport) -> str:
 
 def _lacked_by_some(query: Query, report: ReadReport) -> Iterator[str]:
     """Fields that are asked about and that only some formats of a log have: those records count as having none."""
-    of_conditions = len(query.conditions)
+    of_conditions = len(query.condition_fields)
     told: set[str] = set()
     for at, names in enumerate(query.asked_fields):
         # A condition is about all records that were read, a key about those that came out.

@@ -125,7 +125,7 @@ def timeline(query: Query, sources: Sources) -> Table:
 
 
 def _key_columns(query: Query) -> list[Column]:
-    return [Column(key.name, column_of(key.field).kind if key.prefix is None else Kind.TEXT) for key in query.keys]
+    return [Column(key.name, column_of(key.field).kind if key.is_plain else Kind.TEXT) for key in query.keys]
 
 
 def _sum_column(name: str) -> Column:

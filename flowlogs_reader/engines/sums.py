@@ -16,7 +16,7 @@ from ..records.fields import KNOWN
 from ..records.layout import Layout, normalise
 from ..records.record import FlowRecord, convert
 from ..sources.base import BaseReader
-from ..sources.filter import SUMMED, Filter
+from ..sources.filter import SUMMED, Filter, kernel_labels
 
 # The values in a line of Sums after the keys.
 SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
@@ -29,6 +29,8 @@ def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
 
 def transform_of(key: GroupKey) -> Any:
     """Return how the kernel makes a key of a value."""
+    if key.mapping:
+        return 'label', kernel_labels(key.mapping), b'-'
     return None if key.prefix is None else ('prefix', key.prefix, key.prefix)
 
 

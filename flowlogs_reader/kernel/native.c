@@ -1005,6 +1005,17 @@ typedef struct {
     Wide first, last;
 } Range;
 
+/* What the addresses of a range are called. */
+typedef struct {
+    Wide first, last;
+    Text text;
+} Label;
+
+typedef struct {
+    Label *each;  /* sorted, without overlaps */
+    size_t count;
+} Labels;
+
 typedef struct {
     TestKind kind;
     bool negated, missing;
@@ -1018,7 +1029,8 @@ typedef struct {
     uint64_t mask;
     int other;
     Operator operator;
-    bool addresses, numbers;
+    bool addresses, numbers, labelled;
+    Labels labels;
 } Test;
 
 /* Compiled tests, in a capsule of this name. They never change. */
@@ -1091,6 +1103,32 @@ static bool in_ranges(const Range *ranges, size_t count, Wide value)
     return false;
 }
 
+static int compare_labels(const void *one, const void *other)
+{
+    return compare_wide(((const Label *)one)->first, ((const Label *)other)->first);
+}
+
+/* The label of a text: without any text if it is not an address, or in none of the ranges. */
+static Text label_of(Labels labels, Text value)
+{
+    Wide address;
+    Text zone;
+    const Label *each = labels.each;
+    size_t count = !is_missing(value) && parse_address(value, &address, &zone) ? labels.count : 0;
+    while (count) {
+        size_t half = count / 2;
+        if (compare_wide(address, each[half].first) < 0) {
+            count = half;
+        } else if (compare_wide(address, each[half].last) <= 0) {
+            return each[half].text;
+        } else {
+            each += half + 1;
+            count -= half + 1;
+        }
+    }
+    return (Text){NULL, 0};
+}
+
 static bool in_texts(const Test *test, Text value)
 {
     if (test->n_texts <= 4) {
@@ -1134,6 +1172,12 @@ static bool compares(const Test *test, Text one, Text other)
     int order;
     Wide first, second;
     Text zone, other_zone;
+    if (test->labelled) {
+        one = label_of(test->labels, one);
+        other = label_of(test->labels, other);
+        bool known = one.size && other.size && !is_missing(one) && !is_missing(other);
+        return known ? same_text(one, other) == (test->operator == EQ) : test->missing;
+    }
     if (test->addresses && parse_address(one, &first, &zone) && parse_address(other, &second, &other_zone)) {
         order = compare_wide(first, second);
         order = order ? order : compare_values(zone, other_zone, false);
@@ -1345,12 +1389,84 @@ static bool get_ranges(PyObject *payload, Test *test, Pool *pool)
     return true;
 }
 
-static bool get_same(PyObject *payload, Test *test, const Scan *scan)
+/* A text that can be a column. */
+static bool get_column(PyObject *object, Text *text)
+{
+    char *at;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(object, &at, &size) < 0) {
+        return false;
+    }
+    *text = (Text){(const byte *)at, (size_t)size};
+    if (!is_canonical('T', *text)) {
+        PyErr_Format(PyExc_ValueError, "%R cannot be a column of a line", object);
+        return false;
+    }
+    return true;
+}
+
+static bool get_label(PyObject *item, Label *label)
+{
+    PyObject *first, *last, *text;
+    int version = 0;
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "a label must be a tuple");
+        return false;
+    }
+    if (!PyArg_ParseTuple(item, "OOiO", &first, &last, &version, &text)) {
+        return false;
+    }
+    int outside = get_wide(first, version, &label->first);
+    outside = outside ? outside : get_wide(last, version, &label->last);
+    if (outside == -2 || !get_column(text, &label->text)) {
+        return false;
+    }
+    uint64_t largest = version == 4 ? UINT32_MAX : UINT64_MAX;
+    bool sound = version == 6 || (version == 4 && !label->last.high);
+    if (outside || !sound || label->last.low > largest || compare_wide(label->first, label->last) > 0) {
+        PyErr_SetString(PyExc_ValueError, "labels are of ranges of addresses");
+        return false;
+    }
+    return true;
+}
+
+/* The labels in a tuple, which owns their texts. */
+static bool get_labels(PyObject *tuple, Labels *labels, Pool *pool)
+{
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "labels must be a tuple");
+        return false;
+    }
+    labels->count = (size_t)PyTuple_Size(tuple);
+    labels->each = pool_get(pool, labels->count, sizeof(Label));
+    for (size_t i = 0; labels->each && i < labels->count; i++) {
+        if (!get_label(PyTuple_GetItem(tuple, (Py_ssize_t)i), &labels->each[i])) {
+            return false;
+        }
+    }
+    if (!labels->each) {
+        return false;
+    }
+    qsort(labels->each, labels->count, sizeof(Label), compare_labels);
+    for (size_t i = 1; i < labels->count; i++) {
+        if (compare_wide(labels->each[i].first, labels->each[i - 1].last) <= 0) {
+            PyErr_SetString(PyExc_ValueError, "the ranges of labels overlap");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool get_same(PyObject *payload, Test *test, const Scan *scan, Pool *pool)
 {
     static const char operators[6][3] = {"=", "!=", "<", "<=", ">", ">="};
-    PyObject *other, *operator;
+    PyObject *other, *operator, *labels = Py_None;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(payload, "OU", &other, &operator)) {
+    if (!PyArg_ParseTuple(payload, "OU|O", &other, &operator, &labels)) {
+        return false;
+    }
+    test->labelled = labels != Py_None;
+    if (test->labelled && !get_labels(labels, &test->labels, pool)) {
         return false;
     }
     const char *text = PyUnicode_AsUTF8AndSize(operator, &size);
@@ -1364,7 +1480,7 @@ static bool get_same(PyObject *payload, Test *test, const Scan *scan)
             found = i;
         }
     }
-    if (found < 0) {
+    if (found < 0 || (test->labelled && (test->addresses || found > NE))) {
         PyErr_Format(PyExc_ValueError, "there is no operator %R", operator);
         return false;
     }
@@ -1426,7 +1542,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     case FOLD:
         return get_texts(payload, test, pool);
     case SAME:
-        return get_same(payload, test, scan);
+        return get_same(payload, test, scan, pool);
     default:
         return get_ranges(payload, test, pool);
     }
@@ -2022,7 +2138,7 @@ typedef struct {
     size_t used, size;  /* in units; an entry that is larger than a chunk takes the numbers of several */
 } Chunk;
 
-typedef enum { AS_IS, PREFIX, BUCKET, MAP } KeyKind;
+typedef enum { AS_IS, PREFIX, BUCKET, MAP, LABEL } KeyKind;
 
 typedef struct {
     Text from, to;
@@ -2034,6 +2150,7 @@ typedef struct {
     uint64_t seconds, offset;
     Pair *pairs;  /* sorted by `from` */
     size_t n_pairs;
+    Labels labels;
     Text otherwise;
     size_t longest;  /* of what a map gives */
 } Key;
@@ -2364,16 +2481,21 @@ static int compare_pairs(const void *one, const void *other)
     return compare_texts(&((const Pair *)one)->from, &((const Pair *)other)->from);
 }
 
-static Status put_mapped(const Key *key, Text value, Buffer *out)
+static Status put_or_otherwise(const Key *key, Text made, Buffer *out)
 {
-    Pair wanted = {value, {NULL, 0}};
-    const Pair *pair = bsearch(&wanted, key->pairs, key->n_pairs, sizeof(Pair), compare_pairs);
-    Text made = pair ? pair->to : key->otherwise;
+    made = made.size ? made : key->otherwise;
     if (buffer_room(out, made.size + 1)) {
         return NO_MEMORY;
     }
     buffer_put(out, made.text, made.size);
     return DONE;
+}
+
+static Status put_mapped(const Key *key, Text value, Buffer *out)
+{
+    Pair wanted = {value, {NULL, 0}};
+    const Pair *pair = bsearch(&wanted, key->pairs, key->n_pairs, sizeof(Pair), compare_pairs);
+    return put_or_otherwise(key, pair ? pair->to : (Text){NULL, 0}, out);
 }
 
 static Status put_key(const Sums *sums, const int *places, const Line *line, Buffer *out, Released *released)
@@ -2395,8 +2517,11 @@ static Status put_key(const Sums *sums, const int *places, const Line *line, Buf
         case BUCKET:
             status = put_bucket(key, value, line->limit, out);
             break;
-        default:
+        case MAP:
             status = put_mapped(key, value, out);
+            break;
+        default:
+            status = put_or_otherwise(key, label_of(key->labels, value), out);
         }
         if (status || (i + 1 < sums->n_keys && (status = buffer_room(out, 1)))) {
             return status;
@@ -3110,22 +3235,6 @@ static bool get_bucket(PyObject *tuple, Key *key)
     return true;
 }
 
-/* Gets a text that can be a value of a line. */
-static bool get_column(PyObject *object, Text *text)
-{
-    char *at;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(object, &at, &size) < 0) {
-        return false;
-    }
-    *text = (Text){(const byte *)at, (size_t)size};
-    if (!is_canonical('T', *text)) {
-        PyErr_Format(PyExc_ValueError, "%R cannot be a column of a line", object);
-        return false;
-    }
-    return true;
-}
-
 static bool get_map(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
 {
     PyObject *kind, *mapping, *otherwise;
@@ -3161,6 +3270,13 @@ static bool get_map(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
     return key->pairs != NULL;
 }
 
+static bool get_labelled(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
+{
+    PyObject *kind, *labels, *otherwise;
+    return PyArg_ParseTuple(tuple, "OOO", &kind, &labels, &otherwise) && PyList_Append(owner, tuple) == 0 &&
+           get_column(otherwise, &key->otherwise) && get_labels(labels, &key->labels, pool);
+}
+
 static bool get_key(PyObject *object, Key *key, Pool *pool, PyObject *owner)
 {
     if (object == Py_None) {
@@ -3187,6 +3303,10 @@ static bool get_key(PyObject *object, Key *key, Pool *pool, PyObject *owner)
     if (PyUnicode_CompareWithASCIIString(kind, "map") == 0) {
         key->kind = MAP;
         return get_map(object, key, pool, owner);
+    }
+    if (PyUnicode_CompareWithASCIIString(kind, "label") == 0) {
+        key->kind = LABEL;
+        return get_labelled(object, key, pool, owner);
     }
     PyErr_Format(PyExc_ValueError, "a key cannot be made by %R", kind);
     return false;

@@ -6,16 +6,17 @@ A condition is data only. Tests of lines and filter patterns of CloudWatch Logs 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
 from difflib import get_close_matches
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from ..errors import UsageError
 from ..records.fields import KNOWN, Kind
 from ..records.layout import normalise
+from .mappings import CLASSES, MAPPINGS, Mapping, Network
 
 ADDRESSES = ('srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
 ANY_ADDRESS = 'any address'
@@ -42,7 +43,10 @@ TCP_FLAGS = {'fin': 1, 'syn': 2, 'rst': 4, 'psh': 8, 'ack': 16, 'urg': 32}
 LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
 # The kernel accepts numbers of at most 19 digits.
 MAX_NUMBER = 10**19 - 1
-_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
+# What an address may be besides networks.
+ADDRESS_CLASSES = ('private', 'internet')
+_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
+_KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
 
 
@@ -59,9 +63,14 @@ class Flags(NamedTuple):
     mask: int
 
 
-Network = IPv4Network | IPv6Network
-# None is a missing value.
-Value = str | Range | Flags | Network | None
+class OtherField(NamedTuple):
+    """The value of another field of the same record."""
+
+    field: str
+
+
+# None is a missing value, or with a mapping an address without a label.
+Value = str | Range | Flags | Network | OtherField | None
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,18 @@ class Condition:
 
     `field` is a field's name, a key of EITHER, or ANY_ADDRESS. `operator` is ``=`` (one of the values), ``!=`` (none of
     them), or ``<``, ``<=``, ``>``, ``>=`` with one Range of a single number. `text` is what the user wrote.
+
+    An OtherField is the only value, with any operator. If it or the field has no value, the record does not meet the
+    condition, whatever the operator.
+
+    With a `mapping`, what is compared are the labels of addresses; the values are labels, or an OtherField.
     """
 
     field: str
     operator: str
     values: tuple[Value, ...]
     text: str = member(default='', compare=False)
+    mapping: Mapping | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -85,6 +100,17 @@ class Condition:
     @property
     def negated(self) -> bool:
         return self.operator == '!='
+
+    @property
+    def other(self) -> str | None:
+        """The field that the fields are compared with, if it is not values."""
+        value = self.values[0] if self.values else None
+        return value.field if isinstance(value, OtherField) else None
+
+    @property
+    def needed(self) -> tuple[tuple[str, ...], ...]:
+        """The fields that it needs: a tuple of alternatives for each."""
+        return (self.fields, (self.other,)) if self.other else (self.fields,)
 
 
 def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
@@ -99,23 +125,30 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     if not match:
         raise UsageError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
     written, operator, value = match.groups()
-    name = field_name(written, extra_fields, EITHER)
+    name, mapping = mapped_field(written, extra_fields, EITHER)
     first = EITHER.get(name, (name,))[0]
-    if operator in ('=', '!='):
-        return Condition(name, operator, _values(name, first, value, extra_fields), text)
-    if not _is_number(first):
-        raise UsageError(f'{name} is text, which can be compared with = and != only')
-    _refuse_field_name(value, extra_fields)
-    bound = _number(name, first, value, value)
-    return Condition(name, operator, (Range(bound, bound),), text)
+    if operator not in ('=', '!=') and (mapping or not _is_number(first)):
+        raise UsageError(f'{written.strip()} is text, which can be compared with = and != only')
+    values: tuple[Value, ...]
+    if _is_field(value, extra_fields):
+        values = (_other_field(written.strip(), name, mapping, value.strip(), extra_fields),)
+    elif mapping:
+        values = _labels(mapping, _items(written, value, extra_fields))
+    elif operator in ('=', '!='):
+        values = _values(name, first, _items(name, value, extra_fields))
+    else:
+        bound = _number(name, first, value, value)
+        values = (Range(bound, bound),)
+    return Condition(name, operator, values, text, mapping)
 
 
 def find_addresses(texts: Iterable[str]) -> Condition:
     """Return the condition of ``findip``: one of the four address fields is in these addresses or CIDR blocks."""
     given = ','.join(texts)
-    if '-' in _items('findip', given):
+    items = _items('findip', given)
+    if '-' in items:
         raise UsageError("'-' is not an IP address or CIDR block for findip")
-    networks = tuple(_network('findip', item) for item in _items('findip', given))
+    networks = tuple(network for item in items for network in _networks('findip', item))
     return Condition(ANY_ADDRESS, '=', networks, f'findip {given}')
 
 
@@ -133,9 +166,26 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
     raise UsageError(f'there is no field {text[:60]!r}: {advice}')
 
 
+def mapped_field(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> tuple[str, Mapping | None]:
+    """Return the field and the mapping in a text such as ``srcaddr/class``.
+
+    Raises UsageError as :func:`field_name` does, and for a mapping that does not exist, or a field without addresses.
+    """
+    written, slash, mapping = text.strip().partition('/')
+    field = field_name(written, extra_fields, words)
+    if not slash:
+        return field, None
+    known = ', '.join(f'srcaddr/{name}' for name in MAPPINGS)
+    if EITHER.get(field, (field,))[0] not in ADDRESSES:
+        raise UsageError(f'{text!r}: only addresses have networks, such as {known}')
+    if mapping.lower() not in MAPPINGS:
+        raise UsageError(f'{text!r}: there is no mapping {mapping[:40]!r}: there is {known}')
+    return field, MAPPINGS[mapping.lower()]
+
+
 def host_bits(condition: Condition) -> str:
     """Describe how CIDR blocks with host bits, such as ``10.0.0.1/8``, are read; '' if there are none."""
-    if condition.fields[0] not in ADDRESSES or condition.operator not in ('=', '!='):
+    if condition.fields[0] not in ADDRESSES or condition.mapping or condition.other:
         return ''
     written = condition.text.removeprefix('findip ') if condition.field == ANY_ADDRESS else ''
     match = _CONDITION.fullmatch(condition.text)
@@ -148,13 +198,10 @@ def host_bits(condition: Condition) -> str:
     )
 
 
-def _values(name: str, first: str, value: str, extra_fields: Iterable[str]) -> tuple[Value, ...]:
-    """Return the values in a list with commas. `first` is the first field of the condition: it gives their type."""
-    items = _items(name, value)
-    for item in items:
-        _refuse_field_name(item, extra_fields)
+def _values(name: str, first: str, items: Sequence[str]) -> tuple[Value, ...]:
+    """Return the values in a list. `first` is the first field of the condition: it gives their type."""
     if first in ADDRESSES:
-        return tuple(None if item == '-' else _network(name, item) for item in items)
+        return tuple(value for item in items for value in ((None,) if item == '-' else _networks(name, item)))
     if first == 'tcp_flags' and any(item.lower() in TCP_FLAGS for item in items):
         return (_flags(items),)
     if _is_number(first):
@@ -162,31 +209,67 @@ def _values(name: str, first: str, value: str, extra_fields: Iterable[str]) -> t
     return tuple(None if item == '-' else _word(first, item) for item in items)
 
 
-def _items(name: str, value: str) -> list[str]:
+def _labels(mapping: Mapping, items: Sequence[str]) -> tuple[Value, ...]:
+    known = {label.lower(): label for label in mapping.labels}
+    for item in items:
+        if known and item != '-' and item.lower() not in known:
+            raise UsageError(f'there is no {mapping.name} {item[:40]!r}: choose from {", ".join(known.values())}')
+    return tuple(None if item == '-' else known.get(item.lower(), item) for item in items)
+
+
+def _items(name: str, value: str, extra_fields: Iterable[str] = ()) -> list[str]:
     items = [item.strip() for item in value.split(',')]
-    if not all(items):
-        raise UsageError(f'{name} is given an empty value; "-" means a missing one')
+    for item in items:
+        if not item:
+            raise UsageError(f'{name} is given an empty value; "-" means a missing one')
+        if _is_field(item, extra_fields):
+            raise UsageError(f'{item} is the name of a field: a field is compared with one field, or with values')
     return items
 
 
-def _refuse_field_name(item: str, extra_fields: Iterable[str]) -> None:
-    """Raises UsageError if a value is the name of a field: compared as text, it would match nothing, or everything."""
-    if normalise(item) in {*KNOWN, *extra_fields, *EITHER}:
-        raise UsageError(f'{item.strip()} is the name of a field: fields are compared with values, not with each other')
+def _is_field(text: str, extra_fields: Iterable[str]) -> bool:
+    return normalise(text.partition('/')[0]) in {*KNOWN, *extra_fields, *EITHER}
+
+
+def _other_field(
+    written: str, name: str, mapping: Mapping | None, text: str, extra_fields: Iterable[str]
+) -> OtherField:
+    """Return the field in the text on the right side. The left side, as `written`, is `name` and `mapping`."""
+    fields = EITHER.get(name, (name,))
+    other, other_mapping = mapped_field(text, extra_fields, EITHER)
+    if other in EITHER:
+        raise UsageError(f'{other} is {" and ".join(EITHER[other])}: write it on the left side')
+    if mapping != other_mapping:
+        raise UsageError(f'{written} and {text} are not of one kind: give both the same mapping')
+    kinds = [_kind(field) for field in (fields[0], other)]
+    if len({*kinds} - {''}) > 1:
+        raise UsageError(f'{written} is {kinds[0]}, {text} is {kinds[1]}: only fields of one kind are compared')
+    if other in fields:
+        raise UsageError(f'{written} is compared with itself')
+    return OtherField(other)
+
+
+def _kind(name: str) -> str:
+    """Return what the values of a field are, in words; '' if it is not known."""
+    if name in ADDRESSES:
+        return 'an address'
+    return _KINDS[KNOWN[name].kind] if name in KNOWN else ''
 
 
 def _is_number(name: str) -> bool:
     return name in KNOWN and KNOWN[name].kind is not Kind.TEXT
 
 
-def _network(name: str, item: str) -> Network:
+def _networks(name: str, item: str) -> tuple[Network, ...]:
+    if item.lower() in ADDRESS_CLASSES:
+        return tuple(network for labelled in CLASSES.having([item.lower()]) for network in labelled.networks)
     try:
-        return ip_network(item.replace('%', ' '), strict=False)  # % begins an IPv6 zone: logs have none
+        return (ip_network(item.replace('%', ' '), strict=False),)  # % begins an IPv6 zone: logs have none
     except ValueError:
-        raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}') from None
+        raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}, private or internet') from None
 
 
-def _flags(items: list[str]) -> Flags:
+def _flags(items: Sequence[str]) -> Flags:
     unknown = [item for item in items if item.lower() not in TCP_FLAGS]
     if unknown:
         raise UsageError(f'tcp_flags has no {unknown[0]!r}: give a number, or names of {", ".join(TCP_FLAGS)}')

@@ -1,4 +1,4 @@
-"""Group keys: the fields, and networks of addresses, to sum by."""
+"""Group keys: the fields, and networks or labels of addresses, to sum by."""
 
 from __future__ import annotations
 
@@ -7,47 +7,63 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError
-from .conditions import ADDRESSES, field_name
+from .conditions import ADDRESSES, field_name, mapped_field
+from .mappings import Mapping
 
 _PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
 
 
 class GroupKey(NamedTuple):
-    """A field to sum by, or with a prefix length the network of its address.
+    """A field to sum by, or of its address the network with a prefix length, or the label that a mapping gives it.
 
-    An IPv4 address is not shortened by a length of more than 32.
+    An IPv4 address is not shortened by a length of more than 32. An address without a label has ``-``.
     """
 
     field: str
     prefix: int | None = None
+    mapping: Mapping | None = None
 
     @property
     def name(self) -> str:
         """The key as the user writes it, and the name of its column."""
+        if self.mapping:
+            return f'{self.field}/{self.mapping.name}'
         return self.field if self.prefix is None else f'{self.field}/{self.prefix}'
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the value of the field as it is."""
+        return self.prefix is None and self.mapping is None
 
 
 def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = ()) -> tuple[GroupKey, ...]:
     """Return the keys in texts such as ``srcaddr/24``; `sums` are the columns that hold sums.
 
-    >>> parse_keys(['srcaddr/24', 'dstport'], ['bytes'])
-    (GroupKey(field='srcaddr', prefix=24), GroupKey(field='dstport', prefix=None))
+    >>> [key.name for key in parse_keys(['srcaddr/24', 'dstaddr/class'], ['bytes'])]
+    ['srcaddr/24', 'dstaddr/class']
 
     Raises UsageError, which says what is valid.
     """
     keys: list[GroupKey] = []
     for text in texts:
-        match = _PREFIXED.fullmatch(text)
-        field = field_name(match[1] if match else text, extra_fields)
-        if match and (field not in ADDRESSES or int(match[2]) > 128):
-            raise UsageError(f'{text!r}: an address may have a prefix length of 0 to 128, such as srcaddr/24')
-        key = GroupKey(field, int(match[2]) if match else None)
+        key = _parse_key(text, extra_fields)
         if key in keys:
             raise UsageError(f'{key.name} is given twice')
-        if field in sums:
-            raise UsageError(f'{field} is a sum, and cannot be a key')
+        if key.field in sums:
+            raise UsageError(f'{key.field} is a sum, and cannot be a key')
         keys.append(key)
     return tuple(keys)
+
+
+def _parse_key(text: str, extra_fields: Iterable[str]) -> GroupKey:
+    match = _PREFIXED.fullmatch(text)
+    if not match:
+        field, mapping = mapped_field(text, extra_fields)
+        return GroupKey(field, mapping=mapping)
+    field = field_name(match[1], extra_fields)
+    if field not in ADDRESSES or int(match[2]) > 128:
+        raise UsageError(f'{text!r}: an address may have a prefix length of 0 to 128, such as srcaddr/24')
+    return GroupKey(field, int(match[2]))
 
 
 def check_both_ways(keys: Sequence[GroupKey]) -> None:

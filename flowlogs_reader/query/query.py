@@ -64,6 +64,10 @@ class Query:
 
         The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
         """
-        conditions = tuple(condition.fields for condition in self.conditions)
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
-        return (*conditions, *(() if by_default else ((key.field,) for key in (*self.keys, *self.distinct))))
+        keys = () if by_default else tuple((key.field,) for key in (*self.keys, *self.distinct))
+        return (*self.condition_fields, *keys)
+
+    @property
+    def condition_fields(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(names for condition in self.conditions for names in condition.needed)

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from .. import kernel
-from ..query.conditions import MAX_NUMBER, Condition, Flags, Range, parse_condition
+from ..query.conditions import ADDRESSES, MAX_NUMBER, Condition, Flags, Range, parse_condition
+from ..query.mappings import Mapping
 from ..query.query import Window
 from ..records.block import Block
 from ..records.fields import FIELDS
@@ -32,7 +33,7 @@ def literals(condition: Condition) -> tuple[bytes, ...] | None:
 
     Other lines need not be parsed.
     """
-    if condition.operator != '=':
+    if condition.operator != '=' or condition.mapping:
         return None
     texts: list[bytes] = []
     for value in condition.values:
@@ -50,6 +51,10 @@ def literals(condition: Condition) -> tuple[bytes, ...] | None:
 
 def kernel_test(condition: Condition, layout: Layout, unknown: bool = False) -> kernel.Test:
     """The condition as a test of the kernel. With `unknown`, a missing value meets the condition."""
+    if condition.other:
+        # Without a value on one side, a record meets neither = nor !=.
+        missing = condition.negated != unknown
+        return (layout.places(condition.fields), condition.negated, missing, 'same', _compared(condition, layout))
     values = [value for value in condition.values if value is not None]
     missing = len(values) < len(condition.values)
     if unknown:
@@ -57,7 +62,24 @@ def kernel_test(condition: Condition, layout: Layout, unknown: bool = False) -> 
     return (layout.places(condition.fields), condition.negated, missing, *_kind_and_payload(condition, values))
 
 
+def kernel_labels(mapping: Mapping) -> tuple[tuple[int, int, int, bytes], ...]:
+    """The labels of a mapping as the kernel takes them."""
+    return tuple((first, last, version, label.encode()) for first, last, version, label in mapping.ranges)
+
+
+def _compared(condition: Condition, layout: Layout) -> tuple[object, ...]:
+    """What the kernel's test 'same' compares, and how."""
+    (other,) = layout.places([condition.other or ''])
+    operator = '=' if condition.negated else condition.operator
+    if condition.mapping:
+        return other, operator, kernel_labels(condition.mapping)
+    return other, f'@{operator}' if condition.fields[0] in ADDRESSES else operator
+
+
 def _kind_and_payload(condition: Condition, values: Sequence[object]) -> tuple[str, object]:
+    if condition.mapping:
+        labels = [value for value in condition.values if value is None or isinstance(value, str)]
+        return 'address', tuple(labelled[:3] for labelled in condition.mapping.having(labels))
     first = values[0] if values else ''
     if isinstance(first, Flags):
         return 'flags', first.mask
@@ -122,7 +144,7 @@ class Filter:
     @property
     def fields(self) -> frozenset[str]:
         """The fields that the conditions and the window need."""
-        names = {name for condition in self.conditions for name in condition.fields}
+        names = {name for condition in self.conditions for either in condition.needed for name in either}
         if self.window:
             names |= {'start', 'end'}
         if self.count_skipdata:
@@ -135,7 +157,8 @@ class Filter:
 
     def lacked(self, layout: Layout) -> bool:
         """Whether the layout has no field of a condition."""
-        return any(layout.position.keys().isdisjoint(condition.fields) for condition in self.conditions)
+        needed = (names for condition in self.conditions for names in condition.needed)
+        return any(map(layout.position.keys().isdisjoint, needed))
 
     def _tests(self, layout: Layout, of_skipdata: bool = False) -> LineTests:
         """The conditions as tests of the kernel. With `of_skipdata`, only SKIPDATA records pass: see the class."""

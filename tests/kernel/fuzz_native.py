@@ -115,6 +115,8 @@ class Inputs:
             operator = self.pick(['=', '!=', '<', '<=', '>', '>=', '@=', '@!=', '@<', '@<=', '@>', '@>='])
             allowed = b'IM' if operator[0] in '<>' else b'TIM'
             payload = self.place(kinds, allowed), operator
+            if operator[-1] == '=' and self.random.random() < 0.4:
+                payload = *payload, self.labels()
         elif kind == 'flags':
             payload = self.random.getrandbits(self.pick([2, 8, 63, 70]))
         elif kind == 'number':
@@ -132,6 +134,15 @@ class Inputs:
         low, high = sorted(self.random.getrandbits(self.pick([8, bits])) for _ in range(2))
         return self.pick([low, 0]), high
 
+    def labels(self) -> Any:
+        """Ranges of addresses that seldom overlap."""
+        versions = (4, 32), (6, 128)
+        return tuple(
+            (low, low + self.random.getrandbits(self.pick([4, bits - 3, bits])), version, self.pick([b'a', b'b', b'-']))
+            for version, bits in self.some(lambda: self.pick(versions), 3)
+            for low in (self.random.getrandbits(self.pick([8, bits])),)
+        )
+
     def tests(self, kinds: bytes) -> Any:
         return tuple(self.some(lambda: self.test(kinds), self.pick([0, 1, 3])))
 
@@ -145,7 +156,7 @@ class Inputs:
         return self.pick([
             None, None, None, ('prefix', self.random.randint(0, 33), self.random.randint(0, 129)), ('prefix', 24, 96),
             ('bucket', self.random.randint(1, 10**5), self.random.randint(-(10**5), 10**5)),
-            ('map', {b'ACCEPT': b'yes', b'-': b'none'}, b'no'),
+            ('map', {b'ACCEPT': b'yes', b'-': b'none'}, b'no'), ('label', self.labels(), b'-'),
         ])  # fmt: skip
 
 

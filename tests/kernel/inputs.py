@@ -100,6 +100,15 @@ payloads = {
 }
 
 
+# Labels of addresses, most of them of those above.
+LABELS = [
+    (),
+    ((10 << 24, (11 << 24) - 1, 4, b'ten'), (0, 2**32 - 1, 6, b'low'), (2**32 - 1, 2**32 - 1, 4, b'-')),
+    ((0, 2**31, 4, b'a'), (2**31 + 1, 2**32 - 1, 4, b'b'), (0x2600 << 112, (0x2601 << 112) - 1, 6, b'a')),
+    ((1, 2**128 - 1, 6, b'six'),),
+]
+
+
 @st.composite
 def tests(draw: Any, kinds: bytes) -> Any:
     made = []
@@ -114,6 +123,8 @@ def tests(draw: Any, kinds: bytes) -> Any:
             elif operator not in ('=', '!='):
                 allowed = b'IM'
             payload: Any = (draw(places(kinds, allowed)), operator)
+            if operator in ('=', '!=') and draw(st.booleans()):
+                payload = (*payload, draw(st.sampled_from(LABELS)))
         else:
             payload = draw(payloads[kind])
         own = tuple(draw(st.lists(places(kinds, allowed), max_size=3)))
@@ -139,6 +150,7 @@ transforms = st.one_of(
     st.tuples(st.just('prefix'), st.just(24), st.integers(90, 128)),
     st.tuples(st.just('bucket'), st.integers(1, 10**6) | st.just(2**62), st.integers(-(10**5), 10**5)),
     st.just(('map', {b'OK': b'fine', b'ACCEPT': b'in', b'-': b'none'}, b'other')),
+    st.tuples(st.just('label'), st.sampled_from(LABELS), st.sampled_from([b'-', b'none'])),
 )
 
 

@@ -86,7 +86,18 @@ def matches(row: Row, value: bytes, missing: bool, kind: str, payload: Any) -> b
         return found is not None and any(
             found.version == version and first <= int(found) <= last for first, last, version in payload
         )
+    if len(payload) > 2:
+        one, another = (label(text, payload[2], b'-') for text in (value, other))
+        return missing if b'-' in (one, another) else (one == another) == (payload[1] == '=')
     return same(value, other, payload[1])
+
+
+def label(text: bytes, labels: Any, default: bytes) -> bytes:
+    found = address(text)
+    for first, last, version, name in labels:
+        if found and found.version == version and first <= int(found) <= last:
+            return bytes(name)
+    return default
 
 
 def same(value: bytes, other: bytes, operator: str) -> bool:
@@ -133,6 +144,8 @@ def key(transform: Any, value: bytes) -> bytes:
     if kind == 'map':
         mapping, default = arguments
         return mapping.get(value, default)
+    if kind == 'label':
+        return label(value, *arguments)
     if value == b'-':
         return value
     if kind == 'bucket':

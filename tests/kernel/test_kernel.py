@@ -160,6 +160,9 @@ def test_addresses_are_what_ipaddress_takes(kernel: ModuleType, one: bytes, othe
     ((((1,), False, False, 'same', (0, '<')),), None),
     ((((1,), False, False, 'same', (7, '=')),), None),
     ((((1,), False, False, 'same', (1, '<>')),), None),
+    ((((0,), False, False, 'same', (0, '@=', ())),), None),
+    ((((1,), False, False, 'same', (1, '<', ())),), None),
+    ((((0,), False, False, 'same', (0, '=', ((2, 1, 4, b'a'),))),), None),
     ((), (0, 2, 0, 1, True)),
     ((), (1, 2, 0, 1, True)),
     ((), (3, 2, 0, 1, True)),
@@ -349,6 +352,22 @@ def test_networks(kernel: ModuleType, text: bytes, n4: int, n6: int) -> None:
     assert found == pure.network(text, n4, n6)
 
 
+@settings(many, max_examples=100)
+@given(inputs.addresses, inputs.addresses, st.sampled_from(inputs.LABELS))
+@example(b'-', b'10.0.0.1', inputs.LABELS[1])
+@example(b'255.255.255.255', b'10.0.0.1', inputs.LABELS[1])
+def test_labels(kernel: ModuleType, text: bytes, other: bytes, labels: Any) -> None:
+    table = kernel.Sums((('label', labels, b'none'),), ())
+    table.add(b'T', (), None, ((0,),), (-1, -1, -1, -1, -1), text + b'\n')
+    assert table.lines().split(b' ')[0] == naive.label(text, labels, b'none')
+    one, another = (naive.label(each, labels, b'-') for each in (text, other))
+    for operator, met in (('=', one == another), ('!=', one != another)):
+        for missing in (True, False):
+            test = ((0,), False, missing, 'same', (1, operator, labels))
+            kept = kernel.keep(b'TT', (test,), None, b'%b %b\n' % (text, other))[1]
+            assert bool(kept) == (missing if b'-' in (one, another) else met)
+
+
 @pytest.mark.parametrize('keys, track', [
     ((('prefix', -1, 0),), ()),
     ((('bucket', 0, 0),), ()),
@@ -357,6 +376,14 @@ def test_networks(kernel: ModuleType, text: bytes, n4: int, n6: int) -> None:
     ((('nothing', 1, 2),), ()),
     ((('map', {b'a': b'b c'}, b'd'),), ()),
     ((('map', {}, b''),), ()),
+    ((('label', ((0, 1, 4, b'a b'),), b'-'),), ()),
+    ((('label', (), b''),), ()),
+    ((('label', ((0, 2**32, 4, b'a'),), b'-'),), ()),
+    ((('label', ((0, 2**128, 6, b'a'),), b'-'),), ()),
+    ((('label', ((-1, 0, 4, b'a'),), b'-'),), ()),
+    ((('label', ((0, 0, 5, b'a'),), b'-'),), ()),
+    ((('label', ((3, 2, 4, b'a'),), b'-'),), ()),
+    ((('label', ((5, 9, 4, b'b'), (0, 5, 4, b'a')), b'-'),), ()),
     ((None,), ('flows',)),
     ((None,), ('packets', 'nothing')),
 ])  # fmt: skip

@@ -186,6 +186,13 @@ def test_a_field_that_the_log_lacks_is_told(condition: str, status: int, places:
     assert result.lines == LINES[:places]
 
 
+@pytest.mark.parametrize('condition', ['srcaddr=pkt_srcaddr', 'pkt_srcaddr!=srcaddr'])
+def test_a_compared_field_that_the_log_lacks_is_told(condition: str, cli: Cli) -> None:
+    result = cli('-', '-w', condition, stdin=MINUTE, status=1)
+    assert result.stderr.startswith('flowlogs_reader: this log has no field pkt_srcaddr: its fields are version')
+    assert result.lines == []
+
+
 def test_a_column_that_the_log_lacks_is_told(cli: Cli) -> None:
     result = cli('-', 'print', '1', '-c', 'srcaddr,vpc_id', stdin=MINUTE)
     assert result.lines == ['172.20.0.10 -']

@@ -8,7 +8,16 @@ from ipaddress import ip_network
 import pytest
 
 from flowlogs_reader.errors import UsageError
-from flowlogs_reader.query.conditions import Condition, Flags, Range, find_addresses, host_bits, parse_condition
+from flowlogs_reader.query.conditions import (
+    Condition,
+    Flags,
+    OtherField,
+    Range,
+    find_addresses,
+    host_bits,
+    parse_condition,
+)
+from flowlogs_reader.query.mappings import CLASSES
 from flowlogs_reader.records.block import Block
 from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources.filter import Filter
@@ -24,6 +33,9 @@ PASSES = [
     ('dstaddr=2001:db8::1', '2001:db8::1 2001:db8:0:0:0:0:0:1 2001:0db8::0001', '2001:db8::2'),
     ('dstaddr=2001:0DB8:0:0::1', '2001:db8:0:0:0:0:0:1', '-'),
     ('srcaddr=-', '-', '10.0.0.1'),
+    ('srcaddr=private', '10.0.0.1 100.64.0.1 169.254.1.1 fd00::1 fe80::1', '8.8.8.8 - 224.0.0.1 2600::1 unknown'),
+    ('dstaddr=Internet,-', '8.8.8.8 2600::1 -', '10.0.0.1 203.0.113.1 ::1 ff02::1 unknown'),
+    ('srcaddr=internet,10.0.0.0/8', '8.8.8.8 10.0.0.1', '192.168.0.1'),
     ('srcaddr=-,10.0.0.1', '- 10.0.0.1', '10.0.0.2'),
     ('dstport=443', '443', '4430 0 -'),
     ('dstport = 443', '443', '80'),
@@ -111,6 +123,64 @@ def test_some_names_stand_for_both_sides(text: str, fields: tuple[str, ...]) -> 
     assert parse_condition(text).fields == fields
 
 
+@pytest.mark.parametrize(
+    ('text', 'passes', 'fails'),
+    [
+        ('addr/class=internet', '8.8.8.8 2600::1', '10.0.0.1 - unknown 224.0.0.1'),
+        ('srcaddr/class!=internet', '10.0.0.1 - unknown 224.0.0.1', '8.8.8.8 2600::1'),
+        ('DSTADDR/CLASS=Other,private', '10.0.0.1 224.0.0.1', '8.8.8.8 -'),
+        ('srcaddr/class=-', '-', '8.8.8.8 10.0.0.1'),
+    ],
+)
+def test_classes_of_addresses(text: str, passes: str, fails: str) -> None:
+    assert passing(parse_condition(text), passes) == passes.split()
+    assert passing(parse_condition(text), fails) == []
+
+
+# The condition, pairs of values of its two fields that pass, pairs that do not.
+PAIRS = [
+    ('pkt_srcaddr!=srcaddr', '10.0.0.1|10.0.0.2 10.0.0.1|::1', '10.0.0.1|10.0.0.1 ::1|0:0:0:0:0:0:0:1 -|10.0.0.1 -|-'),
+    (
+        'pkt_srcaddr=srcaddr',
+        '10.0.0.1|10.0.0.1 2600::A|2600:0:0:0:0:0:0:a',
+        '10.0.0.1|10.0.0.2 -|- -|10.0.0.1 10.0.0.1|-',
+    ),
+    ('az_id!=next_hop_az_id', 'use1-az1|use1-az2', 'use1-az1|use1-az1 use1-az1|- -|-'),
+    ('srcport=dstport', '53|53 0|0', '53|54 -|-'),
+    ('srcport!=dstport', '53|54', '53|53 53|- -|53'),
+    ('srcport<dstport', '53|443 9|10', '443|53 53|53 -|53 53|- -|-'),
+    ('srcport <= DstPort ', '53|53 0|9', '10|9'),
+    ('bytes>packets', '100|20 9223372036854775808|9223372036854775807', '20|100 5|5'),
+    ('start>=end', '5|5 6|5', '5|6 -|5'),
+    ('srcaddr/class!=dstaddr/class', '10.0.0.1|8.8.8.8', '10.0.0.1|fd00::1 8.8.8.8|- -|-'),
+    ('srcaddr/class=dstaddr/class', '10.0.0.1|fd00::1', '10.0.0.1|8.8.8.8 -|- -|8.8.8.8'),
+]
+
+
+@pytest.mark.parametrize(('text', 'passes', 'fails'), PAIRS, ids=[text for text, _, _ in PAIRS])
+def test_fields_are_compared_with_each_other(text: str, passes: str, fails: str) -> None:
+    condition = parse_condition(text)
+    assert [len(names) for names in condition.needed] == [1, 1]
+    layout = Layout([*(name for (name,) in condition.needed), 'version'])
+    lines = [f'{pair.replace("|", " ")} 2\n' for pair in f'{passes} {fails}'.split()]
+    kept, _, skipped = Filter([condition]).keep(Block(layout, ''.join(lines).encode()))
+    assert (kept.decode(), skipped) == (''.join(lines[: len(passes.split())]), 0)
+
+
+def test_one_name_for_two_fields_is_compared_with_a_field() -> None:
+    block = Block(Layout(['srcaddr', 'dstaddr', 'pkt_srcaddr']), b'a b a\na b b\na b c\na - c\na - -\n')
+    assert Filter.parse(['addr=pkt_srcaddr']).keep(block)[0] == b'a b a\na b b\n'
+    assert Filter.parse(['addr!=pkt_srcaddr']).keep(block)[0] == b'a b c\n'
+
+
+def test_fields_of_a_format_of_its_own_are_compared() -> None:
+    block = Block(Layout(['own', 'other', 'az_id']), b'a a b\na b a\n- - -\n')
+    assert Filter.parse(['own=other'], ['own', 'other']).keep(block)[0] == b'a a b\n'
+    assert Filter.parse(['az_id=own'], ['own', 'other']).keep(block)[0] == b'a b a\n'
+    with pytest.raises(UsageError, match='is text'):
+        parse_condition('own<other', ['own', 'other'])
+
+
 def test_fields_that_aws_does_not_document() -> None:
     condition = parse_condition('new-field=a,b', ['new_field'])
     assert condition.fields == ('new_field',)
@@ -152,9 +222,26 @@ WRONG = [
     ('tcp_flags=syn,2', "tcp_flags has no '2'"),
     ('tcp_flags=cwr', "'cwr'"),
     ('tcp_flags=256', 'up to 255'),
-    ('srcaddr=dstaddr', 'dstaddr is the name of a field: fields are compared with values, not with each other'),
-    ('srcport!=443,dstport', 'dstport is the name of a field'),
-    ('start>=end', 'end is the name of a field'),
+    ('srcport!=443,dstport', 'dstport is the name of a field: a field is compared with one field, or with values'),
+    ('srcaddr=srcaddr', 'srcaddr is compared with itself'),
+    ('addr=SrcAddr', 'addr is compared with itself'),
+    ('pkt_srcaddr=addr', 'addr is srcaddr and dstaddr: write it on the left side'),
+    ('srcport=port', 'port is srcport and dstport: write it on the left side'),
+    ('srcaddr=bytes', 'srcaddr is an address, bytes is a number: only fields of one kind are compared'),
+    ('start<bytes', 'start is a time, bytes is a number'),
+    ('vpc_id=srcaddr', 'vpc_id is text, srcaddr is an address'),
+    ('az_id<next_hop_az_id', 'az_id is text, which can be compared with = and != only'),
+    ('srcaddr>dstaddr', 'srcaddr is text'),
+    ('srcaddr/class=dstaddr', 'srcaddr/class and dstaddr are not of one kind'),
+    ('srcaddr=dstaddr/class', 'srcaddr and dstaddr/class are not of one kind'),
+    ('srcaddr/class=srcaddr/class', 'srcaddr/class is compared with itself'),
+    ('srcaddr/class<internet', 'srcaddr/class is text'),
+    ('srcaddr/class=intern', "there is no class 'intern': choose from other, internet, private"),
+    ('srcaddr/class=internet,10.0.0.1', "there is no class '10.0.0.1'"),
+    ('srcaddr/class=', 'srcaddr/class is given an empty value'),
+    ('srcaddr/24=10.0.0.0', "'srcaddr/24': there is no mapping '24': there is srcaddr/class"),
+    ('dstport/class=internet', "'dstport/class': only addresses have networks, such as srcaddr/class"),
+    ('srcaddr=external', "'external' is not an IP address or CIDR block for srcaddr, private or internet"),
 ]
 
 
@@ -174,6 +261,8 @@ def test_what_cannot_fit_is_refused_with_what_can(text: str, says: str) -> None:
         ('addr=2001:db8::1/32, 10.0.0.9/30', '2001:db8::1/32 is read as 2001:db8::/32, 10.0.0.9/30 is …'),
         ('addr=10.0.0.0/8,10.0.0.1,10.0.0.1/32,-', ''),
         ('asg_tag=a/b', ''),
+        ('srcaddr=internet', ''),
+        ('srcaddr/class=dstaddr/class', ''),
     ],
 )  # fmt: skip
 def test_a_block_with_host_bits_is_masked_and_said_so(text: str, note: str) -> None:
@@ -189,6 +278,10 @@ def test_a_condition_is_data() -> None:
     assert parse_condition('addr!=10.0.0.1/8').values == (ip_network('10.0.0.0/8'),)
     assert parse_condition('tcp_flags=syn,ack').values == (Flags(18),)
     assert parse_condition('action=reject').values == ('REJECT',)
+    assert parse_condition('bytes > packets') == Condition('bytes', '>', (OtherField('packets'),))
+    mapped = parse_condition('srcaddr/class=Internet,-')
+    assert mapped == Condition('srcaddr', '=', ('internet', None), mapping=CLASSES)
+    assert pickle.loads(pickle.dumps(mapped)) == mapped
     assert [parse_condition(f'bytes{operator}1').negated for operator in ('=', '!=', '<', '>=')] == [
         False, True, False, False,
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from tests.conftest import DATA
 
 CONDITIONS = (
     'dstport=22,8000-8100,-', 'srcaddr!=10.0.0.0/8,2001:db8::/32', 'tcp_flags=syn,ack', 'bytes>=40', 'action=reject',
-    'addr=10.0.0.1', 'interface_id=eni-1,-', 'az_id=use1-az1',
+    'addr=10.0.0.1', 'interface_id=eni-1,-', 'az_id=use1-az1', 'srcaddr/class=internet', 'pkt_srcaddr!=srcaddr',
 )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def make_query() -> Query:
         conditions=(*map(parse_condition, CONDITIONS), find_addresses(['10.0.0.1', '2001:db8::1'])),
         window=Window(0, 1),
         fields=('srcaddr', 'bytes'),
-        keys=parse_keys(['srcaddr/24', 'dstport'], ['bytes']),
+        keys=parse_keys(['srcaddr/24', 'dstport', 'dstaddr/class'], ['bytes']),
         limit=3,
         tz=parse_zone('Asia/Tokyo'),
     )

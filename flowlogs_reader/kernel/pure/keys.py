@@ -1,4 +1,4 @@
-"""Group keys made from values: the network of an address, the bucket of a time, the entry of a mapping."""
+"""Group keys made from values: the network of an address, the bucket of a time, the entry of a mapping, a label."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..memo import Memo
-from .lines import PRINTABLE
+from .labels import check_columns, labelled
 
 #: How a key is made from a value. None: the key is the value. ('prefix', n4, n6): the network of an address, with a
 #: prefix of n4 bits, or n6 for IPv6. ('bucket', seconds, offset): a number, rounded down. ('map', dict, default): a
-#: look-up.
+#: look-up. ('label', labels, default): the label of an address.
 Transform = Any
 # native.c computes buckets in 64 bits. This bound prevents an overflow of sums.
 MAX_BUCKET = 2**62
@@ -36,10 +36,11 @@ def key_function(key: Transform) -> Callable[[bytes], bytes] | None:
         ).__getitem__
     if key[0] == 'map':
         _, mapping, default = key
-        for value in (default, *mapping.values()):
-            if not value or value.translate(None, PRINTABLE[1:]):
-                raise ValueError(f'{value!r} cannot be a column of a line')
+        check_columns([default, *mapping.values()])
         return partial(_mapped, dict(mapping), default)
+    if key[0] == 'label':
+        _, labels, default = key
+        return labelled(labels, default).__getitem__
     raise ValueError(f'a key cannot be made by {key[0]!r}')
 
 

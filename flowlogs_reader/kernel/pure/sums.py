@@ -162,10 +162,10 @@ class Sums:
         b'10.0.0.0/8 4 140 10 30 3\\n'
 
         A line has a value for each key, then packets, bytes, start, end and flows, with one space between two. Keys are
-        made from the values as in :meth:`add`: those that :meth:`lines` wrote do not change, except with a 'map'. The
-        value for a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers; flows is at least 1. Start and
-        end are moments or ``-``. Numbers have at most 19 digits and no leading zero. What is not tracked is checked,
-        but not added. Several lines may have the same key. New keys come last, in the order of the lines.
+        made from the values as in :meth:`add`: those that :meth:`lines` wrote do not change, except with a 'map' or a
+        'label'. The value for a 'bucket' is a number or ``-``. Packets, bytes and flows are numbers; flows is at least
+        1. Start and end are moments or ``-``. Numbers have at most 19 digits and no leading zero. What is not tracked
+        is checked, but not added. Several lines may have the same key. New keys come last, in the order of the lines.
 
         Raises ValueError if a line is something else, or has no newline; then no line is added.
         """

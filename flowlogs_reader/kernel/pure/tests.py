@@ -10,6 +10,7 @@ from operator import and_, eq, ge, gt, le, lt, ne, not_, or_
 from typing import Any
 
 from ..memo import Memo
+from .labels import Labels, labelled
 from .lines import Column, check_places, lines_of
 
 #: (places, negated, missing, kind, payload). A line passes if (any value at the places matches) != negated. The
@@ -19,6 +20,8 @@ from .lines import Column, check_places, lines_of
 #: - 'number': inclusive ranges of integers. 'flags': a mask; all of its bits must be set.
 #: - 'address': inclusive ranges of addresses as (first, last, version).
 #: - 'same': (place, operator): another value of the line. ``@`` before the operator: they are compared as addresses.
+#:   (place, operator, labels): the labels of two addresses are equal (``=``) or not (``!=``). An address without a
+#:   label counts as missing.
 Test = tuple[tuple[int, ...], bool, bool, str, Any]
 #: (start place, end place, start_ms, end_ms, timeless): a record is in the window if its start is in
 #: [start_ms, end_ms). If the start is missing, its end counts; if both are missing, `timeless` decides.
@@ -125,13 +128,21 @@ def _in_ranges(text: bytes, ranges: tuple[tuple[int, int, int], ...]) -> bool:
 
 
 def _comparison(
-    kinds: bytes, places: tuple[int, ...], missing: bool, other: int, operator: str
+    kinds: bytes, places: tuple[int, ...], missing: bool, other: int, operator: str, labels: Labels | None = None
 ) -> Callable[[bytes, bytes], bool]:
     """A function that says whether two values of a line match."""
     check_places(kinds, (other,))
     compare = _OPERATORS.get(operator.removeprefix('@'))
-    if not compare:
+    if not compare or (labels is not None and operator not in ('=', '!=')):
         raise ValueError(f'there is no operator {operator!r}')
+    if labels is not None:
+        label = labelled(labels, b'-')
+
+        def compare_labels(one: bytes, another: bytes) -> bool:
+            first, second = label[one], label[another]
+            return missing if b'-' in (first, second) else compare(first, second)
+
+        return compare_labels
     if operator.startswith('@'):
         addresses = Memo(_address_order)
 
