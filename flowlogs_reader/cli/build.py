@@ -1,6 +1,6 @@
-"""What a parsed command line asks for: the Namespace -> a Query, a Style, and an opened source.
+"""Makes a Query, a Style and a reader from the parsed options.
 
-Everything that can be wrong with the arguments is a UsageError here, before AWS is asked anything.
+Invalid arguments raise UsageError here, before any request to AWS.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SCHEMES = 's3://BUCKET/PREFIX'
 
 
 def prepare(options: Namespace) -> None:
-    """Puts in what is the same for every run: the default action, and names of fields as a tuple."""
+    """Sets the default action and thread count, and makes a tuple of the names in --fields."""
     options.action = options.action or 'print'
     options.thread_count = THREADS if options.thread_count is None else options.thread_count
     if options.fields:
@@ -49,7 +49,7 @@ def prepare(options: Namespace) -> None:
 
 
 def check_list(options: Namespace) -> None:
-    """With --list, most options have no meaning."""
+    """Raises UsageError if an option was given that does not go with --list."""
     for option in OPTIONS:
         value = getattr(options, option.name, None)
         if value not in (None, []) and not (option.with_list or option.list_only):
@@ -59,7 +59,7 @@ def check_list(options: Namespace) -> None:
 
 
 def check_options(options: Namespace, source: Source) -> None:
-    """Every option that was given goes with the action, the source and the other options."""
+    """Raises UsageError if an option does not go with the action, the source or another option."""
     if options.action not in ACTIONS:
         raise UsageError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
     for option in OPTIONS:
@@ -97,7 +97,7 @@ def _check_follow(options: Namespace) -> None:
 
 
 def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
-    """Bytes that were not text on the command line: file names may hold any, requests to AWS may not."""
+    """Raises UsageError for an argument that is not UTF-8: AWS would not accept it. File names may have any bytes."""
     for name, value in vars(options).items():
         if isinstance(value, str) and name not in exempt:
             try:
@@ -106,11 +106,11 @@ def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
                 raise UsageError(f'{value[:60]!r} is not text in UTF-8') from None
 
 
-# -- what is asked ----------------------------------------------------------------------------------------------------
+# -- the query --------------------------------------------------------------------------------------------------------
 
 
 def source_of(options: Namespace) -> Source:
-    """Which source the location belongs to. Raises UsageError if there is no location, or no source takes it."""
+    """Returns the source that reads the location. Raises UsageError if there is no location, or no source reads it."""
     if options.location is None:
         raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
     if options.location_type:
@@ -128,7 +128,7 @@ def source_of(options: Namespace) -> Source:
 
 
 def make_query(options: Namespace, default_window: timedelta | None, now: datetime) -> Query:
-    """The question. `default_window` is how long the window is if no times are given; None reads everything."""
+    """Makes the Query. `default_window` is the length of the window if no times are given; None: everything is read."""
     tz = parse_zone(TIME_ZONE if options.tz is None else options.tz)
     fields: tuple[str, ...] = options.fields or ()
     asked = ACTIONS[options.action].ask(options.arguments, options)
@@ -171,7 +171,7 @@ def _columns(options: Namespace) -> tuple[str, ...] | None:
 
 
 def _optional(options: Namespace) -> tuple[str, ...]:
-    """The columns that were not asked for one by one."""
+    """The columns that were given as a set, such as default, and that a log may lack."""
     names = [] if options.columns is None else _column_names(options)
     return tuple(column for name in names for column in FIELD_SETS.get(name, ()))
 
@@ -210,7 +210,7 @@ def _shown(moment: datetime) -> str:
 
 
 def make_style(options: Namespace, terminal: int, query: Query | None = None) -> Style:
-    """How the output looks: as the action has it by default, unless the user says otherwise."""
+    """Makes the Style of the output, from the options and the defaults of the action."""
     action = ACTIONS[query.action] if query else None
     header = action.header if action else True
     return Style(
@@ -227,7 +227,7 @@ def make_style(options: Namespace, terminal: int, query: Query | None = None) ->
     )
 
 
-# -- where it is read from --------------------------------------------------------------------------------------------
+# -- the reader -------------------------------------------------------------------------------------------------------
 
 
 def open_source(
@@ -237,7 +237,7 @@ def open_source(
     stdin: Callable[[], BinaryIO],
     on_unreadable: Callable[[FlowLogsError], None],
 ) -> BaseReader:
-    """The reader of the location, with the conditions and the window of the query."""
+    """Makes the reader of the location, with the conditions and the window of the query."""
     settings: dict[str, Any] = {
         'fields': query.fields,
         'where': query.conditions,
@@ -256,13 +256,13 @@ def open_source(
     if source.asks_aws:
         settings['session'] = make_session(options, options.location)
     location = stdin() if options.location == '-' and source.name == 'file' else options.location
-    # Every reader takes its location first, and what its options are for: see sources/base.py.
+    # A reader takes its location, and keywords for its options: see sources/base.py.
     reader_class: Callable[..., BaseReader] = source.load()
     return reader_class(location, **settings)
 
 
 def make_session(options: Namespace, location: str = '') -> AwsSession:
-    """The session of all AWS clients. An ARN names the Region itself."""
+    """Makes the session for all AWS clients. If the location is an ARN, it has the Region."""
     from ..aws.log_groups import parse_arn
     from ..aws.session import AwsSession
     from .process import tune_malloc

@@ -1,4 +1,4 @@
-"""The table of --list: the flow logs, and the command that reads each."""
+"""The table of --list: the flow logs, each with the command that reads it."""
 
 from __future__ import annotations
 

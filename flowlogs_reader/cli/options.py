@@ -1,4 +1,4 @@
-"""The options of the command line, a row each: what an option is called, what it says, and what it goes with."""
+"""The table of options: a row has the spellings of an option, its help, and what it goes with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..sources.registry import SOURCES
 from .actions import ACTIONS
 from .stderr import PROGRAM
 
-# --help and typing errors are answered from here: nothing above takes longer to import than argparse does itself.
+# --help and usage errors need this module, so it imports nothing that takes longer than argparse.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -19,10 +19,10 @@ OUTPUTS = ('text', 'tsv', 'csv', 'jsonl')
 TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 TIME_ZONE = 'UTC'
 THREADS = 4
-# As many connections as a client keeps.
+# The number of connections that a client keeps.
 MAX_THREADS = 50
 LOCATION = 'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input'
-# The parts of --help, with a few words each; ACTIONS is replaced by the list of them.
+# The sections of --help and their texts. The list of actions replaces ACTIONS.
 GROUPS = {
     'what to read, and what to do': 'actions:\nACTIONS',
     'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
@@ -35,17 +35,18 @@ the start is included, the end is not; without -s, -e and --for a file is read w
     'AWS': '',
     'other': '',
 }
-# What argparse adds to a parser itself.
+# The option that argparse adds itself.
 PARSER_OWN = {'help'}
 RECORDS = ('print', 'findip')
 IN_AWS = tuple(source.name for source in SOURCES.values() if source.asks_aws)
 
 
 class Option:
-    """A row. `flags` are its spellings, `group` a part of --help, `argparse` what add_argument takes.
+    """A row of the table. `flags` are its spellings, `group` is a section of --help.
 
-    `actions` and `sources` are those that it goes with; None is all. `with_list` says whether it goes with --list, and
-    `list_only` that it goes with nothing else. With `keyword` the value is handed to the reader under this name.
+    `actions` and `sources` are those that it goes with; None: all. `with_list`: it goes with --list too; `list_only`:
+    it goes with --list only. `keyword`: the keyword of the reader that gets its value. `settings` are the other
+    arguments of add_argument.
     """
 
     def __init__(
@@ -68,35 +69,35 @@ class Option:
         self.keyword = keyword
         self.argparse = settings
         if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion):
-            # Only what was given is checked: see build.py.
+            # None: the option was not given. build.py checks only those that were.
             self.argparse.setdefault('default', None)
 
     @property
     def name(self) -> str:
-        """Its name in the Namespace."""
+        """The attribute of the Namespace that has its value."""
         return str(self.argparse.get('dest') or self.flags[-1].lstrip('-').replace('-', '_'))
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether an empty value means that it was not given."""
+        """Whether an empty value counts as not given."""
         return self.flags[0].startswith('-') and 'const' not in self.argparse
 
     @property
     def shown(self) -> str:
-        """As error messages call it."""
+        """Its name in error messages."""
         return self.flags[-1]
 
 
 class ShowVersion(argparse.Action):
-    """The version, and whether the compiled kernel and ISA-L are in use: what a report of a slow run has to say."""
+    """Shows the version, and whether the compiled kernel and ISA-L are in use: both decide the speed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from .. import kernel
         from ..sources.gunzip import isal_zlib
 
-        half = 'compiled' if kernel.NATIVE else 'Python'
+        version = 'compiled' if kernel.NATIVE else 'Python'
         inflater = 'ISA-L' if isal_zlib else 'zlib'
-        parser._print_message(f'{PROGRAM} {__version__} ({half} kernel, {inflater})\n')
+        parser._print_message(f'{PROGRAM} {__version__} ({version} kernel, {inflater})\n')
         parser.exit()
 
 
@@ -220,5 +221,5 @@ OPTIONS = (
 
 
 def takers(option: Option) -> str:
-    """The actions that an option goes with, in words."""
+    """The actions that an option goes with, for messages."""
     return ', '.join(name for name in ACTIONS if option.actions is None or name in option.actions)

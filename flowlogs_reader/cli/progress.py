@@ -1,4 +1,4 @@
-"""The progress of a long read on a terminal, if tqdm is installed."""
+"""Shows the progress of a long read on a terminal, if tqdm is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..records.block import Block
 from ..records.times import resume_text
 from ..sources.base import BaseReader
 
-# Seconds before the line appears, and between two updates.
+# Seconds until the line appears, and between two updates.
 DELAY = 1.0
 INTERVAL = 0.2
 _WINDOW = '{percentage:3.0f}%|{bar}| {desc} [{elapsed}<{remaining}]'

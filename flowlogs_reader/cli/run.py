@@ -1,4 +1,4 @@
-"""One run of the command line: makes query, source, engine and output from the options, and messages from errors."""
+"""One run of the command line: prepares a read from the options, runs it, and reports errors on stderr."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class Run:
         self._check_file(options, source)
         reader = build.open_source(options, source, query, self._standard_input, self._report_error)
         if options.thread_count > MAX_THREADS:
-            self._note(f'--thread-count is {MAX_THREADS} at most, and is taken as that')
+            self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = Writer(self._stdout, build.make_style(options, self._width(), query))
-        # The engine checks the query here, and reads nothing before the result is iterated over.
+        # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
         return partial(self._read, query, reader, writer, options, options.location if source.name == 'cwl' else '')
 

@@ -1,6 +1,6 @@
-"""What is told about a read: sentences, advice and the exit status, made from its report.
+"""Makes messages, advice and the exit status from the report of a read.
 
-Sources and engines state facts. Here, and nowhere else, they become what a person reads.
+Sources and engines only state facts. All sentences about a read are made here.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ ADVICE = {
 
 
 class Note(NamedTuple):
-    """A line for stderr. With `failed` something could not be read, and the exit status says so."""
+    """A message for stderr. `failed`: the exit status must say that something could not be read."""
 
     text: str
     failed: bool = False
 
 
 def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
-    """What failed, and what helps. `sign_in` is how the user signs in, if that has ended."""
+    """Returns what failed and what to do. `sign_in` is the command that signs in again, if the sign-in has ended."""
     cause = cause_of(error)
     text = said(error)
     if sign_in:
-        # Some of botocore's errors say to sign in, but not how.
+        # Some errors of botocore say that a sign-in is needed, but not which command does it.
         reason = '' if 'login' in text else f'{text}: '
         return f'{reason}the sign-in has ended: run {_command(sign_in)}'
-    # What the cause only repeats is not told again.
+    # Errors without a cause have no advice.
     return f'{text}: {ADVICE[cause]}' if cause else text
 
 
@@ -75,14 +75,17 @@ def _command(sign_in: SignIn) -> str:
 def failure(
     query: Query, report: ReadReport, error: Exception, diagnosis: object, written: int, log_group: str = ''
 ) -> str:
-    """Why a read ended, what the output holds, and how to go on. `log_group` is a location that is taken for one."""
+    """Returns why a read ended, what the output contains, and how to go on.
+
+    `log_group` is the location, if it is read as a log group; otherwise it is empty.
+    """
     if isinstance(diagnosis, MissingLogGroup):
         return _missing_group(diagnosis)
     message = explain(error, diagnosis if isinstance(diagnosis, SignIn) else None)
     if is_aws_error(error) and report.place:
         message = f'{report.place}: {message}'
     if log_group.endswith(SUFFIXES) and not report.matched:
-        message += f'; {log_group} is taken for a log group: there is no such file'
+        message += f'; {log_group} is read as a log group: there is no such file'
     until = report.complete_until
     if until is not None and until > report.start_ms and (report.in_order or not query.sums):
         return f'{message}; {_complete_up_to(report, until)}'
@@ -113,7 +116,7 @@ def _missing_group(group: MissingLogGroup) -> str:
 
 
 def after(query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool) -> Iterator[Note]:
-    """What to tell at the end of a read: what was left out, what is missing, what the sums leave open."""
+    """Yields the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums."""
     matched = report.matched.total()
     if report.left_out:
         were = 'line was' if report.left_out == 1 else 'lines were'
@@ -127,7 +130,7 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
     yield from map(Note, _lacked_by_some(query, report))
     if matched and report.format_trouble:
         trouble = explain(report.format_trouble)
-        yield Note(f'the format of the log is not known ({trouble}): the default one is taken')
+        yield Note(f'the format of the log is not known ({trouble}): the default one is used')
     if report.skipdata:
         yield Note(_skipdata(query, report.skipdata))
     if report.incomplete:
@@ -135,9 +138,9 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
 
 
 def _lacked_by_all(query: Query, report: ReadReport) -> str:
-    """Fields that are asked about and that no record can have, however many there are; '' if there are none.
+    """Returns a message about fields that the query needs and no format of the log has; '' if there are none.
 
-    If there are records, columns that are asked for count as well.
+    Columns of the output count only if records matched.
     """
     named = [name for name in query.columns or () if name not in query.optional]
     columns = [(name,) for name in named] if report.matched else []
@@ -150,11 +153,11 @@ def _lacked_by_all(query: Query, report: ReadReport) -> str:
 
 
 def _lacked_by_some(query: Query, report: ReadReport) -> Iterator[str]:
-    """Fields that are asked about and that only some formats of a log have: those records count as having none."""
+    """Yields a message for each field that the query needs and only some formats of the log have."""
     of_conditions = len(query.condition_fields)
     told: set[str] = set()
     for at, names in enumerate(query.asked_fields):
-        # A condition is about all records that were read, a key about those that came out.
+        # Count all records that were read for a condition, and those that matched for a key.
         counts = report.read if at < of_conditions else report.matched
         lacking = sum(count for layout, count in counts.items() if _lacks(layout.fields, names))
         if lacking and names[0] not in told and not all(_lacks(layout.fields, names) for layout in report.read):

@@ -484,7 +484,7 @@ def test_a_path_is_no_log_group(location: str, cli: Cli) -> None:
 def test_a_file_that_is_not_there_is_looked_for_in_aws_and_told(cli: Cli) -> None:
     stderr = cli('gone.log', status=1).stderr
     assert 'Unable to locate credentials' in stderr
-    assert stderr.endswith('; gone.log is taken for a log group: there is no such file\n')
+    assert stderr.endswith('; gone.log is read as a log group: there is no such file\n')
 
 
 @pytest.mark.parametrize('location', ['', ' '])

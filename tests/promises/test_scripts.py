@@ -435,7 +435,7 @@ def test_more_than_50_threads_are_50(seeded: FakeAWS, cli: Cli) -> None:
     result = cli(*argv)
     assert (result.stdout, result.stderr) == (
         MINUTE,
-        'flowlogs_reader: --thread-count is 50 at most, and is taken as that\n',
+        'flowlogs_reader: --thread-count is limited to 50\n',
     )
     assert cli(*argv, '--quiet').stderr == ''
     assert FlowLogsReader('g', thread_count=200).thread_count == 50

@@ -371,7 +371,7 @@ class TestFormats:
         result = cli('flowlogs', 'print', '1', '-s', '2016-02-01')
         assert result.lines == [LINES[0].decode()]
         assert 'the format of the log is not known (' in result.stderr
-        assert result.stderr.endswith('): the default one is taken\n')
+        assert result.stderr.endswith('): the default one is used\n')
 
     def test_not_to_be_allowed_to_ask_is_normal(self, flowlogs: FakeAWS, cli: Cli) -> None:
         flowlogs.deny('DescribeFlowLogs')
