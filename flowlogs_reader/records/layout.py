@@ -13,14 +13,8 @@ from functools import cached_property
 from ipaddress import ip_address
 
 from ..errors import UsageError
+from ..kernel.limits import MAX_FIELDS, MAX_LINE, MAX_SECONDS
 from .fields import DEFAULT_FIELDS, KNOWN, Kind
-
-# Version 11 has 54 VPC fields; longer lists are not log formats.
-MAX_FIELDS = 256
-# A record with all fields, with long ARNs and percent-encoded tags of 256 characters, is far shorter.
-MAX_LINE = 65_536
-# AWS documents seconds, but flowlogs-reader 5.0.1 met milliseconds: it reads numbers of more than 31 bits as those.
-MAX_SECONDS = 2**31 - 1
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _TEXT, _TIME = (kind.value.encode()[0] for kind in (Kind.TEXT, Kind.TIME))

@@ -9,8 +9,9 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from ..kernel import column_getter
+from ..kernel.limits import MAX_SECONDS
 from .fields import DEFAULT_FIELDS, FIELD_SETS, FIELDS, KNOWN, Kind
-from .layout import MAX_SECONDS, Layout, default_record, normalise
+from .layout import Layout, default_record, normalise
 
 _EPOCH = datetime(1970, 1, 1)
 _KEPT = ('_line', '_texts')

@@ -37,8 +37,9 @@ except ImportError:
     )
 
 from .. import kernel
+from ..kernel.limits import MAX_SECONDS
 from ..records.block import Block
-from ..records.layout import MAX_SECONDS, Layout
+from ..records.layout import Layout
 from ..records.record import NEVER_NONE
 from .filter import LineTests
 

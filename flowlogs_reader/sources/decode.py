@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 from ..errors import DamagedError, FlowLogsError
 from ..kernel import check, letter_lines
+from ..kernel.limits import MAX_LINE
 from ..records.block import Block
 from ..records.fields import KNOWN
-from ..records.layout import MAX_LINE, Layout
+from ..records.layout import Layout
 from .envelopes import messages, unwrapped
 from .gunzip import TEXT, gunzip
 

@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 
 from .. import kernel
 from ..errors import DamagedError, MissingExtraError
+from ..kernel.limits import MAX_SECONDS
 from ..records.block import Block
 from ..records.fields import KNOWN, Kind
-from ..records.layout import MAX_SECONDS, Layout, normalise
+from ..records.layout import Layout, normalise
 from .filter import SKIPDATA, Filter
 from .keys import partitions
 

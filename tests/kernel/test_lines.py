@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flowlogs_reader.kernel import check, columns, keep
+from flowlogs_reader.kernel.limits import MAX_LINE
 from flowlogs_reader.records.fields import KNOWN, Kind
-from flowlogs_reader.records.layout import MAX_LINE, Layout
+from flowlogs_reader.records.layout import Layout
 from tests.conftest import HOUR, MINUTE
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from flowlogs_reader.errors import DamagedError, FlowLogsError
 from flowlogs_reader.kernel import check
-from flowlogs_reader.records.layout import MAX_LINE, Layout
+from flowlogs_reader.kernel.limits import MAX_LINE
+from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources.decode import TEXT, inflate, text_blocks, whole_lines
 from tests import traffic
 

@@ -11,15 +11,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
+from ..limits import MAX_FIELDS, MAX_LINE, MAX_SECONDS
+
 # The values of a field, or of several fields with a space between them: one for each line.
 Column = Sequence[bytes]
 # The first and the last place of fields that are next to each other in the format.
 Span = tuple[int, int]
-MAX_FIELDS = 256
-# A record with all 54 fields, with long ARNs and percent-encoded tags of 256 characters, is far shorter.
-MAX_LINE = 65_536
-# AWS documents seconds, but flowlogs-reader 5.0.1 met milliseconds: numbers of more than 31 bits are read as those.
-MAX_SECONDS = 2**31 - 1
 PRINTABLE = bytes(range(0x20, 0x7F))
 # A possessive quantifier does not backtrack, which saves a fifth of the time. Python 3.10 does not have it.
 POSSESSIVE = b'+' if sys.version_info >= (3, 11) else b''
