@@ -72,7 +72,7 @@ class Block(NamedTuple):
         sums: tuple[int, int, int, int, int],
         searches: Iterable[Sequence[bytes]],
     ) -> tuple[int, int]:
-        """Adds the lines that pass to a kernel.Sums. Returns their number, and the number of malformed lines."""
+        """Adds the lines that pass to a kernel.Sums. Returns their number, and the number of skipped lines."""
         lines = self.candidates(tests, window, searches)
         passed, skipped = table.add(self.layout.kinds, tests.compiled, window, alternatives, sums, lines)
         return passed, skipped

@@ -79,7 +79,7 @@ def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Joins and splits chunks, so that each has whole lines. A last line without a newline gets one.
 
     If the chunks end with an exception, the line that it cuts off is left out. A line longer than MAX_LINE is cut, and
-    gets a byte at its end that no record contains, so that it is counted as malformed.
+    gets a byte at its end that no record contains, so that it is skipped.
     """
     waiting: list[bytes] = []
     size = 0
@@ -160,7 +160,7 @@ def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:
-    """Whether the data is not text: one message then says more than a number of malformed lines."""
+    """Whether the data is not text: one message then says more than the number of skipped lines."""
     if len(data.translate(None, _CONTROL)) == len(data):
         return False
     return not check(layout.kinds, unwrapped(layout, data))[0]
