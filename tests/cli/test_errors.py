@@ -1,4 +1,4 @@
-"""What is said when something fails: one line with what was tried, why it failed and what to do next."""
+"""Error messages: one line with what was tried, why it failed and what to do next."""
 
 from __future__ import annotations
 

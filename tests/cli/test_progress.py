@@ -1,4 +1,4 @@
-"""How far a long read has come: on a terminal, and nowhere else."""
+"""The progress of a long read: shown on a terminal, and nowhere else."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ WINDOW = ('-s', '2016-02-01 11:00:00', '-e', '2016-02-01 11:16:40')
 
 
 class Terminal(StringIO):
-    """A stream that says that it is one."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def shown(written: str) -> list[str]:
-    """What stands in each line of a terminal in the end: a carriage return goes back to the beginning."""
+    """The final text of each line of a terminal: a carriage return goes back to the beginning."""
     lines = []
     for line in written.replace('\r\n', '\n').split('\n'):
         seen = ''
@@ -53,7 +53,7 @@ def shown(written: str) -> list[str]:
 
 
 def states(written: str) -> list[str]:
-    """What stood there in between."""
+    """The texts that were shown before."""
     return [state.strip() for state in written.split('\r') if state.strip()]
 
 
@@ -88,7 +88,7 @@ def log_group(**options: object) -> FlowLogsReader:
 def test_it_tells_how_far_it_is_how_many_records_and_how_many_megabytes() -> None:
     told = [state for state in states(watched(log_group(), DELAY)) if 'records' in state]
     assert len(told) == 100
-    # Up to the last moment of the page before; what this page has of its own last moment is still held back.
+    # Up to the last moment of the previous page: the events of this page's last moment are still held back.
     assert told[49].startswith('49%|')
     assert '2016-02-01T11:08:09Z, 4,990 records, 0.6 MB' in told[49]
     percents = [int(state.split('%')[0]) for state in told]
@@ -118,7 +118,7 @@ def test_pages_without_a_match_count_too(group: FakeAWS) -> None:
     group.logs.scan_limit = 100
     told = states(watched(log_group(where=['addr=192.0.2.1'], thread_count=2), DELAY))
     assert ', 0 records, 0.0 MB' in told[-1]
-    # Such a page does not tell where in its slice it is.
+    # An empty page does not show how far the read is in its slice.
     assert int(told[-1].split('%')[0]) > 50
 
 

@@ -1,4 +1,4 @@
-"""What is told at the end of a read, by its report."""
+"""The messages at the end of a read, made from its report."""
 
 from __future__ import annotations
 

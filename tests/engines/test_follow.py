@@ -1,4 +1,4 @@
-"""`--follow`: what arrives comes out once, soon, until Ctrl-C."""
+"""`--follow`: every record that arrives is written once, and soon, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Steps(Clock):
         self._steps.pop(0)()
 
     def skip(self, **length: float) -> Step:
-        """A step: so much time goes by."""
+        """A step: this much time passes."""
 
         def step() -> None:
             self._now += timedelta(**length)
@@ -188,7 +188,7 @@ def test_what_is_remembered_does_not_grow(fake: FakeAWS) -> None:
 
 
 def test_after_a_long_pause_nothing_is_missing(group: FakeAWS, following: Follow) -> None:
-    """As after the sleep of a laptop: what arrived meanwhile, some of it late for the round before."""
+    """After a long pause, such as the sleep of a laptop, all new records are read, also those that were late."""
     late = line(-1200, 1)
     meanwhile = line(3600, 2)
 
@@ -210,7 +210,7 @@ def test_many_records_in_half_an_hour_are_all_remembered(fake: FakeAWS, followin
 
 @pytest.mark.usefixtures('impatient')
 def test_trouble_after_a_long_pause_repeats_nothing(group: FakeAWS, following: Follow) -> None:
-    """Six pages of what arrived meanwhile come out, too old to be remembered; then the seventh fails."""
+    """Six pages of new records are written, which are too old to be remembered; then the seventh page fails."""
     meanwhile = [line(number // 4, number) for number in range(75_000)]
 
     def sleep() -> None:
@@ -431,7 +431,7 @@ def test_that_there_is_nothing_yet_is_told_once(fake: FakeAWS, following: Follow
 @pytest.mark.usefixtures('impatient')
 @pytest.mark.parametrize('kind', ['throttle', '500', '503', 'drop', 'repeat_token'])
 def test_a_transient_error_is_told_and_the_reading_goes_on(kind: str, group: FakeAWS, following: Follow) -> None:
-    """The second page of the second round fails, when the first page has come out and its last event was held back."""
+    """The second page of the second round fails, after the first page was written but for its last event."""
     group.logs.page_events = 2
     arrived = [line(1), line(2), line(2, 1), line(3), line(3, 1)]
 

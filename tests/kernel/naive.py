@@ -22,7 +22,7 @@ def is_canonical(kind: str, value: bytes) -> bool:
     if kind == 'T':
         return bool(value) and {*value} <= PRINTABLE
     found = number(value)
-    # Times from 2000000000 on are rare enough to be looked at again.
+    # The regular expression does not have times from 2000000000 on.
     return value == b'-' or (found is not None and (kind == 'I' or found < 2_000_000_000))
 
 
@@ -41,7 +41,7 @@ def repaired(kind: str, value: bytes) -> bytes | None:
 
 
 def rows(kinds: bytes, data: bytes) -> Iterator[Row | None]:
-    """The columns of each line; None for a line that is no record."""
+    """The values of each line; None for a line that is not a record."""
     letters = kinds.decode()
     for line in data.split(b'\n'):
         if not line.strip(b' \t\r\v\f'):

@@ -1,4 +1,4 @@
-"""The C source compiles without a warning, without SSE2 too, and bears that memory runs out."""
+"""native.c compiles without a warning, with and without SSE2, and handles failed allocations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 SUMS = (8, 9, 10, 11, 13)
 LINES = b''.join(line + b'\n' for line in lines(600))
-# Two of these are repaired, and one is left out.
+# Two of these lines are made canonical, and one is skipped.
 ODD = LINES[:3_000].rpartition(b'\n')[0] + b'\n' + LINES[:200].partition(b'\n')[0] + b'\r\nnothing\n' + b' x ' * 14
 TESTS = (
     ((12,), False, False, 'text', (b'ACCEPT', b'a', b'b', b'c', b'd', b'e')),
@@ -108,7 +108,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 def test_every_allocation_may_fail(failing: Any) -> None:
-    """The n-th allocation fails, for each n: that is a MemoryError, and nothing is lost."""
+    """The n-th allocation fails, for each n: that raises MemoryError, and frees all memory."""
     kernel = failing
     for name, call in CALLS.items():
         expected = call(pure)

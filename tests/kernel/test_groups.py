@@ -1,4 +1,4 @@
-"""Tables to which flows are added that were summed before."""
+"""Sums.add_groups: sums that were made elsewhere are added to a table."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_groups_and_records_may_be_added_in_turns(kernel: ModuleType) -> None:
 
 
 def test_many_keys(kernel: ModuleType) -> None:
-    """More than one batch, and longer than the room for keys that are put together."""
+    """More lines than one batch has, and keys that are longer than the buffer for them."""
     lines = [b'10.%d.%d.1 %b 1 40 5 6 2\n' % (i >> 8, i & 255, b'x' * (i % 900 + 1)) for i in range(1, 5000)]
     for keys in ([None, None], [('prefix', 24, 24), None]):
         table = kernel.Sums(keys)

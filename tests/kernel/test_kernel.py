@@ -288,7 +288,7 @@ def check_table(table: Any, expected: naive.Sums, data: Any) -> None:
 @many
 @given(st.data())
 def test_merged_tables(kernel: ModuleType, data: Any) -> None:
-    """Tables of parts, merged, are the table of the whole."""
+    """The merged tables of two parts are equal to the table of the whole."""
     kinds = data.draw(inputs.kinds)
     arguments, alternatives, places = data.draw(inputs.tables(kinds))
     expected = naive.Sums(*arguments)
@@ -335,7 +335,7 @@ def test_a_large_table(kernel: ModuleType) -> None:
     for begin in (0, 29_999, 30_000, 30_001, 100, 59_990, 70_000):
         assert table.lines(begin, 3) == b''.join(expected[begin : begin + 3])
     assert table.top(3, 'bytes') == b''.join(expected[:-4:-1])
-    # What was said to be the end has moved.
+    # The end has moved since the last call.
     assert table.lines(60_000) == b''
     table.add(b'TTI', (), None, ((0, 1),), (-1, 2, -1, -1, -1), b'new - 1\n')
     assert table.lines(60_000) == b'new - 0 1 - - 1\n'
@@ -434,7 +434,7 @@ def test_a_map_is_copied(kernel: ModuleType) -> None:
 
 
 def test_threads_are_kept_apart(kernel: ModuleType) -> None:
-    """A table that is in use says so to other threads; what was added is what was said to be."""
+    """A table in use raises RuntimeError in other threads; calls that did not raise have added their records."""
     table = kernel.Sums((None,), ('bytes',))
     block = b''.join(b'key-%d 1\n' % (number % 3_000) for number in range(30_000))
     added = []
@@ -506,7 +506,7 @@ def test_encode(kernel: ModuleType, sheet: Any, encoding: str) -> None:
         for line, row in zip(lines, picked):
             values = [json_value(cell, number) for cell, number in zip(row, numbers)]
             assert line == '{' + ', '.join(f'"{name.decode()}": {value}' for name, value in zip(names, values)) + '}'
-    # A last line without its end is a line.
+    # A last line without a newline is a line.
     cut = kernel.encode(*arguments[:-1], arguments[-1][:-1])
     assert cut == found or not (rows and rows[-1] != [b''])
 
@@ -582,7 +582,7 @@ json_values = st.recursive(
 
 @st.composite
 def bodies(draw: Any) -> bytes:
-    """A response of FilterLogEvents, mostly."""
+    """Usually an event page of FilterLogEvents."""
     plain = draw(st.booleans())
     times = draw(st.lists(st.integers(0, 3) | st.integers(0, 10**15), max_size=5))
     if draw(st.integers(0, 5)):
@@ -615,7 +615,7 @@ def bodies(draw: Any) -> bytes:
 
 
 def page(body: bytes) -> Any:
-    """What a JSON parser makes of a body."""
+    """The expected result, with a JSON parser."""
     try:
         answer = json.loads(body)
         events, token = answer['events'], answer.get('nextToken')

@@ -1,4 +1,4 @@
-"""Lines in the kernel: which are records of a format, what is put right, and columns of them."""
+"""Lines in the kernel: which are records of a format, how they are made canonical, and their columns."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TestCheck:
 class TestColumns:
     LAYOUT = Layout(['srcaddr', 'dstaddr', 'srcport', 'bytes', 'action'])
     DATA = b'10.0.0.1 10.0.0.2 80 40 ACCEPT\n- - - - -\n'
-    # Lines that are put right first take another way.
+    # Lines that have to be made canonical take another path.
     ODD = b'10.0.0.1 10.0.0.2 0080 40\tACCEPT\r\nneither nor\n\n- - - - -\n'
 
     def places(self, names: list[str]) -> list[int | tuple[int, ...]]:

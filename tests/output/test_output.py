@@ -1,4 +1,4 @@
-"""What is written: columns, formats, headers, times, and lines as they were."""
+"""The output: columns, encodings, headers, times, and raw lines."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_values_with_spaces_stay_one_column_of_a_table() -> None:
 
 
 def written(*blocks: Block, style: Style) -> bytes:
-    """What is written of Blocks: the same if all come in one result or, as with --follow, each in one of its own."""
+    """The output of Blocks: the same for one result with all Blocks and, as with --follow, one result for each."""
     outputs = set()
     for results in ([Records(blocks)], [Records([block]) for block in blocks]):
         stdout = BytesIO()

@@ -35,7 +35,7 @@ quick = settings(deadline=None, max_examples=15, suppress_health_check=list(Heal
 
 
 class State(NamedTuple):
-    """What is the matter with an object: nothing, AWS refuses it, or it is damaged: its first `size` bytes are left."""
+    """The state of an object: whole, refused by AWS, or damaged: only its first `size` bytes are left."""
 
     kind: str
     size: int = 0
@@ -56,7 +56,7 @@ class State(NamedTuple):
     def body(self, body: bytes) -> bytes:
         if self.kind == 'noise':
             return bytes(range(256)) * 4
-        # Less than 4 bytes do not show that they are gzip; without the last 8 it is damaged for certain.
+        # Fewer than 4 bytes are not detected as gzip; without the last 8 bytes gzip data is damaged in any case.
         return body[: 4 + self.size % (len(body) - 8)] if self.kind == 'damaged' else body
 
 
@@ -90,7 +90,7 @@ def in_directory(fake: FakeAWS, path: Path, states: list[State], thread_count: i
         file = path / key.rpartition('/')[2]
         file.unlink(missing_ok=True)
         if state.kind in REFUSED:
-            # Of a link to itself not even root can read anything.
+            # Not even root can read a link to itself.
             file.symlink_to(file.name)
         else:
             file.write_bytes(state.body(OBJECTS[key]))

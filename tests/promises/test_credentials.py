@@ -269,11 +269,11 @@ def test_an_address_where_nobody_answers_is_told(
 
 
 def test_no_module_of_the_package_is_left_out() -> None:
-    """If a module were not looked at, the tests for forbidden operations would pass."""
+    """Otherwise the tests for forbidden operations would pass without looking at all modules."""
     walked = pkgutil.walk_packages([str(ROOT / 'flowlogs_reader')], 'flowlogs_reader.')
     names = {'flowlogs_reader', *(module.name for module in walked)}
     looked_at = {'.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__') for path in MODULES}
-    # The compiled half of the kernel is C: see tests/kernel.
+    # native.c is not Python: see tests/kernel.
     assert looked_at == names - {'flowlogs_reader.kernel._native'}
     assert len(looked_at) > 40
 

@@ -30,7 +30,7 @@ COMPLETE, RESUMED, LACKING = 'complete', 'resumed', 'lacking'
 
 
 class Case(NamedTuple):
-    """A fault, which calls it strikes, and how the read ends: complete, told where to go on, or lacking objects."""
+    """A fault, the calls that have it, and how the read ends: complete, up to a time, or without some objects."""
 
     kind: str
     at: Any
@@ -188,7 +188,7 @@ def test_cloudwatch(case: Case, threads: int, flowlogs: FakeAWS, cli: Cli) -> No
 @pytest.mark.parametrize('threads', THREADS)
 @pytest.mark.parametrize('case', S3, ids=str)
 def test_s3(case: Case, threads: int, flowlogs: FakeAWS, cli: Cli) -> None:
-    """Objects hold records of several minutes in no order: what came out ends at an object, not at a time."""
+    """Objects have records of several minutes in no order: the output ends with an object, not at a time."""
     run = runner(cli, 's3://flowlogs', threads)
     fault = flowlogs.fault(case.operation, case.kind, case.at, case.times, seconds=case.seconds)
     result = run('-s', START, status=case.ends != COMPLETE)
@@ -206,7 +206,7 @@ def test_s3(case: Case, threads: int, flowlogs: FakeAWS, cli: Cli) -> None:
         return
     assert IN_KEY_ORDER[: len(result.lines)] == result.lines
     until = where_to_go_on(result)
-    # With threads it may be one of the first objects that the fault meets: then there is no time to go on from.
+    # With threads, the fault may be in one of the first objects: then there is no time from which to go on.
     assert until or threads > 1 or case.operation != 'GetObject'
     before = [line for line in result.lines if until and int(line.split()[10]) < unix(until)]
     assert Counter(before + run('-s', until or START).lines) == Counter(IN_KEY_ORDER)

@@ -46,7 +46,7 @@ def one_line(stderr: str) -> bool:
 
 
 def read_alone(data: bytes) -> FileFlowLogsReader:
-    """A reader of this data that says nothing about what it cannot read."""
+    """A reader of this data that does not raise for what it cannot read."""
     return FileFlowLogsReader(io.BytesIO(data), fields=[*DEFAULT_FIELDS], on_unreadable=lambda error: None)
 
 
@@ -220,7 +220,7 @@ HEADERS = {
 
 @pytest.mark.parametrize(('header', 'says'), HEADERS.values(), ids=HEADERS)
 def test_a_header_row_that_cannot_be_used(header: str, says: str | None, cli: Cli) -> None:
-    """It is told, or is a line like any other that is no record."""
+    """It is reported, or counts as a line that is not a record."""
     result = cli('-', stdin=f'{header}\n'.encode() + TEXT, status=1 if says else 0)
     if says:
         assert says in result.stderr
@@ -284,7 +284,7 @@ def peak_memory(argv: list[str]) -> tuple[int, int, bytes, bytes]:
 
 @pytest.mark.parametrize('of', [b'\0', b'1 ', b'{"message":"', b'EVENTS\t'])
 def test_a_gzip_bomb_of_one_line(of: bytes, tmp_path: Path) -> None:
-    """A gigabyte in one line, between sound ones: memory stays bounded, and the line counts as left out."""
+    """A gigabyte in one line, between valid ones: memory stays bounded, and the line is left out and counted."""
     path = tmp_path / 'bomb.log.gz'
     with path.open('wb') as file:
         file.writelines(chain([gzip.compress(TEXT)], bomb(of, 1 << 30), [gzip.compress(TEXT)]))
@@ -431,7 +431,7 @@ def test_damaged_parquet_is_read_or_refused(at: int, value: int, cut: int | None
 
 # -- time grows with the input, not with its square ---------------------------------------------------------------
 
-# Of each kind so much that a search from every place to the end of the line or of the input would take an hour.
+# Input so large that a search from each position to the end of the line, or of the input, would take an hour.
 N = 2_000_000
 GROWING = {
     'one column for each line': lambda n: b'x\n' * n,
@@ -457,7 +457,7 @@ GROWING = {
 
 @pytest.mark.parametrize('text', GROWING.values(), ids=GROWING)
 def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], hang: None) -> None:
-    """Of whole lines, and of columns, which use other regular expressions."""
+    """Checks whole lines, and takes columns, which uses other regular expressions."""
     data = text(N)
     records = sum(block.data.count(b'\n') for block in read_alone(data).blocks())
     columns = read_alone(data).columns('srcaddr', 'bytes', 'start')
@@ -466,7 +466,7 @@ def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], hang: No
 
 @pytest.fixture
 def hang() -> Iterator[None]:
-    """Ends the test after two minutes, a hundred times what it takes."""
+    """Ends the test after two minutes: it takes a hundredth of that."""
     import signal
 
     def stop(*_: object) -> None:

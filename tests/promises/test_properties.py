@@ -129,7 +129,7 @@ def test_other_spellings_of_a_line_become_the_canonical_one(log: tuple[Layout, l
 
 @given(logs(), st.data())
 def test_columns_are_the_values_of_the_lines(log: tuple[Layout, list[str]], data: st.DataObject) -> None:
-    """Whatever fields they are of, one each or several, and whether or not a line has to be put right first."""
+    """For any fields, one or several for a column, whether or not a line has to be made canonical first."""
     layout, lines = log
     names = st.sampled_from([*layout.fields, 'x_lacking'])
     groups = data.draw(st.lists(names | st.lists(names, max_size=4).map(tuple), max_size=5))
@@ -151,7 +151,7 @@ def test_columns_are_the_values_of_the_lines(log: tuple[Layout, list[str]], data
 
 
 class Cut(BytesIO):
-    """A stream that gives its bytes in pieces of these sizes, again and again."""
+    """A stream whose reads return pieces of these sizes in turn."""
 
     def __init__(self, data: bytes, sizes: list[int]) -> None:
         super().__init__(data)
@@ -179,7 +179,7 @@ spoilt = st.sampled_from(['garbage', '', '2 1 eni-1', '\u00e9 \u00e9', '{"messag
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """A file of one or two formats with header rows, and lines that are none."""
+    """A file of one or two formats with header rows, and with lines that are not records."""
     text = []
     for layout, lines in draw(st.lists(logs(), min_size=1, max_size=2)):
         text.append(' '.join(layout.fields).replace('_', '-'))
@@ -224,7 +224,7 @@ def is_header(line: str) -> bool:
 
 
 def action(log: tuple[Layout, list[str]], *argv: str) -> list[str]:
-    """What the command line makes of a log."""
+    """The output of the command line for a log."""
     layout, lines = log
     assume(not looks_like_something_else(lines))
     fields = [] if layout == Layout() else ['--fields', ' '.join(layout.fields)]
@@ -337,7 +337,7 @@ def test_conditions_on_blocks_are_conditions_on_records(log: tuple[Layout, list[
     block = Block(layout, text_of(lines))
     met = [line for line in lines if meets(layout, line, texts)]
     assert chosen.keep(block) == (text_of(met), len(met), 0)
-    # What was compiled and remembered for the whole changes nothing for a line.
+    # Caches from the whole Block do not change the result for one line.
     for line in lines:
         one = block._replace(data=text_of([line]))
         met = [line] * meets(layout, line, texts)
@@ -365,7 +365,7 @@ def test_conditions_and_window_leave_every_action_the_records_that_meet_them(
 ) -> None:
     layout, lines = log
 
-    # A flow without a start is in no interval, and told.
+    # A flow without a start is in no interval, and is reported.
     assume(not (words.startswith('timeline') and any(values_in(layout, line)['start'] == '-' for line in lines)))
     first, end = [*map(int, window[1::2]), int(NOW.timestamp()), 0][:2]
 
@@ -402,7 +402,7 @@ def test_check_never_crashes_and_is_done_after_one_time(layout: Layout, data: by
     assert check(layout.kinds, kept) == (kept, 0)
     assert kept.count(b'\n') + skipped == sum(1 for line in data.split(b'\n') if line and not line.isspace())
     repaired = [check(layout.kinds, line + b'\n')[0] for line in data.split(b'\n')]
-    # The whole is what its lines are.
+    # The result for the data is that of its lines.
     assert kept == b''.join(repaired)
     for line, own in zip(data.split(b'\n'), repaired):
         assert is_record(layout, line) == bool(own)
@@ -575,7 +575,7 @@ def test_what_is_out_is_complete_up_to_a_moment_whatever_comes_again(
 
 
 def test_the_properties_are_not_empty() -> None:
-    """The lists above produce records, so that the comparisons compare something."""
+    """The lists above have lines that are records: otherwise the comparisons would compare nothing."""
     seen: list[int] = []
 
     @settings(max_examples=30)

@@ -21,7 +21,7 @@ from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
 
 README = (ROOT / 'README.md').read_text('utf-8')
-# Of each fenced block its language and what is in it.
+# The language and the text of each fenced block.
 FENCED = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.M | re.S)
 ENVIRONMENT = dict(os.environ)
 
@@ -141,7 +141,7 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
 
 
 def test_the_second_command_finds_every_python_that_is_here(clone: Path) -> None:
-    """Those of pyenv too, whatever it puts on PATH. It makes the environments; nothing is run in them."""
+    """It finds those of pyenv too, whatever is on PATH. It makes the environments, and runs nothing in them."""
     versions = Path(ENVIRONMENT.get('PYENV_ROOT', '~/.pyenv')).expanduser() / 'versions'
     here = {f'{sys.version_info.major}.{sys.version_info.minor}'}
     here |= {name for name in ('3.10', '3.11', '3.12', '3.13') if any(versions.glob(f'{name}.*/bin/python{name}'))}

@@ -81,7 +81,7 @@ def lines_of(opened: AbstractContextManager[BaseReader]) -> list[bytes]:
         return b''.join(block.data for block in reader.blocks()).splitlines()
 
 
-# Around the records, with cuts on whole seconds, where most records are, as likely as between them.
+# Times around the records. Cuts on whole seconds, when most records start, are as likely as others.
 moments = st.one_of(st.integers(-2, SECONDS + 2).map(lambda seconds: seconds * 1000), st.integers(-2_000, 10_000))
 
 
@@ -107,7 +107,7 @@ def test_neighbouring_windows_together_are_the_whole(
 def test_an_interrupted_read_never_goes_beyond_a_gap_and_can_be_resumed(
     threads: int, aws: FakeAWS, open_reader: Open, fails_at: int, kind: str
 ) -> None:
-    """With whatever request fails of those that are under way at a time."""
+    """Any one of the requests that are sent at the same time may fail."""
     whole = SECONDS * 1000
     fault = aws.fault('FilterLogEvents', kind, at=fails_at, times=10_000)
     found: list[bytes] = []

@@ -60,7 +60,7 @@ def messages(records: Sequence[FlowRecord]) -> list[bytes]:
 
 
 def until_it_raises(reader: Any) -> tuple[list[FlowRecord], Exception | None]:
-    """What comes out of a reader, and what ends it."""
+    """The records that a reader yields, and the exception that ends it."""
     found: list[FlowRecord] = []
     try:
         for record in reader:
@@ -273,7 +273,7 @@ def test_records_without_data_are_among_them() -> None:
     ],
 )
 def test_no_value_lands_under_a_wrong_name(line: bytes) -> None:
-    """A format that only looks like the default one and more is not taken for it."""
+    """A format that begins like the default one, but is another one, is not read as that."""
     with pytest.raises(ValueError, match='15 values|16 values'):
         FlowRecord.from_cwl_event({'message': (line + b' x' if len(line.split()) == 14 else line).decode()})
 
@@ -457,7 +457,7 @@ class Labelled(FlowRecord):
 
 
 class Renamed(FlowRecord):
-    """Makes other names of its event data before it is a record."""
+    """A subclass that changes the names in its event data."""
 
     __slots__ = ('source',)
 
@@ -508,7 +508,7 @@ def test_none_in_a_message_is_missing_and_the_value_of_a_tag() -> None:
 
 
 class Number:
-    """A number as numpy has it, which is no float, int or bool."""
+    """A number like those of numpy: not a float, int or bool."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -521,7 +521,7 @@ class Number:
 
 
 class NAType:
-    """pandas.NA, which is no value to compare with."""
+    """Like pandas.NA, which cannot be compared."""
 
     def __eq__(self, other: object) -> bool:
         raise TypeError('boolean value of NA is ambiguous')
@@ -565,7 +565,7 @@ def test_a_subclass_with_a_constructor_of_its_own() -> None:
 )
 def test_records_of_subclasses_are_pickled_and_copied(made: FlowRecord, protocol: int) -> None:
     for again in (pickle.loads(pickle.dumps(made, protocol)), copy.copy(made), copy.deepcopy(made)):
-        # Those of a log format are made anew after many others.
+        # The class of a log format is made again after those of many others.
         assert type(again).__bases__ == type(made).__bases__
         assert again == made
         for name in ('label', 'source'):

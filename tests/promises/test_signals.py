@@ -65,7 +65,7 @@ def source(request: pytest.FixtureRequest, large: Path, aws: FakeAWS) -> list[st
 
 
 def whole_lines(data: bytes, large: Path) -> bool:
-    """Whether it is a beginning of the records that ends with a line."""
+    """Whether the output is the first records, and ends with a whole line."""
     return large.read_bytes().startswith(data) and data[-1:] in (b'', b'\n')
 
 
@@ -91,7 +91,7 @@ def test_a_reader_that_is_not_there_at_all(source: list[str], aws: FakeAWS) -> N
 
 
 def test_a_reader_that_blocks_for_a_while(source: list[str], aws: FakeAWS, large: Path) -> None:
-    """The program waits, and holds no more than it may, until the rest is taken."""
+    """The program waits until the rest of its output is read, and its memory stays bounded."""
     before = aws.count('FilterLogEvents')
     with start(source, aws, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
@@ -104,7 +104,7 @@ def test_a_reader_that_blocks_for_a_while(source: list[str], aws: FakeAWS, large
 
 
 def wait_until_blocked(pid: int) -> None:
-    """Until every thread of a process sleeps, and has not run between two looks."""
+    """Waits until every thread of a process sleeps, and has not run between two checks."""
     earlier = ''
     while True:
         stats = [path.read_text() for path in sorted(Path(f'/proc/{pid}/task').glob('*/stat'))]
@@ -139,7 +139,7 @@ def test_a_full_disk_for_what_is_no_record(argv: list[str], aws: FakeAWS) -> Non
 
 
 def test_a_disk_that_fills_up(large: Path, tmp_path: Path) -> None:
-    """A file that may grow to 300,000 bytes only, whole pages of it."""
+    """A file that may grow to 300,000 bytes only: a number of whole memory pages."""
     output = tmp_path / 'output'
     line = f'ulimit -f 300; exec "$@" > {output}'
     done = subprocess.run(['bash', '-c', line, 'bash', *PROGRAM, str(large)], cwd=ROOT, stderr=subprocess.PIPE)
@@ -213,7 +213,7 @@ def test_a_signal_between_two_pages_leaves_whole_lines(
             page = bytearray()
             reading = threading.Thread(target=lambda: page.extend(process.stdout.read()))
             reading.start()
-            # The second page is asked for when the first has been written.
+            # The second page is requested after the first was written.
             while not any('nextToken' in call.params for call in aws.calls('FilterLogEvents')[asked:]):
                 assert process.poll() is None
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What people write for conditions: which values pass, and what is said about those that cannot."""
+"""Conditions as people write them: which values pass, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ PASSES = [
 
 
 def passing(condition: Condition, values: str) -> list[str]:
-    """Those of the values with which a line is kept, whichever of the condition's fields has them."""
+    """The values for which a line is kept: the same for each field of the condition."""
     found = []
     for value in values.split():
         kept = []

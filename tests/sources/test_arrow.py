@@ -1,4 +1,4 @@
-"""Rows that stay Arrow give what the same rows give as text."""
+"""Rows of Arrow have the same results as the same rows as text."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ TIME_TYPES: dict[pa.DataType, st.SearchStrategy[Any]] = {
     pa.timestamp('us'): dates.map(lambda date: date.replace(tzinfo=None)),
     pa.null(): st.none(),
 }
-# What is in no record, or is spelt in another way; and for what types.
+# Values that are not in a record of AWS, or that it writes in another way; with their types.
 ODD: dict[str, list[tuple[pa.DataType, Any]]] = {
     'T': [(pa.string(), text) for text in ('a b', 'a\nb', '\x00', 'ä', ' ', '10.0.0.1 ')] + [(pa.int64(), 7)],
     'I': [(pa.int64(), -1), (pa.uint64(), 2**64 - 1), (pa.string(), '7'), (pa.string(), '007'), (pa.string(), 'many'),
@@ -185,7 +185,7 @@ def test_sound_rows(table: Table, question: Any, row_group_size: int, with_dicti
 
 
 def as_text_only(body: bytes, argv: Sequence[str]) -> tuple[int, bytes, str]:
-    """The answer if every row becomes text."""
+    """The output if every row is converted to text."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrow, 'plain', lambda *_: None)
         patch.setattr(parquet._File, '_is_ruled_out', lambda *_: False)
@@ -195,7 +195,7 @@ def as_text_only(body: bytes, argv: Sequence[str]) -> tuple[int, bytes, str]:
 @quick
 @given(tables(odd=True), questions, st.integers(1, 30))
 def test_rows_of_which_some_are_odd(table: Table, question: Any, row_group_size: int) -> None:
-    """What is odd about columns and row groups that need not be read, nobody knows."""
+    """Odd values in columns and row groups that are not read are not noticed."""
     body, argv = as_parquet(table, row_group_size), asked(question)
     got, expected = run(body, argv), as_text_only(body, argv)
     assert got[1] == expected[1]
@@ -281,7 +281,7 @@ def test_rows_that_were_not_read_are_counted_as_read() -> None:
 
 @pytest.mark.parametrize('where', [[], ['protocol=6']])
 def test_damage_in_a_row_group_leaves_what_came_before(where: list[str], cli: Cli, tmp_path: Path) -> None:
-    """As much as when all rows are made into text: a small batch is lost, not a large one."""
+    """As many rows are read as if all were converted to text: a small batch is lost, not a large one."""
     table = (TRAFFIC[0], TRAFFIC[1], [*TRAFFIC[2]] * 10)
     data = bytearray(as_parquet(table, 30_000, compression='none', use_dictionary=False, data_page_size=4096))
     column = pyarrow.parquet.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(13)

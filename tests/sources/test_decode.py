@@ -1,4 +1,4 @@
-"""From the bytes of a file to Blocks: compression, lines, header rows and what other tools put around records."""
+"""Blocks from the bytes of a file: compression, lines, header rows, and what other tools put around records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def in_pieces(data: bytes, size: int = 1 << 16) -> Iterator[bytes]:
 
 
 def inflated(chunks: Iterable[bytes]) -> tuple[bytes, str]:
-    """What comes out, and what is wrong with it."""
+    """The Blocks that were read, and the error that ended them."""
     out = []
     try:
         for text in inflate(chunks):
@@ -50,7 +50,7 @@ def inflated(chunks: Iterable[bytes]) -> tuple[bytes, str]:
 
 
 def read(chunks: Iterable[bytes], layout: Layout | None = None) -> tuple[list[tuple[tuple[str, ...], bytes]], int]:
-    """The canonical lines with the fields they have, and how many were none."""
+    """The canonical lines with their fields, and the number of skipped lines."""
     found, skipped = [], 0
     for block in text_blocks(chunks, layout):
         data, left_out = check(block.layout.kinds, block.data)

@@ -119,7 +119,7 @@ def test_of_a_truncated_file_everything_before_the_break_is_printed(cli: Cli, tm
     path = write(tmp_path / 'x.log.gz', data[: len(data) // 2])
     result = cli(str(path), status=1)
     assert result.stderr == f'flowlogs_reader: {path}: the gzip data ends too early\n'
-    # But not the beginning of a line: what is left of it may look like a sound one.
+    # But not the beginning of a line: it may look like a valid record.
     decoded = zlib.decompressobj(31).decompress(data[: len(data) // 2])
     assert result.stdout == decoded[: decoded.rindex(b'\n') + 1] != decoded
 
@@ -162,7 +162,7 @@ def test_a_copy_of_a_bucket(cli: Cli, tmp_path: Path, layout: str) -> None:
     objects = s3_objects(LINES, layout, prefix='x')
     for key, data in objects.items():
         write(tmp_path / key, data)
-    # Files of other times are not even opened: these would be complained about.
+    # Files of other times are not opened: these would be reported as unreadable.
     for key in s3_objects(traffic.lines(2000, start=1454324400 - 3 * 86_400), layout, prefix='x'):
         write(tmp_path / key, b'\x1f\x8bbroken')
     late = next(iter(s3_objects([line(1).replace(b'1454324460', b'1454326200')], layout, prefix='x')))

@@ -97,7 +97,7 @@ def test_searching_bytes_finds_whole_lines_in_order(texts: list[bytes]) -> None:
 
 
 class TestLiterals:
-    """Texts of which every line that passes holds one: what may be searched for, and pushed to CloudWatch."""
+    """A line that passes contains one of the texts, which the reader or CloudWatch searches for."""
 
     @pytest.mark.parametrize(
         ('text', 'texts'),
@@ -166,7 +166,7 @@ class TestWindow:
     def test_records_without_times_count_by_when_their_block_ended(
         self, ended: tuple[int, int] | None, inside: bool
     ) -> None:
-        """Those that have times count by these."""
+        """Records with times are selected by their times."""
         chosen = Filter(window=Window(10_000, 20_000))
         assert chosen.keep(Block(Layout(['srcaddr']), b'a\n', ended=ended)) == (b'a\n' * inside, int(inside), 0)
         kept = b'10 30 a\n- 19 b\n' + (b'- - c\n' if inside else b'')

@@ -1,4 +1,4 @@
-"""ISA-L and zlib give the same text of any gzip data, sound or not, however it comes."""
+"""ISA-L and zlib return the same text for any gzip data, damaged or not, in chunks of any size."""
 
 from __future__ import annotations
 

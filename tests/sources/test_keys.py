@@ -1,4 +1,4 @@
-"""What keys and paths tell."""
+"""Keys and paths of objects: what is parsed from them."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_no_more_is_made_than_may_wait(workers: int, waiting: int) -> None:
     for _ in in_order([task(number) for number in range(50)], workers=workers, waiting=waiting):
         taken += 1
         with lock:
-            # What was taken, what waits, one in the hands of each worker, and one that the first lane always may add.
+            # Items that were taken, those that wait, one of each worker, and one that the first task may always add.
             assert made <= taken + waiting + workers + 1
             assert len(begun) <= taken // 10 + 1 + 3 * workers
     assert taken == 500

@@ -1,4 +1,4 @@
-"""The facts of two reads, merged, are the facts of both."""
+"""The merged reports of two reads have the facts of both."""
 
 from __future__ import annotations
 

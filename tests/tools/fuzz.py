@@ -51,7 +51,7 @@ FORMATS = [
 
 
 def check_canonical(layout: Layout, data: bytes) -> None:
-    """What everything downstream relies on."""
+    """Checks that lines are canonical, as all later stages need."""
     assert data == b'' or data.endswith(b'\n')
     for line in data.splitlines(keepends=True):
         assert is_record(layout, line[:-1]), line
@@ -77,7 +77,7 @@ def lines(data: bytes) -> None:
     check_canonical(layout, kept)
     given = [line for line in data.split(b'\n') if line.strip()]
     assert kept.count(b'\n') + skipped == len(given)
-    # The whole is what its lines are.
+    # The result for the data is that of its lines.
     assert kept == b''.join(check(layout.kinds, line + b'\n')[0] for line in given)
     for line in given:
         try:
@@ -106,12 +106,12 @@ def header(data: bytes) -> None:
 
 
 def text(data: bytes) -> None:
-    """Pieces cut anywhere give what the whole gives."""
+    """Data in two pieces, cut anywhere, has the same result as the whole."""
     cut = data[0] if data else 0
     data = data[1:]
     found, error = whole = read([data])
     parts = read([data[:cut], data[cut:]])
-    # Whether it is text, and what stands around the records, is told by the first lines of a piece.
+    # The first lines of a piece decide whether it is text, and which wrapping its lines have.
     narrowest = min((len(layout.fields) for layout, _ in [*found, *parts[0]]), default=14)
     wrapped = any(len(line.split()) > narrowest for line in data.splitlines())
     if not wrapped and 'neither text' not in error + parts[1]:
@@ -186,7 +186,7 @@ def where(data: bytes) -> None:
 
 
 def page(data: bytes) -> None:
-    """The quick way to take a page apart finds what a JSON parser finds, and neither takes a part for the whole."""
+    """The fast scan of an event page finds what a JSON parser finds, and both refuse a page that is cut."""
     provider = atheris.FuzzedDataProvider(data)
     body = json.dumps(document(provider), separators=(',', ':'), ensure_ascii=provider.ConsumeBool()).encode(
         'utf-8', 'replace'

@@ -1,4 +1,4 @@
-"""Conditions as CloudWatch can apply them: what it sends is at least what meets them."""
+"""Filter patterns from conditions: CloudWatch must send at least all records that meet them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowlogs_reader.sources.cloudwatch.pushdown import MAX_PATTERN, filter_patt
 
 
 class TestPattern:
-    """What is handed to CloudWatch lets at least every matching line pass."""
+    """Every line that meets the conditions passes the pattern that CloudWatch gets."""
 
     @pytest.mark.parametrize(
         ('conditions', 'pattern'),

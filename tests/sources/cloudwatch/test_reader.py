@@ -1,4 +1,4 @@
-"""FlowLogsReader over FilterLogEvents: windows, pages, formats, errors, and what is asked for how often."""
+"""FlowLogsReader over FilterLogEvents: windows, pages, formats, errors, and numbers of requests."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_the_format_is_asked_for_by_the_name_in_an_arn(fake: FakeAWS) -> None:
 
 
 class TestMissingGroup:
-    """What is said when the log group is not there."""
+    """The message if the log group does not exist."""
 
     def test_where_it_does_exist(self, seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv('AWS_DEFAULT_REGION', 'eu-west-1')

@@ -1,4 +1,4 @@
-"""What is asked of CloudWatch Logs: how often, how many requests at a time, and what CloudWatch is left to filter."""
+"""Requests to CloudWatch Logs: how many, how many at a time, and what CloudWatch filters."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_so_many_requests_at_a_time(threads: int, at_once: int, flowlogs: FakeAW
 
 @pytest.mark.parametrize(('threads', 'asked'), [(1, 1), (0, 3), (4, 13)])
 def test_a_slow_reader_is_not_run_ahead_of(threads: int, asked: int, flowlogs: FakeAWS) -> None:
-    """One page is handed on, one or one for each thread waits, and each thread holds one more."""
+    """Pages in memory: one that is read, those that wait (one, or one for each thread), and one more in each thread."""
     reader = FlowLogsReader('flowlogs', thread_count=threads, **DAY)
     next(iter(reader))
     assert flowlogs.count(OPERATION) <= asked
@@ -108,7 +108,7 @@ OTHER = next(line.split()[2].decode() for line in LINES if line.split()[2].decod
         (['-w', f'interface_id={INTERFACE}'], f'"{INTERFACE}"', [INTERFACE]),
         (['-w', f'interface_id={INTERFACE},{OTHER}'], f'?"{INTERFACE}" ?"{OTHER}"', [INTERFACE, OTHER]),
         (['top', '-w', 'action=REJECT'], '?"REJECT" ?"SKIPDATA"', None),
-        # What a pattern cannot say without losing records is left to the client.
+        # If a pattern could lose records, the client filters.
         (['findip', '10.0.3.0/24'], None, None),
         (['findip', '2001:db8::1'], None, None),
         (['-w', f'srcaddr!={PROBE}'], None, None),
