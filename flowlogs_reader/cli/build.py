@@ -23,6 +23,7 @@ from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
 from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
 from .options import MAX_THREADS, OPTIONS, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
+from .process import tune_malloc
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -238,6 +239,7 @@ def open_source(
     on_unreadable: Callable[[FlowLogsError], None],
 ) -> BaseReader:
     """Makes the reader of the location, with the conditions and the window of the query."""
+    tune_malloc()
     settings: dict[str, Any] = {
         'fields': query.fields,
         'where': query.conditions,
@@ -265,9 +267,7 @@ def make_session(options: Namespace, location: str = '') -> AwsSession:
     """Makes the session for all AWS clients. If the location is an ARN, it has the Region."""
     from ..aws.log_groups import parse_arn
     from ..aws.session import AwsSession
-    from .process import tune_malloc
 
-    tune_malloc()
     arn = parse_arn(location)
     if arn and options.region not in (None, arn.region):
         raise UsageError(f'the log group is in {arn.region}, as its ARN says: leave --region {options.region} out')

@@ -15,7 +15,7 @@ def tune_malloc() -> None:
 
     By default, each thread has an arena that keeps freed memory: with four threads that each hold an event page of 3 MB
     twice, 20 MB of 113. And every block of that size is mapped anew by the kernel: zeroing it takes a tenth of the CPU
-    time of a read.
+    time of a read. Of a file it is 6%.
     """
     try:
         import ctypes

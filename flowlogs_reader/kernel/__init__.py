@@ -10,21 +10,6 @@ import os
 
 TYPE_CHECKING = False
 NATIVE = False
-if TYPE_CHECKING:
-    from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
-    from .pure import Test as Test
-    from .pure import Tests as Tests
-    from .pure import Window as Window
-else:
-    try:
-        if os.environ.get('FLOWLOGS_READER_PURE') == '1':
-            raise ImportError
-        from ._native import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
-
-        NATIVE = True
-    except ImportError:  # Python was chosen, or the package was installed without a compiler
-        from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
-
 __all__ = [
     'NATIVE',
     'Sums',
@@ -36,4 +21,20 @@ __all__ = [
     'find_events',
     'keep',
     'letter_lines',
+    'lines_with',
 ]
+if TYPE_CHECKING:
+    from .pure import Sums, check, column_getter, columns, compile_tests, encode, find_events, keep, letter_lines
+    from .pure import Test as Test
+    from .pure import Tests as Tests
+    from .pure import Window as Window
+    from .pure import lines_with as lines_with
+else:
+    try:
+        if os.environ.get('FLOWLOGS_READER_PURE') == '1':
+            raise ImportError
+        from ._native import *  # noqa: F403
+
+        NATIVE = True
+    except ImportError:  # Python was chosen, or the package was installed without a compiler
+        from .pure import *  # noqa: F403

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from ..kernel import lines_with
 from .layout import Layout
 
 
@@ -53,14 +54,14 @@ class Block(NamedTuple):
         """This Block with another origin and period."""
         return self._replace(origin=origin, ended=ended)
 
-    def candidates(self, tests: Any, window: Any, searches: Iterable[Sequence[bytes]]) -> bytes:
+    def candidates(self, tests: Any, window: Any, searches: Iterable[tuple[bytes, ...]]) -> bytes:
         """The lines that may pass the tests and the window; others may be left out.
 
         A line that passes contains at least one text of each of the `searches`.
         """
         data = self.data
         for texts in searches:
-            data = lines_with(data, texts)
+            data = lines_with(texts, data)
         return data
 
     def add_to(
@@ -70,7 +71,7 @@ class Block(NamedTuple):
         window: Any,
         alternatives: tuple[tuple[int, ...], ...],
         sums: tuple[int, int, int, int, int],
-        searches: Iterable[Sequence[bytes]],
+        searches: Iterable[tuple[bytes, ...]],
     ) -> tuple[int, int]:
         """Adds the lines that pass to a kernel.Sums. Returns their number, and the number of skipped lines."""
         lines = self.candidates(tests, window, searches)
@@ -114,18 +115,3 @@ def first_lines(data: bytes, count: int) -> bytes:
     if data.count(b'\n') <= count:
         return data
     return b''.join(islice(data.splitlines(keepends=True), count))
-
-
-def lines_with(data: bytes, texts: Iterable[bytes]) -> bytes:
-    """The lines that contain one of the texts, found by a search; all lines if so many do that a search is slower."""
-    enough = len(data) // 400
-    begins: dict[int, int] = {}
-    for text in texts:
-        at = data.find(text)
-        while at >= 0:
-            end = data.find(b'\n', at) + 1 or len(data)
-            begins[data.rfind(b'\n', 0, at) + 1] = end
-            if len(begins) > enough + 16:
-                return data
-            at = data.find(text, end)
-    return b''.join([data[begin : begins[begin]] for begin in sorted(begins)])

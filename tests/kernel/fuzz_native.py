@@ -197,6 +197,17 @@ def letter_lines(inputs: Inputs) -> list[Any]:
     return [lambda kernel: kernel.letter_lines(data)]
 
 
+def lines_with(inputs: Inputs) -> list[Any]:
+    data = inputs.lines(DEFAULT)
+
+    def text() -> bytes:
+        at = inputs.random.randint(0, len(data))
+        return inputs.pick([data[at : at + inputs.pick([1, 4, 9, 40])], inputs.word(), inputs.pick(WORDS)])
+
+    texts = tuple(inputs.some(text, inputs.pick([1, 1, 4, 16])))
+    return [lambda kernel: kernel.lines_with(texts, data)]
+
+
 def sums(inputs: Inputs) -> list[Any]:
     keys = tuple(inputs.some(inputs.key, 4))
     track = [name for name in ('packets', 'bytes', 'start', 'end') if inputs.random.random() < 0.6]
@@ -284,7 +295,7 @@ def find_events(inputs: Inputs) -> list[Any]:
 
 TARGETS = {
     one.__name__: one
-    for one in (check, keep, columns, column_getter, letter_lines, sums, add_groups, encode, find_events)
+    for one in (check, keep, columns, column_getter, letter_lines, lines_with, sums, add_groups, encode, find_events)
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address, ip_network
@@ -56,6 +57,16 @@ def rows(kinds: bytes, data: bytes) -> Iterator[Row | None]:
             continue
         made = [*map(repaired, letters, values)]
         yield None if None in made else made  # type: ignore[misc]
+
+
+def lines_with(texts: tuple[bytes, ...], data: bytes) -> bytes:
+    """The lines in which one of the texts begins; all of the data if these are many."""
+    at, found = 0, []
+    for line in re.findall(rb'[^\n]*\n|[^\n]+', data):
+        if any(data.find(text, at, at + len(line) - 1 + len(text)) >= 0 for text in texts):
+            found.append(line)
+        at += len(line)
+    return b''.join(found) if len(found) <= len(data) // 400 + 16 else data
 
 
 def at(row: Row, place: int) -> bytes:

@@ -96,6 +96,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     'compiled tests': kept,
     'columns': lambda kernel: kernel.columns(DEFAULT, TESTS, None, (3, (4, 3), (5, 6)), LINES + ODD),
     'letter_lines': lambda kernel: kernel.letter_lines(b'bytes\n2\n' * 99),
+    'lines_with': lambda kernel: kernel.lines_with((b'10.0.0.7', b'NODATA'), LINES),
     'sums': lambda kernel: added(kernel).lines(),
     'top': lambda kernel: added(kernel).top(5, 'flows'),
     'merge': merged,

@@ -214,6 +214,8 @@ def test_wrong_types(kernel: ModuleType) -> None:
             lambda data: kernel.encode('text', (b'a',), (False,), (0,), (None,), b' ', data),
             kernel.find_events,
             kernel.letter_lines,
+            lambda data: kernel.lines_with((b'a',), data),
+            lambda data: kernel.lines_with((data,), b'a'),
         ):
             with pytest.raises(TypeError):
                 call(data)
@@ -250,6 +252,31 @@ def test_letter_lines(kernel: ModuleType, parts: list[bytes]) -> None:
     data = b''.join(parts)
     begins = [0, *(at + 1 for at, byte in enumerate(data) if byte == 10)]
     assert kernel.letter_lines(data) == tuple(at for at in begins if data[at : at + 1].islower())
+
+
+@many
+@given(st.data())
+def test_lines_with(kernel: ModuleType, data: Any) -> None:
+    lines = data.draw(inputs.blocks(inputs.DEFAULT))
+    # Parts of the lines, of which some are in many of them; and texts that may be in none.
+    parts = st.tuples(st.integers(0, max(0, len(lines) - 1)), st.integers(1, 60)).map(
+        lambda part: lines[part[0] :][: part[1]] or b'x'
+    )
+    texts = tuple(data.draw(st.lists(parts | st.sampled_from(inputs.WORDS), max_size=4)))
+    assert kernel.lines_with(texts, lines) == naive.lines_with(texts, lines)
+    with pytest.raises(ValueError):
+        kernel.lines_with((*texts, b''), lines)
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 4, 15, 16, 17, 64, 200])
+def test_texts_are_found_wherever_they_are(kernel: ModuleType, size: int) -> None:
+    text = bytes(range(33, 33 + 90))[:size] + b'#' * (size - 90)
+    for before in (*range(130), 16_300 - size, 16_384 - size, 16_384 - size // 2, 16_384):
+        # Beginnings and ends of the text are not the text.
+        padding = (text[:-1] + b'_' + text[1:] + b'_' + b'-' * 300) * 99
+        line = padding[:before] + text + padding[:20] + b'\n'
+        for data in (line, b'no\n' + line + b'no', (b'-' * 799 + b'\n') * 40 + line[:-1]):
+            assert kernel.lines_with((text,), data) == naive.lines_with((text,), data)
 
 
 # --- sums -------------------------------------------------------------------------------------------------------------

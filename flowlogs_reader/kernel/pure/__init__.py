@@ -15,7 +15,7 @@ from __future__ import annotations
 from .encodings import encode
 from .events import Events, find_events
 from .keys import Transform, network
-from .lines import check, letter_lines
+from .lines import check, letter_lines, lines_with
 from .selection import column_getter, columns, keep
 from .sums import Sums
 from .tests import Test, Tests, Window, compile_tests
@@ -35,5 +35,6 @@ __all__ = [
     'find_events',
     'keep',
     'letter_lines',
+    'lines_with',
     'network',
 ]

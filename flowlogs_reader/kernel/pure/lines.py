@@ -32,6 +32,8 @@ ANY_VALUE = {
 }
 _UNCHECKED_VALUE = dict.fromkeys('TIM', _TEXT)
 _LETTER = re.compile(rb'\n[a-z]')
+# More than one line in so many bytes, about every fourth line: searching does not pay. A few lines always may be found.
+_BYTES_PER_LINE, _FEW_LINES = 400, 16
 
 
 def check(kinds: bytes, data: bytes, /) -> tuple[bytes, int]:
@@ -53,6 +55,29 @@ def letter_lines(data: bytes, /) -> tuple[int, ...]:
     """
     first = (0,) if _LETTER.match(b'\n' + require_bytes(data)[:1]) else ()
     return (*first, *[match.start() + 1 for match in _LETTER.finditer(data)])
+
+
+def lines_with(texts: tuple[bytes, ...], data: bytes, /) -> bytes:
+    """The lines that contain at least one of the texts; all lines if that would be about every fourth line or more.
+
+    >>> lines_with((b'10.0.0.7', b'10.0.0.8'), b'10.0.0.1 40\\n10.0.0.7 50\\n')
+    b'10.0.0.7 50\\n'
+
+    The data is searched before anything is parsed. Raises ValueError if a text is empty.
+    """
+    if not all(map(require_bytes, texts)):
+        raise ValueError('every line contains an empty text')
+    most = len(require_bytes(data)) // _BYTES_PER_LINE + _FEW_LINES
+    ends: dict[int, int] = {}
+    for text in texts:
+        at = data.find(text)
+        while at >= 0:
+            end = data.find(b'\n', at) + 1 or len(data)
+            ends[data.rfind(b'\n', 0, at) + 1] = end
+            if len(ends) > most:
+                return data
+            at = data.find(text, end)
+    return b''.join([data[begin : ends[begin]] for begin in sorted(ends)])
 
 
 def require_bytes(data: bytes) -> bytes:
