@@ -143,6 +143,7 @@ def make_query(options: Namespace, default_window: timedelta | None, now: dateti
         optional=_optional(options),
         raw=bool(options.raw),
         tz=tz,
+        once=bool(options.once),
         delivered_ms=milliseconds(now - DELIVERY),
         **asked,
     )

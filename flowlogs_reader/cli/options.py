@@ -155,6 +155,10 @@ OPTIONS = (
         help='the lines as they are in the log (default: off)',
     ),
     Option(
+        '--once', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), action='store_true',
+        help='count flows that both ends recorded only at their sender (default: off)',
+    ),
+    Option(
         '--distinct', group=_OUTPUT, actions=('top',), metavar='NAMES', type=_names,
         help='with top: the number of distinct values of these fields in each row (default: none)',
     ),

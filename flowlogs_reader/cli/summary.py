@@ -133,6 +133,11 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
         yield Note(f'the format of the log is not known ({trouble}): the default one is used')
     if report.skipdata:
         yield Note(_skipdata(query, report.skipdata))
+    if report.seen_twice:
+        yield Note(f'{report.seen_twice} bytes were recorded at both ends and count twice: --once counts them once')
+    if report.undecided:
+        were = 'flow was' if report.undecided == 1 else 'flows were'
+        yield Note(f'{report.undecided} {were} recorded at two interfaces and may count twice: the sender is not known')
     if report.incomplete:
         yield Note(_incomplete(query, report.incomplete))
 

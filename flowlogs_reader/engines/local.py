@@ -10,13 +10,15 @@ from operator import attrgetter
 
 from ..errors import FlowLogsError
 from ..kernel import Sums
+from ..query.groups import GroupKey
 from ..query.query import Query
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
 from .distinct import DistinctValues
-from .sums import SUMS, after_reading, chunks_of, fields_of, read_into, tab_separated, table_of
+from .once import EachFlowOnce, bytes_seen_twice
+from .sums import SUMS, after_reading, chunks_of, fields_of, read_into, tab_separated, table_of, transform_of
 from .tables import Conversations
 from .timeline import Interval, Timeline
 
@@ -87,8 +89,19 @@ def top(query: Query, sources: Sources) -> Table:
         measure = names.index(query.measure) if query.measure in names else query.measure
         return DistinctValues(table, width, len(names)).top(count, measure)
 
-    reading = partial(read_into, table, sources, [fields_of(keys)])
+    reading = partial(_read_sums, query, table, keys, sources)
     return Table(columns, after_reading(reading, lambda: tab_separated([lines()])), places)
+
+
+def _read_sums(query: Query, table: Sums, keys: Sequence[GroupKey], sources: Sources) -> None:
+    """Read all records into a table of these keys, each flow once if the query says so."""
+    fields = fields_of(keys)
+    if query.once:
+        once = EachFlowOnce(table, [*map(transform_of, keys)], fields, query.conditions)
+        once.read(sources, lambda layout: [fields], fields)
+    else:
+        read_into(table, sources, [fields])
+        sources[0].report.seen_twice += bytes_seen_twice(table, keys, query.conditions)
 
 
 def aggregate(query: Query, sources: Sources) -> Table:
@@ -100,7 +113,7 @@ def aggregate(query: Query, sources: Sources) -> Table:
         lines += map(_sum_column, BOTH_WAYS)
         chunks = partial(Conversations(query.keys).chunks, table)
     columns = sorted((column for column in lines if column.name != 'flows' or query.flows), key=attrgetter('name'))
-    reading = partial(read_into, table, sources, [fields_of(query.keys)])
+    reading = partial(_read_sums, query, table, query.keys, sources)
     return Table(columns, after_reading(reading, lambda: tab_separated(chunks())), [*map(lines.index, columns)])
 
 
@@ -120,7 +133,8 @@ def timeline(query: Query, sources: Sources) -> Table:
 
     table = Table.of_rows([start, *_key_columns(query), *sums], rows())
     table.incomplete = sources[0].report.incomplete
-    table.chunks = after_reading(partial(counted.read, sources), partial(iter, table.chunks))
+    reading = partial(counted.read, sources, query.conditions if query.once else None)
+    table.chunks = after_reading(reading, partial(iter, table.chunks))
     return table
 
 

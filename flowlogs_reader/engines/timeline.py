@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from math import gcd
 from typing import NamedTuple
 
 from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums
+from ..query.conditions import Condition
 from ..query.groups import GroupKey
 from ..query.query import Window
 from ..records.fields import KNOWN, Kind
 from ..records.layout import Layout
 from ..records.times import UTC, iso
 from ..sources.base import BaseReader
+from .once import EachFlowOnce
 from .sums import transform_of
 
 # Enough for a day of 86,400 seconds.
@@ -60,19 +62,34 @@ class Timeline:
         # Without a window, the offset of the zone is not known before the first flow.
         unit = seconds if self._window else gcd(seconds, OFFSET_UNIT)
         offset = self._offset(self._window[0]) if self._window else 0
-        transforms = [transform_of(key)] if key else []
-        self._table = Sums([('bucket', unit, offset), *transforms, None], ('packets', 'bytes'))
+        self._transforms = [('bucket', unit, offset), *([transform_of(key)] if key else []), None]
+        self._table = Sums(self._transforms, ('packets', 'bytes'))
 
-    def read(self, sources: Iterable[BaseReader]) -> None:
-        """Read all records. Raises FlowLogsError if a log has no times, or the flows are too far apart."""
-        by = (self._key.field,) if self._key else ()
+    def read(self, sources: Sequence[BaseReader], once: Sequence[Condition] | None = None) -> None:
+        """Read all records; with `once`, which are the conditions that they meet, each flow once.
+
+        Raises FlowLogsError if a log has no times, or the flows are too far apart.
+        """
+        columns = [*([self._key.field] if self._key else []), 'action']
+
+        def keys(layout: Layout) -> list[Sequence[str]]:
+            return [(_time_of(layout), *columns)]
+
+        if once is not None:
+            EachFlowOnce(self._table, self._transforms, columns[:-1], once).read(sources, keys, columns)
+        else:
+            self._read(sources, keys, columns)
+        self._complete = True
+
+    def _read(
+        self, sources: Sequence[BaseReader], keys: Callable[[Layout], list[Sequence[str]]], columns: Iterable[str]
+    ) -> None:
         for source in sources:
-            for _ in source.sum_into(self._table, lambda layout: [(_time_of(layout), *by, 'action')], [*by, 'action']):
+            for _ in source.sum_into(self._table, keys, columns):
                 # A row of the result has few rows here, one for each value of `action`. rows() raises if there are too
                 # many.
                 if len(self._table) > 4 * MAX_ROWS:
                     list(self.rows())
-        self._complete = True
 
     def rows(self) -> Iterator[tuple[int | str, ...]]:
         """Yield an Interval for each interval, by time; with a key one for each value, which comes after the start.

@@ -10,6 +10,8 @@ from ..records.times import UTC
 from .conditions import Condition
 from .groups import GroupKey
 
+# What says who recorded a flow.
+RECORDER = ('interface_id', 'srcaddr', 'dstaddr')
 FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
 
 
@@ -32,6 +34,7 @@ class Query:
     top: sums by `keys`, and the number of distinct values of each key in `distinct`; the `limit` rows with the largest
     `measure` (bytes, packets, flows, or the name of a key in `distinct`).
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
+    top, aggregate and timeline count each flow `once`, at its sender, even if the log has the records of both ends.
     timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
     begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
     """
@@ -47,6 +50,7 @@ class Query:
     keys: tuple[GroupKey, ...] = ()
     distinct: tuple[GroupKey, ...] = ()
     measure: str = 'bytes'
+    once: bool = False
     both_ways: bool = False
     flows: bool = False
     interval: int = 60
@@ -60,13 +64,13 @@ class Query:
 
     @property
     def asked_fields(self) -> tuple[tuple[str, ...], ...]:
-        """The fields that the conditions, then the keys, need: a tuple of alternatives for each.
+        """The fields that the conditions, then the keys, and `once` need: a tuple of alternatives for each.
 
         The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
         """
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
         keys = () if by_default else tuple((key.field,) for key in (*self.keys, *self.distinct))
-        return (*self.condition_fields, *keys)
+        return (*self.condition_fields, *keys, *(((name,) for name in RECORDER) if self.once else ()))
 
     @property
     def condition_fields(self) -> tuple[tuple[str, ...], ...]:

@@ -24,6 +24,9 @@ class ReadReport:
     `skipdata` counts the SKIPDATA records by their start, in Unix seconds, if that was asked for. `incomplete` has the
     intervals of a timeline that may lack flows (query/result.py).
 
+    `seen_twice` counts the bytes that were recorded at both ends of a flow, as far as that is known. If each flow was
+    to count once, `undecided` counts the flows that two interfaces recorded of which the sender is not known.
+
     `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
     say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
     `in_order`: no later record was returned yet. `format_trouble` is the error of EC2 when it was asked for the format;
@@ -43,6 +46,8 @@ class ReadReport:
     unreadable: list[FlowLogsError] = field(default_factory=list)
     skipdata: Counter[int] = field(default_factory=Counter)
     incomplete: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    seen_twice: int = 0
+    undecided: int = 0
     complete_until: int | None = None
     in_order: bool = False
     spilled: bool = False
@@ -67,6 +72,8 @@ class ReadReport:
         self.unreadable += other.unreadable
         self.skipdata.update(other.skipdata)
         self.incomplete.update(other.incomplete)
+        self.seen_twice += other.seen_twice
+        self.undecided += other.undecided
         # It is not known up to when several reads, one after the other, are complete.
         self.complete_until, self.in_order, self.spilled = None, False, False
         self.format_trouble = self.format_trouble or other.format_trouble

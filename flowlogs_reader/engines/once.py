@@ -1,0 +1,219 @@
+"""Each flow once: of a flow that two interfaces of the log recorded, the records of its sender.
+
+AWS records a flow at every interface that it passes. The address of the interface's side is always its primary private
+one (vpc/latest/userguide/flow-logs-limitations), so it is the address that all records of the interface share, and that
+which `flow_direction` points to. A record whose destination is the interface's own, and whose source is the own address
+of another interface of the log, is the second one of the same packets. That is known after everything was read: until
+then the sums are kept by interface and addresses too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from ipaddress import ip_address
+from itertools import chain
+from typing import Any
+
+from ..errors import FlowLogsError
+from ..kernel import Sums, columns
+from ..query.conditions import Condition
+from ..query.groups import GroupKey
+from ..query.mappings import CLASSES
+from ..query.query import RECORDER
+from ..records.layout import Layout
+from ..sources.base import BaseReader
+from ..sources.report import ReadReport
+from .sums import SUMS, chunks_of, kinds_of, picked
+
+# Logs without flow_direction are common.
+WITNESS = (*RECORDER, 'flow_direction')
+# Fields that have the same value in the records of the sender and the receiver.
+SHARED = {'srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol', 'type'}
+DIRECTIONS = (b'ingress', b'egress')
+
+
+class EachFlowOnce:
+    """Reads into a table of more keys, and then adds its sums to `table`, each flow once.
+
+    `transforms` are how the keys of `table` are made, `fields` what they are made of. The `conditions` are those that
+    all records meet.
+    """
+
+    def __init__(
+        self, table: Sums, transforms: Sequence[Any], fields: Iterable[str], conditions: Iterable[Condition]
+    ) -> None:
+        self._table = table
+        self._width = len(transforms)
+        # Other keys are made when the sums are added to the table. An interval holds many moments.
+        kept = [transform if transform and transform[0] == 'bucket' else None for transform in transforms]
+        self._wide = Sums([*kept, *[None] * len(WITNESS)], table.track)
+        self._may_guess = SHARED.issuperset(fields)
+        self._all_records = _holds_both(conditions)
+
+    def read(
+        self, sources: Sequence[BaseReader], keys: Callable[[Layout], Iterable[Sequence[str]]], columns: Iterable[str]
+    ) -> None:
+        """Read all records of the sources, with keys and columns as in BaseReader.sum_into.
+
+        If the read fails, the sums of what was read before are in the table.
+        """
+        try:
+            for source in sources:
+                for _ in source.sum_into(
+                    self._wide, lambda layout: self._keys(layout, keys(layout)), [*columns, *WITNESS]
+                ):
+                    pass
+        finally:
+            self._finish(sources[0].report)
+
+    def _keys(self, layout: Layout, alternatives: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+        """Return the keys of a layout. Raises FlowLogsError if it does not say who recorded a flow."""
+        if lacking := [name for name in RECORDER if name not in layout.position]:
+            raise FlowLogsError(
+                f'which flows were recorded twice is not known: this log has no field {", ".join(lacking)}; its fields '
+                f'are {" ".join(layout.fields)}'
+            )
+        return [(*keys, *WITNESS) for keys in alternatives]
+
+    def _finish(self, report: ReadReport) -> None:
+        """Add what was read to the table, without the records of receivers that are copies."""
+        width = self._width
+        sums = [*range(width + len(WITNESS), width + len(WITNESS) + len(SUMS))]
+        witness = tuple(range(width, width + len(WITNESS)))
+        found = Sums([None] * len(WITNESS), ())
+        for chunk in chunks_of(self._wide):
+            found.add_groups(picked(chunk, [*witness, *sums]))
+        witnesses = Witnesses(found, self._all_records, self._may_guess)
+        copies = {b' '.join(row[: len(WITNESS)]) for row in witnesses.copies()}
+        report.undecided += witnesses.undecided
+        kinds = kinds_of(width + len(WITNESS))
+        for chunk in chunks_of(self._wide):
+            if copies:
+                ((column,), _) = columns(kinds, (), None, (witness,), chunk)
+                chunk = b''.join([row for row, by in zip(chunk.splitlines(keepends=True), column) if by not in copies])
+            if chunk:
+                self._table.add_groups(picked(chunk, [*range(width), *sums]))
+
+
+def bytes_seen_twice(table: Sums, keys: Sequence[GroupKey], conditions: Iterable[Condition]) -> int:
+    """Return the bytes in a table that were recorded at both ends of a flow; 0 if its keys do not tell."""
+    names = [key.name for key in keys]
+    if not {*RECORDER} <= {*names}:
+        return 0
+    places = [names.index(name) if name in names else -1 for name in WITNESS]
+    found = Sums([None] * len(WITNESS), ('bytes',))
+    for chunk in chunks_of(table):
+        found.add_groups(picked(chunk, [*places, *range(len(keys), len(keys) + len(SUMS))]))
+    witnesses = Witnesses(found, _holds_both(conditions), may_guess=True)
+    return sum(int(row[len(WITNESS) + SUMS.index('bytes')]) for row in witnesses.copies())
+
+
+def _holds_both(conditions: Iterable[Condition]) -> bool:
+    """Whether both records of a flow meet the conditions if one does."""
+    return all(SHARED.issuperset(names) for condition in conditions for names in condition.needed)
+
+
+class Witnesses:
+    """Who recorded which flows: finds the records of receivers whose sender's interface is in the log too.
+
+    The keys of `table` are the fields of WITNESS. With `all_records` no condition can have kept the sender's record
+    out; otherwise there has to be one with the same addresses. With `may_guess` it does not matter which of two
+    interfaces that have seen nothing but each other has which address.
+    """
+
+    def __init__(self, table: Sums, all_records: bool, may_guess: bool) -> None:
+        self._table = table
+        self._all_records = all_records
+        # For each interface, and IPv4 and IPv6, the addresses that may be its own; and for each address whose it is.
+        self._own: dict[tuple[bytes, bool], set[bytes]] = {}
+        self._owners: dict[bytes, set[bytes]] = defaultdict(set)
+        self._learn()
+        self._decide(may_guess)
+        # Which interfaces recorded flows from one address to another, if both may be addresses of interfaces.
+        self._recorders: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
+        inside = {*self._owners, *chain.from_iterable(self._own.values())}
+        for interface, source, target, *_ in self._rows():
+            if source in inside and target in inside:
+                self._recorders[source, target].add(interface)
+
+    def copies(self) -> Iterator[list[bytes]]:
+        """Yield the rows of receivers that were also recorded at the sender."""
+        for row in self._rows():
+            interface, source, target, *_ = row
+            senders = self._owners.get(source, set()) - {interface}
+            if senders and source != target and self._is_receiver(row):
+                if self._all_records or senders & self._recorders[source, target]:
+                    yield row
+
+    def _rows(self) -> Iterator[list[bytes]]:
+        for chunk in chunks_of(self._table):
+            yield from map(partial(bytes.split, sep=b' '), chunk.splitlines())
+
+    @property
+    def undecided(self) -> int:
+        """How many flows two interfaces recorded of which it is not known who sent them."""
+        return sum(
+            int(flows)
+            for interface, source, target, direction, *_, flows in self._rows()
+            if direction not in DIRECTIONS
+            and len(self._own[interface, b':' in source]) > 1
+            and len(self._recorders.get((source, target), ())) > 1
+        )
+
+    def _is_receiver(self, row: Sequence[bytes]) -> bool:
+        interface, _, target, direction, *_ = row
+        if direction in DIRECTIONS:
+            return direction == b'ingress'
+        return self._own[interface, b':' in target] == {target}
+
+    def _learn(self) -> None:
+        for interface, source, target, direction, *_ in self._rows():
+            side = {b'egress': {source}, b'ingress': {target}}.get(direction, {source, target})
+            if direction in DIRECTIONS:
+                self._owners[min(side)].add(interface)
+            known = self._own.setdefault((interface, b':' in source), side)
+            if known != side:
+                self._own[interface, b':' in source] = known & side
+        # Those of regional NAT gateways have no interface.
+        self._own.update(dict.fromkeys([at for at in self._own if at[0] == b'-'], set()))
+
+    def _decide(self, may_guess: bool) -> None:
+        """Find the own address of each interface that has several left, as far as possible."""
+        for at, addresses in self._own.items():
+            private = {*filter(_is_private, addresses)} if len(addresses) > 1 else set()
+            self._settle(at, private or addresses)
+        while True:
+            # Nobody else has an address that is taken.
+            left = {at: addresses for at, addresses in self._own.items() if len(addresses) > 1}
+            free = {
+                at: {one for one in each if not self._owners.get(one, set()) - {at[0]}} for at, each in left.items()
+            }
+            decided = {at: addresses for at, addresses in free.items() if len(addresses) == 1}
+            if not decided:
+                break
+            for at, addresses in decided.items():
+                self._settle(at, addresses)
+        if may_guess:
+            pairs: dict[frozenset[bytes], list[tuple[bytes, bool]]] = defaultdict(list)
+            for at, addresses in left.items():
+                pairs[frozenset(addresses)].append(at)
+            for both, interfaces in pairs.items():
+                if len(interfaces) == 2 == len(both):
+                    for at, address in zip(sorted(interfaces), sorted(both)):
+                        self._settle(at, {address})
+
+    def _settle(self, at: tuple[bytes, bool], addresses: set[bytes]) -> None:
+        self._own[at] = addresses
+        if len(addresses) == 1:
+            self._owners[min(addresses)].add(at[0])
+
+
+def _is_private(text: bytes) -> bool:
+    try:
+        address = ip_address(text.decode())
+    except ValueError:
+        return False
+    private = CLASSES.having(['private'])
+    return any(part.version == address.version and part.first <= int(address) <= part.last for part in private)
