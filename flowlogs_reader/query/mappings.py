@@ -94,16 +94,16 @@ def _class_networks() -> Iterator[tuple[Network, str]]:
 # After the registries iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry: what they call
 # globally reachable is the internet. Multicast addresses are not in them.
 _CLASSES = (
-    ('other', '::/0'),
+    ('special', '::/0'),
     # 2000::/3 are the global unicast addresses, 64:ff9b::/96 IPv4 hosts behind NAT64.
     ('internet', '0.0.0.0/0 2000::/3 64:ff9b::/96'),
     # RFC 1918, carrier-grade NAT (RFC 6598), link-local, ULA (RFC 4193).
     ('private', '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 fe80::/10 fc00::/7'),
     # This network, loopback, protocol assignments, documentation, benchmarks, multicast, reserved.
-    ('other', '0.0.0.0/8 127.0.0.0/8 192.0.0.0/24 192.0.2.0/24 198.51.100.0/24 203.0.113.0/24'),
-    ('other', '198.18.0.0/15 224.0.0.0/4 240.0.0.0/4'),
+    ('special', '0.0.0.0/8 127.0.0.0/8 192.0.0.0/24 192.0.2.0/24 198.51.100.0/24 203.0.113.0/24'),
+    ('special', '198.18.0.0/15 224.0.0.0/4 240.0.0.0/4'),
     # Protocol assignments, documentation, 6to4.
-    ('other', '2001::/23 2001:db8::/32 3fff::/20 2002::/16'),
+    ('special', '2001::/23 2001:db8::/32 3fff::/20 2002::/16'),
     # Anycast, AMT, AS112 and ORCHIDv2 are reachable, though in blocks of protocol assignments.
     ('internet', '192.0.0.9/32 192.0.0.10/32 2001:1::1/128 2001:1::2/128 2001:1::3/128'),
     ('internet', '2001:3::/32 2001:4:112::/48 2001:20::/28 2001:30::/28'),

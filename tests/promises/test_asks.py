@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import vpc
+from tests import random_vpc as vpc
 from tests.conftest import Cli
 from tests.fake.aws import FakeAWS
+from tests.random_vpc import Row
 from tests.roads import ROADS
-from tests.vpc import Row
 
 WINDOW = ('-s', str(vpc.START - 60), '-e', str(vpc.START + 3600))
 ROWS = vpc.rows()
@@ -57,7 +57,7 @@ def class_of(text: str) -> str:
     address = ip_address(text)
     if any(address in network for network in PRIVATE):
         return 'private'
-    return 'internet' if address.is_global and not address.is_multicast else 'other'
+    return 'internet' if address.is_global and not address.is_multicast else 'special'
 
 
 # -- inside or outside -------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_sums_by_class(ask: Ask) -> None:
         (['addr=Internet,203.0.113.0/24'],
          lambda row: 'internet' in map(class_of, ends(row)) or '203.0.113.9' in ends(row)),
         (['addr!=internet'], lambda row: 'internet' not in map(class_of, ends(row))),
-        (['srcaddr/class=other'], lambda row: class_of(row['srcaddr']) == 'other'),
+        (['srcaddr/class=special'], lambda row: class_of(row['srcaddr']) == 'special'),
         (['srcaddr/class!=dstaddr/class'], lambda row: class_of(row['srcaddr']) != class_of(row['dstaddr'])),
         (['srcaddr/class=dstaddr/class', 'action=REJECT'],
          lambda row: class_of(row['srcaddr']) == class_of(row['dstaddr']) and row['action'] == 'REJECT'),

@@ -128,7 +128,7 @@ def test_some_names_stand_for_both_sides(text: str, fields: tuple[str, ...]) -> 
     [
         ('addr/class=internet', '8.8.8.8 2600::1', '10.0.0.1 - unknown 224.0.0.1'),
         ('srcaddr/class!=internet', '10.0.0.1 - unknown 224.0.0.1', '8.8.8.8 2600::1'),
-        ('DSTADDR/CLASS=Other,private', '10.0.0.1 224.0.0.1', '8.8.8.8 -'),
+        ('DSTADDR/CLASS=Special,private', '10.0.0.1 224.0.0.1', '8.8.8.8 -'),
         ('srcaddr/class=-', '-', '8.8.8.8 10.0.0.1'),
     ],
 )
@@ -236,7 +236,7 @@ WRONG = [
     ('srcaddr=dstaddr/class', 'srcaddr and dstaddr/class are not of one kind'),
     ('srcaddr/class=srcaddr/class', 'srcaddr/class is compared with itself'),
     ('srcaddr/class<internet', 'srcaddr/class is text'),
-    ('srcaddr/class=intern', "there is no class 'intern': choose from other, internet, private"),
+    ('srcaddr/class=intern', "there is no class 'intern': choose from special, internet, private"),
     ('srcaddr/class=internet,10.0.0.1', "there is no class '10.0.0.1'"),
     ('srcaddr/class=', 'srcaddr/class is given an empty value'),
     ('srcaddr/24=10.0.0.0', "'srcaddr/24': there is no mapping '24': there is srcaddr/class"),

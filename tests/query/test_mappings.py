@@ -75,9 +75,9 @@ def expected(address: Address) -> str:
     if any(address in ip_network(text) for text in PRIVATE):
         return 'private'
     if address.is_multicast or not address.is_global:
-        return 'other'
+        return 'special'
     nat64 = address in ip_network('64:ff9b::/96')
-    return 'internet' if address.version == 4 or address in UNICAST or nat64 else 'other'
+    return 'internet' if address.version == 4 or address in UNICAST or nat64 else 'special'
 
 
 ADDRESSES = st.one_of(
@@ -99,9 +99,9 @@ def test_classes_are_what_ipaddress_says(address: Address) -> None:
     [
         ('private', '10.0.0.1 172.31.255.255 192.168.0.1 100.127.255.255 169.254.169.254 fd00:ec2::254 fe80::1'),
         ('internet', '8.8.8.8 172.32.0.0 100.128.0.0 192.88.99.1 192.0.0.9 2600:1f18::1 64:ff9b::808:808 2001:20::1'),
-        ('other', '0.0.0.0 127.0.0.1 192.0.0.8 192.0.2.1 198.18.0.1 198.51.100.7 203.0.113.7 239.255.255.250'),
-        ('other', '240.0.0.1 255.255.255.255 :: ::1 ::ffff:8.8.8.8 64:ff9b:1::1 100::1 2001::1 2001:db8::1 2002::1'),
-        ('other', '3fff::1 4000::1 5f00::1 fec0::1 ff02::1'),
+        ('special', '0.0.0.0 127.0.0.1 192.0.0.8 192.0.2.1 198.18.0.1 198.51.100.7 203.0.113.7 239.255.255.250'),
+        ('special', '240.0.0.1 255.255.255.255 :: ::1 ::ffff:8.8.8.8 64:ff9b:1::1 100::1 2001::1 2001:db8::1 2002::1'),
+        ('special', '3fff::1 4000::1 5f00::1 fec0::1 ff02::1'),
     ],
 )  # fmt: skip
 def test_classes(label: str, addresses: str) -> None:
@@ -113,7 +113,7 @@ def test_classes(label: str, addresses: str) -> None:
 
 def test_every_address_has_a_class() -> None:
     assert CLASSES.having([None]) == ()
-    assert CLASSES.labels == ('other', 'internet', 'private')
+    assert CLASSES.labels == ('special', 'internet', 'private')
 
 
 def test_a_mapping_is_data() -> None:
