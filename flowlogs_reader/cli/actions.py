@@ -72,21 +72,32 @@ def ask_ipset(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
 
 def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     from ..errors import UsageError
+    from ..query.conditions import EITHER
     from ..query.groups import parse_keys
     from ..records.fields import MEASURES
 
-    counted = bool(arguments) and _is_number(arguments[0])
-    count = int(arguments[0]) if counted else None
-    if count == 0:
-        raise UsageError('top takes how many rows to print, 1 or more, not 0')
+    count, names = _counted(arguments, 'top')
     try:
-        keys = parse_keys(arguments[counted:] or ('srcaddr', 'dstaddr'), MEASURES, options.fields or ())
+        keys = parse_keys(names or ('srcaddr', 'dstaddr'), MEASURES, options.fields or (), EITHER)
     except UsageError as error:
         raise UsageError(f'top takes a number and fields: {error}') from None
     distinct = _distinct(options, keys)
     measures = (*MEASURES, *(key.name for key in distinct))
     measure = _measure(options.by, measures, MEASURES[0], 'top')
-    return {'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure}
+    if options.share and measure not in MEASURES:
+        raise UsageError(f'--share is of bytes, packets or flows, which --by chooses; not of {measure}')
+    return {'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure, 'share': bool(options.share)}
+
+
+def _counted(arguments: Sequence[str], action: str) -> tuple[int | None, Sequence[str]]:
+    """Return the number of rows with which the arguments begin, or None, and the other arguments."""
+    from ..errors import UsageError
+
+    if not arguments or not _is_number(arguments[0]):
+        return None, arguments
+    if not int(arguments[0]):
+        raise UsageError(f'{action} takes how many rows to print, 1 or more, not 0')
+    return int(arguments[0]), arguments[1:]
 
 
 def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:
@@ -102,18 +113,30 @@ def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, .
     for key in distinct:
         if key in keys:
             raise UsageError(f'--distinct {key.name}: {key.name} is a key already, and has one value in each row')
+    for key in keys:
+        if distinct and len(key.fields) > 1:
+            raise UsageError(f'--distinct does not go with {key.name}: give {" or ".join(key.fields)}')
     return distinct
 
 
 def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
     from ..query.groups import check_both_ways, parse_keys
     from ..query.query import FIVE_TUPLE
+    from ..records.fields import MEASURES
 
+    count, names = _counted(arguments, 'aggregate')
+    if count and not options.by:
+        raise UsageError(f'aggregate {count}: a number of rows goes with --by, which sorts them')
     summed = ('packets', 'bytes', 'start', 'end', 'flows')
-    keys = parse_keys(arguments or FIVE_TUPLE, summed, options.fields or ())
+    keys = parse_keys(names or FIVE_TUPLE, summed, options.fields or ())
     if options.both_ways:
         check_both_ways(keys)
-    return {'keys': keys, 'both_ways': bool(options.both_ways), 'flows': bool(options.flows)}
+    measure = _measure(options.by, MEASURES, MEASURES[0], 'aggregate')
+    return {
+        'keys': keys, 'limit': count, 'measure': measure, 'ranked': bool(options.by),
+        'both_ways': bool(options.both_ways), 'flows': bool(options.flows) or options.by == 'flows',
+    }  # fmt: skip
 
 
 def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
@@ -158,7 +181,9 @@ ACTIONS: dict[str, Action] = {
     'findip': Action('IP ...', 'the records with one of these addresses or blocks', ask_findip, header=False),
     'ipset': Action('', 'each address that occurs, once, sorted', ask_ipset, header=False),
     'top': Action('[N] [FIELD ...]', 'the 10, or N, pairs of hosts, or FIELDs, with most bytes', ask_top),
-    'aggregate': Action('[FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'),
+    'aggregate': Action(
+        '[N] [FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'
+    ),
     'timeline': Action(
         '[INTERVAL] [FIELD]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars=True
     ),

@@ -28,7 +28,7 @@ GROUPS = {
     'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
 the start is included, the end is not; without -s, -e and --for a file is read whole""",
     'which records': """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >= for the =; several -w must all hold
-  addresses: 10.0.0.1, 10.0.0.0/8, private or internet; numbers: 22 or 8000-8100;
+  addresses: 10.0.0.1, 10.0.0.0/8, private, internet; numbers: 22, 8000-8100;
   ports and protocols: ssh, tcp; tcp_flags=syn,ack; - is a missing value;
   addr, port and pkt_addr are both sides; pkt_srcaddr!=srcaddr compares fields""",
     'output': '',
@@ -163,8 +163,13 @@ OPTIONS = (
         help='with top: the number of distinct values of these fields in each row (default: none)',
     ),
     Option(
-        '--by', group=_OUTPUT, actions=('top', 'timeline'), metavar='MEASURE',
-        help='what top sorts by: bytes (default), packets or flows; timeline draws these (default: flows) or rejected',
+        '--by', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), metavar='MEASURE',
+        help='what top (default: bytes) and aggregate (default: unsorted) sort by: bytes, packets or flows; '
+        'timeline draws these (default: flows) or rejected',
+    ),
+    Option(
+        '--share', group=_OUTPUT, actions=('top',), action='store_true',
+        help='with top: the per cent of the whole, and a row of all others (default: off)',
     ),
     Option(
         '--flows', group=_OUTPUT, actions=('aggregate',), action='store_true',

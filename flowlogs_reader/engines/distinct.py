@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from heapq import nsmallest
 from itertools import chain
 
 from ..kernel import Sums, columns
-from .sums import SUMS, chunks_of, kinds_of, picked
+from .sums import SUMS, chunks_of, folded, kinds_of
 
 
 class DistinctValues:
@@ -19,7 +19,7 @@ class DistinctValues:
 
     def __init__(self, table: Sums, keys: int, fields: int) -> None:
         self._keys = keys
-        self._sums = _folded(table, keys, fields, ())
+        self.sums = folded(table, keys + fields, range(keys))
         self._counts = [self._counted(table, fields, field) for field in range(fields)]
 
     def top(self, count: int, measure: str | int) -> bytes:
@@ -29,7 +29,7 @@ class DistinctValues:
         field.
         """
         if isinstance(measure, str):
-            rows = self._sums.top(count, measure).splitlines()
+            rows = self.sums.top(count, measure).splitlines()
         else:
             counts = self._counts[measure]
             rows = nsmallest(count, self._rows(), lambda row: (-counts[self._key(row)], self._key(row)))
@@ -37,7 +37,8 @@ class DistinctValues:
 
     def _counted(self, table: Sums, fields: int, field: int) -> Counter[bytes]:
         """Return the number of values of a field for each key."""
-        pairs = table if fields == 1 else _folded(table, self._keys, fields, [self._keys + field])
+        places = [*range(self._keys), self._keys + field]
+        pairs = table if fields == 1 else folded(table, self._keys + fields, places)
         kinds, key = kinds_of(self._keys + 1), tuple(range(self._keys))
         is_known = ((self._keys,), True, True, 'text', ())
         found: Counter[bytes] = Counter()
@@ -46,19 +47,10 @@ class DistinctValues:
         return found
 
     def _rows(self) -> Iterator[bytes]:
-        return chain.from_iterable(map(bytes.splitlines, chunks_of(self._sums)))
+        return chain.from_iterable(map(bytes.splitlines, chunks_of(self.sums)))
 
     def _key(self, row: bytes) -> bytes:
         return row.rsplit(b' ', len(SUMS))[0]
 
     def _numbers(self, row: bytes) -> bytes:
         return b' '.join([b'%d' % counts[self._key(row)] for counts in self._counts])
-
-
-def _folded(table: Sums, keys: int, fields: int, more: Sequence[int]) -> Sums:
-    """Return the sums by the keys of a table and the columns at the places `more`."""
-    folded = Sums([None] * (keys + len(more)), ('packets', 'bytes'))
-    kept = [*range(keys), *more, *range(keys + fields, keys + fields + len(SUMS))]
-    for chunk in chunks_of(table):
-        folded.add_groups(picked(chunk, kept))
-    return folded

@@ -17,8 +17,10 @@ from ..records.block import Block
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
 from .distinct import DistinctValues
+from .ends import DIRECTIONS, BothEnds, keys_of_ends
 from .once import EachFlowOnce, bytes_seen_twice
-from .sums import SUMS, after_reading, chunks_of, fields_of, read_into, tab_separated, table_of, transform_of
+from .share import with_shares
+from .sums import SUMS, after_reading, chunks_of, fields_of, ranked, read_into, tab_separated, table_of, transform_of
 from .tables import Conversations
 from .timeline import Interval, Timeline
 
@@ -75,19 +77,28 @@ def top(query: Query, sources: Sources) -> Table:
 
     Equal rows are in the order of the text of their keys.
     """
-    keys = (*query.keys, *query.distinct)
+    keys = (*keys_of_ends(query.keys), *query.distinct)
     table = table_of(keys, ('packets', 'bytes'))
     width, names = len(query.keys), [key.name for key in query.distinct]
-    columns = [*map(_sum_column, (*MEASURES, *(f'distinct_{name}' for name in names))), *_key_columns(query)]
+    # What a line has after the keys and the sums.
+    more = (*(f'distinct_{name}' for name in names), *DIRECTIONS * query.both_ends, *('share',) * query.share)
+    columns = [*map(_sum_column, (*MEASURES, *more)), *_key_columns(query)]
     places = [width + SUMS.index(name) for name in MEASURES]
-    places += [width + len(SUMS) + at for at in range(len(names))] + [*range(width)]
+    places += [width + len(SUMS) + at for at in range(len(more))] + [*range(width)]
     count = query.limit or TOP
 
     def lines() -> bytes:
-        if not query.distinct:
-            return table.top(count, query.measure)
-        measure = names.index(query.measure) if query.measure in names else query.measure
-        return DistinctValues(table, width, len(names)).top(count, measure)
+        if query.distinct:
+            distinct = DistinctValues(table, width, len(names))
+            measure = names.index(query.measure) if query.measure in names else query.measure
+            return shared(distinct.top(count, measure), distinct.sums, [None] * len(names))
+        if query.both_ends:
+            ends = BothEnds(table, query.keys)
+            return shared(ends.top(count, query.measure), ends.sums, ends.whole)
+        return shared(table.top(count, query.measure), table, ())
+
+    def shared(rows: bytes, of: Sums, whole: Sequence[int | None]) -> bytes:
+        return with_shares(rows, of, width, query.measure, whole) if query.share else rows
 
     reading = partial(_read_sums, query, table, keys, sources)
     return Table(columns, after_reading(reading, lambda: tab_separated([lines()])), places)
@@ -113,8 +124,17 @@ def aggregate(query: Query, sources: Sources) -> Table:
         lines += map(_sum_column, BOTH_WAYS)
         chunks = partial(Conversations(query.keys).chunks, table)
     columns = sorted((column for column in lines if column.name != 'flows' or query.flows), key=attrgetter('name'))
+
+    def rows() -> Iterable[bytes]:
+        if not query.ranked:
+            return chunks()
+        count = len(table) if query.limit is None else query.limit
+        if not query.both_ways:
+            return [table.top(count, query.measure)]
+        return [ranked(chunks(), len(query.keys), query.measure, count)]
+
     reading = partial(_read_sums, query, table, query.keys, sources)
-    return Table(columns, after_reading(reading, lambda: tab_separated(chunks())), [*map(lines.index, columns)])
+    return Table(columns, after_reading(reading, lambda: tab_separated(rows())), [*map(lines.index, columns)])
 
 
 def timeline(query: Query, sources: Sources) -> Table:
@@ -139,11 +159,15 @@ def timeline(query: Query, sources: Sources) -> Table:
 
 
 def _key_columns(query: Query) -> list[Column]:
-    return [Column(key.name, column_of(key.field).kind if key.is_plain else Kind.TEXT) for key in query.keys]
+    kinds = [column_of(key.fields[0]).kind if key.is_plain else Kind.TEXT for key in query.keys]
+    if query.share:
+        # One row is of all others.
+        kinds[0] = Kind.TEXT
+    return [Column(key.name, kind) for key, kind in zip(query.keys, kinds)]
 
 
 def _sum_column(name: str) -> Column:
-    return Column(name, Kind.TIME if name in ('start', 'end') else Kind.INTEGER)
+    return Column(name, {'start': Kind.TIME, 'end': Kind.TIME, 'share': Kind.DECIMAL}.get(name, Kind.INTEGER))
 
 
 ACTIONS: dict[str, Callable[[Query, Sources], Result]] = {

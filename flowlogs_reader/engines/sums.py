@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from heapq import nsmallest
+from itertools import chain, groupby, islice
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import FlowLogsError, UsageError
 from ..kernel import Sums, encode
 from ..query.groups import GroupKey
 from ..query.query import FIVE_TUPLE
@@ -72,6 +73,47 @@ def picked(lines: bytes, places: Sequence[int]) -> bytes:
     """Return the values at these places of each line."""
     count = len(places)
     return encode('text', [b'-'] * count, [False] * count, places, [None] * count, b' ', lines)
+
+
+def folded(table: Sums, keys: int, places: Sequence[int]) -> Sums:
+    """Return the sums of a table of so many keys by the keys at these places.
+
+    Raises FlowLogsError if a sum has more than 19 digits.
+    """
+    found = Sums([None] * len(places), table.track)
+    kept = [*places, *range(keys, keys + len(SUMS))]
+    for chunk in chunks_of(table):
+        try:
+            found.add_groups(picked(chunk, kept))
+        except ValueError as error:
+            raise FlowLogsError('a sum has more than 19 digits') from error
+    return found
+
+
+def ranked(chunks: Iterable[bytes], keys: int, measure: str, count: int) -> bytes:
+    """Return the lines with so many keys that have the most bytes, packets or flows.
+
+    Equal ones are in the order of the text of their keys, as Sums.top has them.
+    """
+    place = keys + SUMS.index(measure)
+
+    def order(line: bytes) -> tuple[int, bytes]:
+        values = line.split(b' ')
+        return -int(values[place]), b' '.join(values[:keys])
+
+    rows = chain.from_iterable(map(bytes.splitlines, chunks))
+    return b''.join([line + b'\n' for line in nsmallest(count, rows, order)])
+
+
+def sums_of(table: Sums, keys: int) -> list[int]:
+    """Return the packets, bytes and flows of all rows of a table of so many keys."""
+    totals = [0, 0, 0]
+    width = keys + len(SUMS)
+    for chunk in chunks_of(table):
+        values = chunk.split()
+        for at, name in enumerate(('packets', 'bytes', 'flows')):
+            totals[at] += sum(map(int, values[keys + SUMS.index(name) :: width]))
+    return totals
 
 
 def tab_separated(chunks: Iterable[bytes]) -> Iterator[bytes]:

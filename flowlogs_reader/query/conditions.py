@@ -161,6 +161,8 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
     names = [*words, *KNOWN, *extra_fields]
     if name in names:
         return name
+    if name in EITHER:
+        raise UsageError(f'{name} is {" and ".join(EITHER[name])}: give one of them here')
     close = get_close_matches(name, names, 3)
     advice = f'did you mean {" or ".join(close)}?' if close else f'choose from {", ".join(names)}'
     raise UsageError(f'there is no field {text[:60]!r}: {advice}')

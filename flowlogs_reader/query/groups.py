@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError
-from .conditions import ADDRESSES, field_name, mapped_field
+from .conditions import ADDRESSES, EITHER, field_name, mapped_field
 from .mappings import Mapping
 
 _PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
@@ -16,7 +16,8 @@ _PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
 class GroupKey(NamedTuple):
     """A field to sum by, or of its address the network with a prefix length, or the label that a mapping gives it.
 
-    An IPv4 address is not shortened by a length of more than 32. An address without a label has ``-``.
+    `field` may be a key of EITHER: then each flow counts at both its ends. An IPv4 address is not shortened by a length
+    of more than 32. An address without a label has ``-``.
     """
 
     field: str
@@ -31,13 +32,22 @@ class GroupKey(NamedTuple):
         return self.field if self.prefix is None else f'{self.field}/{self.prefix}'
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The field, or those of the source and the destination."""
+        return EITHER.get(self.field, (self.field,))
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is the value of the field as it is."""
         return self.prefix is None and self.mapping is None
 
 
-def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = ()) -> tuple[GroupKey, ...]:
-    """Return the keys in texts such as ``srcaddr/24``; `sums` are the columns that hold sums.
+def parse_keys(
+    texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = (), words: Iterable[str] = ()
+) -> tuple[GroupKey, ...]:
+    """Return the keys in texts such as ``srcaddr/24``, or several with commas; `sums` are the columns that hold sums.
+
+    `words` are names for both ends of a flow, if each flow may count at both.
 
     >>> [key.name for key in parse_keys(['srcaddr/24', 'dstaddr/class'], ['bytes'])]
     ['srcaddr/24', 'dstaddr/class']
@@ -45,8 +55,8 @@ def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable
     Raises UsageError, which says what is valid.
     """
     keys: list[GroupKey] = []
-    for text in texts:
-        key = _parse_key(text, extra_fields)
+    for text in [item for each in texts for item in each.strip(',').split(',')]:
+        key = _parse_key(text, extra_fields, words)
         if key in keys:
             raise UsageError(f'{key.name} is given twice')
         if key.field in sums:
@@ -55,13 +65,13 @@ def parse_keys(texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable
     return tuple(keys)
 
 
-def _parse_key(text: str, extra_fields: Iterable[str]) -> GroupKey:
+def _parse_key(text: str, extra_fields: Iterable[str], words: Iterable[str]) -> GroupKey:
     match = _PREFIXED.fullmatch(text)
     if not match:
-        field, mapping = mapped_field(text, extra_fields)
+        field, mapping = mapped_field(text, extra_fields, words)
         return GroupKey(field, mapping=mapping)
-    field = field_name(match[1], extra_fields)
-    if field not in ADDRESSES or int(match[2]) > 128:
+    field = field_name(match[1], extra_fields, words)
+    if EITHER.get(field, (field,))[0] not in ADDRESSES or int(match[2]) > 128:
         raise UsageError(f'{text!r}: an address may have a prefix length of 0 to 128, such as srcaddr/24')
     return GroupKey(field, int(match[2]))
 

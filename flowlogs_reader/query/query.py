@@ -32,8 +32,10 @@ class Query:
     print, findip: up to `limit` records with the fields `columns` (None: those of the log), or as `raw` lines. Fields
     that are `optional` may be missing from the log.
     top: sums by `keys`, and the number of distinct values of each key in `distinct`; the `limit` rows with the largest
-    `measure` (bytes, packets, flows, or the name of a key in `distinct`).
+    `measure` (bytes, packets, flows, or the name of a key in `distinct`). With `share` a row has its share of all that
+    was measured, and the last row is of all others. A key that stands for both ends counts each flow at both.
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
+    If it is `ranked`, the rows are the `limit` ones (None: all) with the largest `measure`.
     top, aggregate and timeline count each flow `once`, at its sender, even if the log has the records of both ends.
     timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
     begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
@@ -51,6 +53,8 @@ class Query:
     distinct: tuple[GroupKey, ...] = ()
     measure: str = 'bytes'
     once: bool = False
+    share: bool = False
+    ranked: bool = False
     both_ways: bool = False
     flows: bool = False
     interval: int = 60
@@ -63,13 +67,18 @@ class Query:
         return self.action in ('top', 'aggregate', 'timeline')
 
     @property
+    def both_ends(self) -> bool:
+        """Whether each flow counts at both its ends."""
+        return any(len(key.fields) > 1 for key in self.keys)
+
+    @property
     def asked_fields(self) -> tuple[tuple[str, ...], ...]:
         """The fields that the conditions, then the keys, and `once` need: a tuple of alternatives for each.
 
         The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
         """
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
-        keys = () if by_default else tuple((key.field,) for key in (*self.keys, *self.distinct))
+        keys = () if by_default else tuple((field,) for key in (*self.keys, *self.distinct) for field in key.fields)
         return (*self.condition_fields, *keys, *(((name,) for name in RECORDER) if self.once else ()))
 
     @property

@@ -58,7 +58,7 @@ class Table:
         return cls(columns, _chunks(rows))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """Yield each row as a tuple of str and int; times are naive datetimes in UTC, missing values None."""
+        """Yield each row as a tuple of str, int and float; times are naive datetimes in UTC, missing values None."""
         for chunk in self.chunks:
             for line in chunk[:-1].split(b'\n'):
                 values = line.split(b'\t')
@@ -90,4 +90,6 @@ def _value(column: Column, text: bytes) -> Any:
         return None
     if column.kind is Kind.INTEGER:
         return int(text)
+    if column.kind is Kind.DECIMAL:
+        return float(text)
     return moment(int(text)) if column.kind is Kind.TIME else text.decode()

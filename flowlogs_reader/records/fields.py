@@ -10,11 +10,15 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """The type of the values of a field, as the letter that the kernel uses for it."""
+    """The type of the values of a field, as the letter that the kernel uses for it.
+
+    Decimal numbers are in tables only.
+    """
 
     TEXT = 'T'
     INTEGER = 'I'
     TIME = 'M'
+    DECIMAL = 'D'
 
 
 class Field(NamedTuple):

@@ -5,6 +5,7 @@ The expected answers are computed here, from the rows that the log is made of.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
@@ -139,3 +140,94 @@ def test_fields_against_fields(condition: str, passes: Callable[[Row], bool], as
     assert ask('top', 'dstaddr', '--no-header', '-w', condition) == top(flows, lambda row: row['dstaddr'])
     wanted = sorted(' '.join(row[name] for name in ('start', 'end', 'srcaddr', 'srcport', 'bytes')) for row in flows)
     assert sorted(ask('print', '-w', condition, '-c', 'start,end,srcaddr,srcport,bytes')) == wanted
+
+
+# -- hosts -------------------------------------------------------------------------------------------------------------
+
+
+def both_ends(rows: Iterable[Row], key: Callable[[Row, str], str]) -> dict[str, list[int]]:
+    """Bytes, packets, flows, bytes in and bytes out: each flow counts at its source and at its destination."""
+    sums: dict[str, list[int]] = {}
+    for row in rows:
+        for end, octets in (('src', (0, int(row['bytes']))), ('dst', (int(row['bytes']), 0))):
+            values = (int(row['bytes']), int(row['packets']), 1, *octets)
+            total = sums.setdefault(key(row, end), [0] * 5)
+            total[:] = map(sum, zip(total, values))
+    return sums
+
+
+def most(sums: dict[str, list[int]], count: int, measure: int = 0) -> list[str]:
+    order = sorted(sums, key=lambda text: (-sums[text][measure], text))[:count]
+    return [' '.join([*map(str, sums[text]), text]) for text in order]
+
+
+HOSTS: list[tuple[list[str], Callable[[Row, str], str]]] = [
+    (['addr'], lambda row, end: row[f'{end}addr']),
+    (['port'], lambda row, end: row[f'{end}port']),
+    (['pkt_addr/16', '-w', 'type=IPv4'], lambda row, end: f'{ip_network(row[f"pkt_{end}addr"] + "/16", strict=False)}'),
+    (['addr/class,dstport'], lambda row, end: f'{class_of(row[f"{end}addr"])} {row["dstport"]}'),
+    (['port', 'addr', 'action'], lambda row, end: f'{row[f"{end}port"]} {row[f"{end}addr"]} {row["action"]}'),
+]
+
+
+@pytest.mark.parametrize(('keys', 'key'), HOSTS, ids=[' '.join(keys) for keys, _ in HOSTS])
+def test_each_flow_counts_at_both_its_ends(keys: list[str], key: Callable[[Row, str], str], ask: Ask) -> None:
+    flows = [row for row in FLOWS if row['type'] == 'IPv4' or '-w' not in keys]
+    sums = both_ends(flows, key)
+    header, *found = ask('top', '20', *keys)
+    assert header.startswith('bytes packets flows bytes_in bytes_out ')
+    assert found == most(sums, 20)
+    assert ask('top', '3', *keys, '--by', 'flows', '--no-header') == most(sums, 3, 2)
+
+
+@pytest.mark.parametrize('measure', ['bytes', 'packets', 'flows'])
+@pytest.mark.parametrize('field', ['srcaddr', 'protocol', 'tcp_flags'])
+def test_shares_of_the_whole(field: str, measure: str, cli: Cli) -> None:
+    log = vpc.log(ROWS).text()
+    sums: dict[str, list[int]] = {}
+    for row in FLOWS:
+        total = sums.setdefault(row[field], [0] * 3)
+        total[:] = map(sum, zip(total, (int(row['bytes']), int(row['packets']), 1)))
+    at = ('bytes', 'packets', 'flows').index(measure)
+    whole = [*map(sum, zip(*sums.values()))]
+    order = sorted(sums, key=lambda text: (-sums[text][at], text))
+    for count in (1, 2, len(order), 99):
+        shown = {text: sums[text] for text in order[:count]}
+        if count < len(order):
+            shown['other'] = [*map(sum, zip(*(sums[text] for text in order[count:])))]
+        expected = [
+            ' '.join([*map(str, total), f'{100 * total[at] / whole[at]:.1f}', text]) for text, total in shown.items()
+        ]
+        argv = ['top', str(count), field, '--share', '--by', measure, '--quiet']
+        header, *found = cli('-', *argv, stdin=log).stdout.decode().replace('\t', ' ').splitlines()
+        assert header == f'bytes packets flows share {field}'
+        assert found == expected
+
+
+def test_shares_are_numbers_and_the_others_have_a_row_in_every_encoding(cli: Cli) -> None:
+    log = vpc.log(ROWS).text()
+    first, other = cli('-', 'top', '1', 'dstport', 'srcaddr', '--share', '-o', 'jsonl', '--quiet', stdin=log).lines
+    assert isinstance(json.loads(first)['share'], float) and isinstance(json.loads(first)['dstport'], str)
+    assert (json.loads(other)['dstport'], json.loads(other)['srcaddr']) == ('other', None)
+    hosts = [
+        json.loads(line) for line in cli('-', 'top', '3', 'addr', '--share', '-o', 'jsonl', '--quiet', stdin=log).lines
+    ]
+    whole = sum(int(row['bytes']) for row in FLOWS)
+    assert [sum(row[name] for row in hosts) for name in ('bytes', 'bytes_in', 'bytes_out')] == [2 * whole, whole, whole]
+    distinct = cli('-', 'top', '1', 'srcaddr', '--distinct', 'dstport', '--share', '--no-header', '--quiet', stdin=log)
+    assert distinct.lines[1].split('\t')[3] == '-' and distinct.lines[1].endswith('other')
+    assert cli('-', 'top', '--share', '--no-header', '-w', 'dstport=1', '--quiet', stdin=log).lines == []
+
+
+@pytest.mark.parametrize('more', [[], ['--both-ways']])
+@pytest.mark.parametrize('measure', ['bytes', 'packets', 'flows'])
+def test_aggregate_sorts_and_cuts(measure: str, more: list[str], cli: Cli) -> None:
+    log = vpc.log(ROWS).text()
+    ask = ['-', 'aggregate', 'srcaddr,dstaddr', *more, '-o', 'jsonl', '--flows', '--quiet']
+    rows = [json.loads(line) for line in cli(*ask, stdin=log).lines]
+    rows.sort(key=lambda row: (-row[measure], f'{row["srcaddr"]} {row["dstaddr"]}'))
+    assert [json.loads(line) for line in cli(*ask, '--by', measure, stdin=log).lines] == rows
+    ask.insert(2, '7')
+    assert [json.loads(line) for line in cli(*ask, '--by', measure, stdin=log).lines] == rows[:7]
+    ask.remove('--flows')
+    assert ('flows' in json.loads(cli(*ask, '--by', measure, stdin=log).lines[0])) == (measure == 'flows')
