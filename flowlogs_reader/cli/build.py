@@ -39,7 +39,7 @@ SCHEMES = 's3://BUCKET/PREFIX'
 
 
 def prepare(options: Namespace) -> None:
-    """Sets the default action and thread count, and makes a tuple of the names in --fields."""
+    """Set the default action and thread count, and make a tuple of the names in --fields."""
     options.action = options.action or 'print'
     options.thread_count = THREADS if options.thread_count is None else options.thread_count
     if options.fields:
@@ -111,7 +111,7 @@ def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
 
 
 def source_of(options: Namespace) -> Source:
-    """Returns the source that reads the location. Raises UsageError if there is no location, or no source reads it."""
+    """Return the source that reads the location. Raises UsageError if there is no location, or no source reads it."""
     if options.location is None:
         raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
     if options.location_type:
@@ -129,7 +129,7 @@ def source_of(options: Namespace) -> Source:
 
 
 def make_query(options: Namespace, default_window: timedelta | None, now: datetime) -> Query:
-    """Makes the Query. `default_window` is the length of the window if no times are given; None: everything is read."""
+    """Make the Query. `default_window` is the length of the window if no times are given; None: everything is read."""
     tz = parse_zone(TIME_ZONE if options.tz is None else options.tz)
     fields: tuple[str, ...] = options.fields or ()
     asked = ACTIONS[options.action].ask(options.arguments, options)
@@ -212,7 +212,7 @@ def _shown(moment: datetime) -> str:
 
 
 def make_style(options: Namespace, terminal: int, query: Query | None = None) -> Style:
-    """Makes the Style of the output, from the options and the defaults of the action."""
+    """Make the Style of the output, from the options and the defaults of the action."""
     action = ACTIONS[query.action] if query else None
     header = action.header if action else True
     return Style(
@@ -239,7 +239,7 @@ def open_source(
     stdin: Callable[[], BinaryIO],
     on_unreadable: Callable[[FlowLogsError], None],
 ) -> BaseReader:
-    """Makes the reader of the location, with the conditions and the window of the query."""
+    """Make the reader of the location, with the conditions and the window of the query."""
     tune_malloc()
     settings: dict[str, Any] = {
         'fields': query.fields,
@@ -265,7 +265,7 @@ def open_source(
 
 
 def make_session(options: Namespace, location: str = '') -> AwsSession:
-    """Makes the session for all AWS clients. If the location is an ARN, it has the Region."""
+    """Make the session for all AWS clients. If the location is an ARN, it has the Region."""
     from ..aws.log_groups import parse_arn
     from ..aws.session import AwsSession
 

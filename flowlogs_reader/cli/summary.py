@@ -56,7 +56,7 @@ class Note(NamedTuple):
 
 
 def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
-    """Returns what failed and what to do. `sign_in` is the command that signs in again, if the sign-in has ended."""
+    """Return what failed and what to do. `sign_in` is the command that signs in again, if the sign-in has ended."""
     cause = cause_of(error)
     text = said(error)
     if sign_in:
@@ -75,7 +75,7 @@ def _command(sign_in: SignIn) -> str:
 def failure(
     query: Query, report: ReadReport, error: Exception, diagnosis: object, written: int, log_group: str = ''
 ) -> str:
-    """Returns why a read ended, what the output contains, and how to go on.
+    """Return why a read ended, what the output contains, and how to go on.
 
     `log_group` is the location, if it is read as a log group; otherwise it is empty.
     """
@@ -116,7 +116,7 @@ def _missing_group(group: MissingLogGroup) -> str:
 
 
 def after(query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool) -> Iterator[Note]:
-    """Yields the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums."""
+    """Yield the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums."""
     matched = report.matched.total()
     if report.left_out:
         were = 'line was' if report.left_out == 1 else 'lines were'
@@ -143,7 +143,7 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
 
 
 def _lacked_by_all(query: Query, report: ReadReport) -> str:
-    """Returns a message about fields that the query needs and no format of the log has; '' if there are none.
+    """Return a message about fields that the query needs and no format of the log has; '' if there are none.
 
     Columns of the output count only if records matched.
     """
@@ -158,7 +158,7 @@ def _lacked_by_all(query: Query, report: ReadReport) -> str:
 
 
 def _lacked_by_some(query: Query, report: ReadReport) -> Iterator[str]:
-    """Yields a message for each field that the query needs and only some formats of the log have."""
+    """Yield a message for each field that the query needs and only some formats of the log have."""
     of_conditions = len(query.condition_fields)
     told: set[str] = set()
     for at, names in enumerate(query.asked_fields):

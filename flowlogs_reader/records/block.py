@@ -73,7 +73,7 @@ class Block(NamedTuple):
         sums: tuple[int, int, int, int, int],
         searches: Iterable[tuple[bytes, ...]],
     ) -> tuple[int, int]:
-        """Adds the lines that pass to a kernel.Sums. Returns their number, and the number of skipped lines."""
+        """Add the lines that pass to a kernel.Sums. Return their number, and the number of skipped lines."""
         lines = self.candidates(tests, window, searches)
         passed, skipped = table.add(self.layout.kinds, tests.compiled, window, alternatives, sums, lines)
         return passed, skipped
@@ -89,7 +89,7 @@ class Block(NamedTuple):
 
 
 def joined(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Joins small Blocks. If an exception ends the Blocks, those before it are yielded before it is raised."""
+    """Join small Blocks. If an exception ends the Blocks, those before it are yielded before it is raised."""
     waiting: Block | None = None
     failure = None
     try:

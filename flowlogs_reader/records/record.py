@@ -130,7 +130,7 @@ class FlowRecord:
 
 
 def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
-    """Yields the records of canonical lines, without checking them."""
+    """Yield the records of canonical lines, without checking them."""
     cls = record_class(layout.fields)
     new = object.__new__
     lines = data.decode().split('\n')
@@ -191,7 +191,7 @@ def _base(cls: type[FlowRecord]) -> type[FlowRecord]:
 
 
 def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | str) -> FlowRecord:
-    """Unpickles a record. pickle cannot find the class for a log format by its name, so it is made again."""
+    """Unpickle a record. pickle cannot find the class for a log format by its name, so it is made again."""
     return _record(record_class(fields, base.__mro__) if fields else base, line, texts)
 
 

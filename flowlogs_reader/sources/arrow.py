@@ -62,7 +62,7 @@ AGGREGATES = (
 
 
 def call(name: str, *values: Any, options: Any = None) -> Any:
-    """Calls a function of pyarrow.compute. Values are arrays, columns, tables or Python values."""
+    """Call a function of pyarrow.compute. Values are arrays, columns, tables or Python values."""
     return call_function(name, [*values], options)
 
 
@@ -78,10 +78,10 @@ def is_in(values: Any, chosen: Any) -> Any:
 
 
 def plain(layout: Layout, columns: Sequence[Any]) -> Any:
-    """Converts the stored columns to a table that Arrow can filter and sum.
+    """Convert the stored columns to a table that Arrow can filter and sum.
 
     Texts become dictionary-encoded, with ``-`` for missing values; numbers become signed integers. The name of a column
-    is its place in the layout. Returns None if the text of a value is not, or may not be, canonical: the kernel must
+    is its place in the layout. Return None if the text of a value is not, or may not be, canonical: the kernel must
     then check the lines as text.
     """
     found = []
@@ -373,7 +373,7 @@ def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
 
 
 def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> Iterator[bytes]:
-    """Sums the rows that are `flows` by the columns at these places: yields lines for kernel.Sums.add_groups."""
+    """Sum the rows that are `flows` by the columns at these places. Yield lines for kernel.Sums.add_groups."""
     keys = {f'key{at}': place for at, place in enumerate(places) if place >= 0}
     summed = {name: place for (name, *_), place in zip(AGGREGATES, sums) if name in track and place >= 0}
     columns, texts = _columns(rows, {**keys, **summed})
@@ -412,7 +412,7 @@ def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[st
 
 
 def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Iterator[Any]:
-    """Yields the sums of a table by its keys, sorted by `row`, GROUPS at a time, without groups that have no `row`."""
+    """Yield the sums of a table by its keys, sorted by `row`, GROUPS at a time, without groups that have no `row`."""
     groups = Declaration.from_sequence(
         [
             Declaration('table_source', TableSourceNodeOptions(table)),

@@ -119,19 +119,19 @@ class BaseReader(Iterator[FlowRecord]):
     # -- what a source provides -------------------------------------------------------------------------------------
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
-        """Yields Blocks of unchecked lines in order. With a `limit`, not many more lines than that need be read."""
+        """Yield Blocks of unchecked lines in order. With a `limit`, not many more lines than that need be read."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """Returns what is being read, for messages."""
+        """Return what is being read, for messages."""
         raise NotImplementedError
 
     def diagnose(self, error: Exception) -> object | None:
-        """Returns more facts about the error that ended the read, or None. It may send requests to find them."""
+        """Return more facts about the error that ended the read, or None. This may send requests."""
         return None
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
-        """Prepares the reader for another window; records that it has yielded are left out. See engines/follow.py.
+        """Prepare the reader for another window; records that it has yielded are left out. See engines/follow.py.
 
         Later windows start at `late_ms` or after it, so that earlier records can be forgotten. Times are milliseconds
         since the epoch.
@@ -187,7 +187,7 @@ class BaseReader(Iterator[FlowRecord]):
         return self._source is None
 
     def close(self) -> None:
-        """Ends the read, and the threads that read ahead. To close the generator of :meth:`blocks` does the same."""
+        """End the read, and the threads that read ahead. To close the generator of :meth:`blocks` does the same."""
         if self._source is not None:
             self._source.close()
             self._source = _closed()
@@ -195,7 +195,7 @@ class BaseReader(Iterator[FlowRecord]):
     def blocks(
         self, limit: int | None = None, raw: bool = False, columns: Iterable[str] | None = None
     ) -> Iterator[Block]:
-        """Yields Blocks of canonical lines that meet the conditions; with a limit, at most that many lines.
+        """Yield Blocks of canonical lines that meet the conditions; with a limit, at most that many lines.
 
         With `raw`, a line that was not canonical has its own Block, which also has the line as it is in the log.
         `columns` names all fields that the caller will use: a source that stores each field apart may not read the
@@ -221,7 +221,7 @@ class BaseReader(Iterator[FlowRecord]):
         keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
         columns: Iterable[str] = (),
     ) -> Iterator[Block]:
-        """Adds every record that meets the conditions to a table, and yields each Block after it was added.
+        """Add every record that meets the conditions to a table, and yield each Block after it was added.
 
         `keys` has one or more tuples of fields: a record is added once for each tuple. It may be a function of the
         Layout; then `columns` names all fields that it may return, besides start and end. The caller can look at the
@@ -235,7 +235,7 @@ class BaseReader(Iterator[FlowRecord]):
                 yield block
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
-        """Yields a tuple of the values of these fields for each record, as they are in the log; ``-`` is missing."""
+        """Yield a tuple of the values of these fields for each record, as they are in the log; ``-`` is missing."""
         with self._reading(None, names) as source:
             for block in source:
                 values, skipped = self.where.values(block, names)
@@ -265,7 +265,7 @@ class BaseReader(Iterator[FlowRecord]):
             raise _one_of(self.unreadable)
 
     def _strictly(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Yields the lines up to the first one that is not a record, and raises ValueError for that."""
+        """Yield the lines up to the first one that is not a record, and raise ValueError for that."""
         for block in blocks:
             if block.is_canonical or not check(block.layout.kinds, block.data)[1]:
                 yield block
@@ -281,7 +281,7 @@ class BaseReader(Iterator[FlowRecord]):
             block.layout.parse(line)
 
     def _warn(self) -> None:
-        """Issues a warning, once, if no line has the assumed fields."""
+        """Issue a warning, once, if no line has the assumed fields."""
         if self._assumed and not self._warned and (mismatch := self.mismatch()):
             self._warned = True
             warnings.warn(f'{mismatch}; {self.FIELDS_HELP}', stacklevel=_outside())
@@ -324,7 +324,7 @@ class BaseReader(Iterator[FlowRecord]):
             yield from records(block.layout, block.data)
 
     def mismatch(self) -> FlowLogsError | None:
-        """Returns an error if lines were read and none had the format of the log; None otherwise."""
+        """Return an error if lines were read and none had the format of the log; None otherwise."""
         if not self.report.mismatch or not self.report.odd_line:
             return None
         layout, line = self.report.odd_line
@@ -335,7 +335,7 @@ class BaseReader(Iterator[FlowRecord]):
         )
 
     def _store(self, pieces: Iterable[Piece]) -> Iterator[Block]:
-        """Yields the Blocks that worker threads have read, and adds their sizes to the report: in this thread only."""
+        """Yield the Blocks that worker threads have read, and add their sizes to the report: in this thread only."""
         for piece in pieces:
             self.report.text_bytes += piece.text
             self.report.stored_bytes += piece.stored
@@ -385,7 +385,7 @@ def _as_raised(error: FlowLogsError) -> Exception:
 
 
 def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
-    """Shortens lines with too many values that begin with a record of the assumed format to that record."""
+    """Shorten lines with too many values that begin with a record of the assumed format to that record."""
     for block in blocks:
         if block.layout is assumed:
             shape = block.data.translate(None, _NO_SPACE)
@@ -396,7 +396,7 @@ def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
 
 
 def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yields Blocks of canonical lines unchanged. Splits any other Block: each line gets its own."""
+    """Yield Blocks of canonical lines unchanged. Split any other Block: each line gets its own."""
     for block in blocks:
         if block.is_canonical or check(block.layout.kinds, data := block.data)[0] is data:
             yield block

@@ -43,10 +43,10 @@ def _preceded(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def inflate(chunks: Iterable[bytes], file: BinaryIO | None = None) -> Iterator[bytes]:
-    """Decompresses gzip and zstd data, which it detects from the first bytes; other data is not changed.
+    """Decompress gzip and zstd data, which is detected from the first bytes; other data is not changed.
 
     `file` is the file that the chunks are read from, if it is seekable. Raises DamagedError if the data is corrupt or
-    ends too early, after it has yielded all that could be decompressed.
+    ends too early, after all that could be decompressed.
     """
     head, chunks = peek(chunks, len(ZSTD))
     if head.startswith(GZIP):
@@ -76,7 +76,7 @@ def _unzstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Joins and splits chunks, so that each has whole lines. A last line without a newline gets one.
+    """Join and split chunks, so that each has whole lines. A last line without a newline gets one.
 
     If the chunks end with an exception, the line that it cuts off is left out. A line longer than MAX_LINE is cut, and
     gets a byte at its end that no record contains, so that it is skipped.
@@ -110,7 +110,7 @@ def _marked(data: bytes) -> bytes:
 
 
 def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterator[Block]:
-    """Yields Blocks of the lines in these chunks of text.
+    """Yield Blocks of the lines in these chunks of text.
 
     A header row sets the Layout of the lines after it. It may be in the middle: cat joins files. The lines before the
     first header row have `layout`, or the default one. Raises DamagedError if the data is not text.
@@ -135,7 +135,7 @@ def text_blocks(chunks: Iterable[bytes], layout: Layout | None = None) -> Iterat
 
 
 def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | None]]:
-    """Yields the lines before each header row with its Layout, and at last the lines after all header rows."""
+    """Yield the lines before each header row with its Layout, and at last the lines after all header rows."""
     begin = 0
     for at in _candidates(data, begins_file):
         end = data.index(b'\n', at) + 1
@@ -151,7 +151,7 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
-    """Yields the offsets of lines that may be header rows: the first line, and those that begin with a known field."""
+    """Yield the offsets of lines that may be header rows: the first line, and those that begin with a known field."""
     if begins_file:
         yield 0
     for at in letter_lines(data):

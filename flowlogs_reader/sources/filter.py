@@ -137,7 +137,7 @@ class Filter:
 
     @classmethod
     def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
-        """Parses conditions. `extra_fields` are names that AWS does not document. Raises UsageError for a bad one."""
+        """Parse conditions. `extra_fields` are names that AWS does not document. Raises UsageError for a bad one."""
         given = [texts] if isinstance(texts, str) else texts
         return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
 
@@ -172,7 +172,7 @@ class Filter:
         return self._compiled[layout, of_skipdata]
 
     def keep(self, block: Block) -> tuple[bytes, int, int]:
-        """Returns the canonical lines that pass, their number, and the number of skipped lines.
+        """Return the canonical lines that pass, their number, and the number of skipped lines.
 
         A search for the texts of the conditions usually rules out most lines. These are not parsed, and not counted.
         """
@@ -180,15 +180,15 @@ class Filter:
         return kernel.keep(block.layout.kinds, tests.compiled, window, self._candidates(block))
 
     def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
-        """Returns a list of values for each field, from the lines that pass, and the number of skipped lines."""
+        """Return a list of values for each field, from the lines that pass, and the number of skipped lines."""
         layout = block.layout
         tests, window = self.asked(layout, block.ended)
         return kernel.columns(layout.kinds, tests.compiled, window, layout.places(names), self._candidates(block))
 
     def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
-        """Adds the lines that pass to a table, once for each tuple of fields in `keys`.
+        """Add the lines that pass to a table, once for each tuple of fields in `keys`.
 
-        Returns the number of lines that passed, and the number of skipped lines.
+        Return the number of lines that passed, and the number of skipped lines.
         """
         layout = block.layout
         if self.count_skipdata:

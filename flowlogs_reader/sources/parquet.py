@@ -29,7 +29,7 @@ BUFFER = 1 << 16
 def parquet_blocks(
     file: BinaryIO, columns: Collection[str] | None = None, path: str = '', where: Filter | None = None
 ) -> Iterator[Block]:
-    """Yields Blocks of the rows; a missing value is ``-``. With `columns`, other columns are not read.
+    """Yield Blocks of the rows; a missing value is ``-``. With `columns`, other columns are not read.
 
     Row groups that cannot have rows that pass `where` are not read, but their rows are counted. If the file does not
     have a field, but a Hive partition in its `path` does, the value of the partition is used. AWS writes all fields
@@ -85,7 +85,7 @@ class _File:
                 yield from self._arrow_blocks(group)
 
     def _text_blocks(self, group: int, begin: int = 0) -> Iterator[Block]:
-        """Yields the rows of a row group from `begin` on, as text."""
+        """Yield the rows of a row group from `begin` on, as text."""
         # One row group at a time: a batch could otherwise include rows of the next one, which may be damaged.
         for batch in self._opened.iter_batches(ROWS, [group], [*self._names.values()], use_threads=False):
             if begin < len(batch):
@@ -99,7 +99,7 @@ class _File:
         return Block(self._layout, lines_of([*values, *self._extra.values()]))
 
     def _arrow_blocks(self, group: int) -> Iterator[Block]:
-        """Yields the rows of a row group as rows of Arrow, or as text if they are not canonical.
+        """Yield the rows of a row group as rows of Arrow, or as text if they are not canonical.
 
         If a batch cannot be read, the rest is read as text, in smaller batches: more rows are saved.
         """

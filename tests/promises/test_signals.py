@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -172,17 +173,24 @@ def test_a_stderr_that_takes_nothing_does_not_change_the_status(
 # -- signals ------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_a_request_stalls(aws: FakeAWS) -> None:
+@contextmanager
+def stalled(aws: FakeAWS) -> Iterator[subprocess.Popen[bytes]]:
+    """The program while it waits for an answer of CloudWatch Logs that does not come."""
     aws.fault('FilterLogEvents', 'stall', seconds=600)
     before = aws.count('FilterLogEvents')
     try:
         with start(['large', *WINDOW], aws, stdout=subprocess.PIPE) as process:
             while aws.count('FilterLogEvents') == before:
                 assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-            assert (*process.communicate(timeout=60), process.returncode) == (b'', b'', 130)
+            yield process
     finally:
         aws.clear_faults()
+
+
+def test_ctrl_c_while_a_request_stalls(aws: FakeAWS) -> None:
+    with stalled(aws) as process:
+        process.send_signal(signal.SIGINT)
+        assert (*process.communicate(timeout=60), process.returncode) == (b'', b'', 130)
 
 
 @pytest.mark.parametrize(('number', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
@@ -262,18 +270,11 @@ def test_ctrl_c_while_the_program_is_starting(module: str, road: str, aws: FakeA
 
 
 def test_a_second_ctrl_c_is_as_quiet(aws: FakeAWS) -> None:
-    aws.fault('FilterLogEvents', 'stall', seconds=600)
-    before = aws.count('FilterLogEvents')
-    try:
-        with start(['large', *WINDOW], aws, stdout=subprocess.PIPE) as process:
-            while aws.count('FilterLogEvents') == before:
-                assert process.poll() is None
-            while process.poll() is None:
-                process.send_signal(signal.SIGINT)
-            assert process.communicate() == (b'', b'')
-            assert process.returncode in (130, -signal.SIGINT)
-    finally:
-        aws.clear_faults()
+    with stalled(aws) as process:
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        assert process.communicate() == (b'', b'')
+        assert process.returncode in (130, -signal.SIGINT)
 
 
 # -- what a library leaves behind ---------------------------------------------------------------------------------

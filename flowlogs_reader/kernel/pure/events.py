@@ -28,7 +28,7 @@ def find_events(body: bytes, /) -> Events | None:
 
     `lines` has a line for each message, `ids` one for each id. `first` and `last` are times in milliseconds;
     `last_count` events have the last one. `in_order` says whether the events were in the order of time; the lines
-    always are. Returns None if the body is not an answer of FilterLogEvents.
+    always are. Return None if the body is not an answer of FilterLogEvents.
     """
     return scan_page(require_bytes(body)) or parse_page(body)
 
@@ -36,7 +36,7 @@ def find_events(body: bytes, /) -> Events | None:
 def scan_page(body: bytes) -> Events | None:
     """The events of a page, found with a regular expression made from the first one. A JSON parser takes twice as long.
 
-    Returns None if that is not certain to be right: if there is a backslash, since a quote may then be part of a
+    Return None if that is not certain to be right: if there is a backslash, since a quote may then be part of a
     message; and if there are more braces than those of the events that were found, since events then have different
     members, or the body is something else.
     """

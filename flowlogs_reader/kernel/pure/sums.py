@@ -105,7 +105,7 @@ class Sums:
         data: bytes,
         /,
     ) -> tuple[int, int]:
-        """Adds the records that pass. Returns the number of these, and the number of skipped lines.
+        """Add the records that pass. Return the number of these, and the number of skipped lines.
 
         `alternatives` has one or more tuples, each with the places of all keys: a record is added once for each tuple.
         `sums` has the places of packets, bytes, start, end and log_status.
@@ -154,7 +154,7 @@ class Sums:
             self._add(keys, values)
 
     def add_groups(self, data: bytes) -> None:
-        """Adds sums that were made elsewhere: a line for each group, as :meth:`lines` writes them.
+        """Add sums that were made elsewhere: a line for each group, as :meth:`lines` writes them.
 
         >>> table = Sums((('prefix', 8, 8),))
         >>> table.add_groups(b'10.0.0.1 3 100 20 30 2\\n10.0.0.2 1 40 10 15 1\\n')
@@ -251,7 +251,7 @@ class Sums:
         return [*map(b' '.join, zip(*made))] if len(made) > 1 else [*made[0]] if made else [b''] * count
 
     def _count(self, keys: Column) -> None:
-        """Adds one flow for each key. A Counter, which is written in C, counts them."""
+        """Add one flow for each key. A Counter, which is written in C, counts them."""
         totals = self._totals
         for key, count in Counter(keys).items():
             totals[key] += count * ONE_FLOW
@@ -278,7 +278,7 @@ class Sums:
                 total[2] = end
 
     def merge(self, other: Sums, /) -> None:
-        """Adds the sums of another table with the same keys. New keys come last, in the order of that table."""
+        """Add the sums of another table with the same keys. New keys come last, in the order of that table."""
         if not isinstance(other, Sums):
             raise TypeError('only tables of the same kernel can be merged')
         if other._signature != self._signature:

@@ -37,7 +37,7 @@ class Tests:
 
 
 def compile_tests(kinds: bytes, tests: tuple[Test, ...], /) -> Tests:
-    """Compiles tests once, for many calls. The result takes the place of `tests` for lines of these kinds.
+    """Compile tests once, for many calls. The result takes the place of `tests` for lines of these kinds.
 
     >>> from flowlogs_reader.kernel.pure import keep
     >>> port = compile_tests(b'TI', (((1,), False, False, 'number', ((443, 443),)),))
