@@ -228,7 +228,7 @@ WRONG = [
     (['-c', 'colour'], "there is no field 'colour': choose from version"),
     (['-c', 'srcadr'], 'did you mean srcaddr'),
     (['-c', 'start,end,start'], '--columns has start twice'),
-    (['-c', 'addr'], "no field 'addr': did you mean"),
+    (['-c', 'addr'], 'addr is srcaddr and dstaddr: give one of them here'),
     (['-o', 'xml'], "'xml'"),
     (['-o', 'jsonl', '--header'], '--header does not go with -o jsonl'),
     (['--times', 'unix'], "'unix'"),
