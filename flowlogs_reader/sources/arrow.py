@@ -43,10 +43,11 @@ from ..records.layout import Layout
 from ..records.record import NEVER_NONE
 from .filter import LineTests
 
-# Rows that are summed at a time. The kernel adds one line for each key that is in them.
+# Rows that are summed at a time; a smaller number until it is known that they make fewer groups.
 SUMMED_ROWS = 1 << 20
-# Groups that are converted to lines at a time: a few megabytes of text.
-GROUPS = 1 << 16
+FIRST_ROWS = 1 << 17
+# Groups that are converted to lines at a time: about a megabyte of text.
+GROUPS = 1 << 14
 MAX_INT = 2**63 - 1
 # The sum of SUMMED_ROWS values of this size fits into 64 bits.
 MAX_SUMMED = MAX_INT // SUMMED_ROWS
@@ -186,7 +187,9 @@ def lines_of(columns: Sequence[Any]) -> bytes:
 
 def _plain_lines(columns: Sequence[Any]) -> bytes:
     """A line for each row of plain columns."""
-    return _with_ends(call('binary_join_element_wise', *map(_plain_text, columns), ' '))
+    *others, last = map(_plain_text, columns)
+    # To join the line end with the last column is cheaper than with the whole line.
+    return _memory_of(call('binary_join_element_wise', *others, call('binary_join_element_wise', last, '\n', ''), ' '))
 
 
 def _plain_text(column: Any) -> Any:
@@ -215,6 +218,21 @@ def _memory_of(texts: Any) -> bytes:
 # -- blocks ------------------------------------------------------------------------------------------------------------
 
 
+class Grouping:
+    """Whether it pays to sum rows in Arrow, as the rows so far show; one object for all blocks of a file.
+
+    If most rows are groups of their own (`aggregate`), the kernel sums them in less time and half the memory.
+    """
+
+    def __init__(self) -> None:
+        self.pays = True
+        self.rows = FIRST_ROWS
+
+    def learn(self, rows: int, groups: int) -> None:
+        self.pays = groups < 0.7 * rows
+        self.rows = SUMMED_ROWS if self.pays else FIRST_ROWS
+
+
 class ArrowBlock(Block):
     """A Block of the rows of a table that :func:`plain` made.
 
@@ -222,13 +240,20 @@ class ArrowBlock(Block):
     """
 
     rows: Any
+    grouping: Grouping
     _line_count: int
 
     def __new__(
-        cls, layout: Layout, rows: Any, line_count: int, origin: str = '', ended: tuple[int, int] | None = None
+        cls,
+        layout: Layout,
+        rows: Any,
+        line_count: int,
+        grouping: Grouping,
+        origin: str = '',
+        ended: tuple[int, int] | None = None,
     ) -> ArrowBlock:
         block = super().__new__(cls, layout, b'', origin, ended)
-        block.rows, block._line_count = rows, line_count
+        block.rows, block._line_count, block.grouping = rows, line_count, grouping
         return block
 
     @property
@@ -253,7 +278,7 @@ class ArrowBlock(Block):
         return size
 
     def from_place(self, origin: str, ended: tuple[int, int] | None) -> ArrowBlock:
-        return ArrowBlock(self.layout, self.rows, self.line_count, origin, ended)
+        return ArrowBlock(self.layout, self.rows, self.line_count, self.grouping, origin, ended)
 
     def candidates(self, tests: Any, window: Any, searches: object) -> bytes:
         return _text(self._passing(tests, window))
@@ -273,22 +298,23 @@ class ArrowBlock(Block):
         if len(rows):
             flows = _are_flows(rows, sums) if table.flows_only else True
             for places in alternatives:
-                for lines in _groups(rows, places, sums, table.track, flows):
+                for lines in _groups(rows, places, sums, table.track, flows, self.grouping):
                     table.add_groups(lines)
         return len(rows), 0
 
     @property
     def grows(self) -> bool:
-        return self.line_count < SUMMED_ROWS
+        return self.line_count < self.grouping.rows
 
     def with_next(self, following: Block) -> Block | None:
         if not isinstance(following, ArrowBlock):
             return None
         same = (self.layout, self.ended) == (following.layout, following.ended)
         lines = self.line_count + following.line_count
-        if not same or lines > SUMMED_ROWS or self.rows.schema != following.rows.schema:
+        if not same or lines > self.grouping.rows or self.rows.schema != following.rows.schema:
             return None
-        return ArrowBlock(self.layout, pa.concat_tables([self.rows, following.rows]), lines, self.origin, self.ended)
+        rows = pa.concat_tables([self.rows, following.rows])
+        return ArrowBlock(self.layout, rows, lines, self.grouping, self.origin, self.ended)
 
     def _passing(self, tests: LineTests, window: kernel.Window | None) -> Any:
         """The rows that pass the window and all tests but those of kind 'same'."""
@@ -372,24 +398,25 @@ def _are_flows(rows: Any, sums: Sequence[int]) -> Any:
     return call('invert', _matches(rows.column(status), TEXT, False, 'text', (b'NODATA', b'SKIPDATA')))
 
 
-def _groups(rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any) -> Iterator[bytes]:
+def _groups(
+    rows: Any, places: Sequence[int], sums: Sequence[int], track: Iterable[str], flows: Any, grouping: Grouping
+) -> Iterator[bytes]:
     """Sum the rows that are `flows` by the columns at these places. Yield lines for kernel.Sums.add_groups."""
     keys = {f'key{at}': place for at, place in enumerate(places) if place >= 0}
     summed = {name: place for (name, *_), place in zip(AGGREGATES, sums) if name in track and place >= 0}
     columns, texts = _columns(rows, {**keys, **summed})
-    # Aggregation returns groups in any order: the number of its first row sorts them.
     ones = pa.repeat(pa.scalar(1, pa.int32()), len(rows))
-    columns['row'] = call('cumulative_sum', ones)
-    if flows is not True:
-        # Sums leave out missing values. Packets and bytes of other rows are missing already.
-        for name in {'row', 'start', 'end'} & columns.keys():
-            columns[name] = call('if_else', flows, columns[name], None)
-    asked = [(name, function, None, name) for name, function, _ in AGGREGATES if name in summed]
-    asked += [('row', 'hash_min', None, 'row'), ('row', 'hash_count', None, 'flows')]
     names = [(f'key{at}', '-') for at in range(len(places))]
     names += [(name, missing) for name, _, missing in AGGREGATES] + [('flows', '0')]
-    for found in _aggregated(pa.table(columns if keys else {**columns, 'all': ones}), asked, [*keys] or ['all']):
-        yield _plain_lines([_shown(found, name, missing, texts.get(name)) for name, missing in names])
+    if grouping.pays:
+        found = _aggregated(columns, ones, flows, [*keys], [*summed])
+        grouping.learn(len(rows), len(found))
+    else:
+        found = pa.table({**columns, 'flows': ones})
+        found = found if flows is True else call('filter', found, flows)
+    for begin in range(0, len(found), GROUPS):
+        part = found.slice(begin, GROUPS)
+        yield _plain_lines([_shown(part, name, missing, texts.get(name)) for name, missing in names])
 
 
 def _shown(found: Any, name: str, missing: str, texts: Any) -> Any:
@@ -411,16 +438,27 @@ def _columns(rows: Any, places: dict[str, int]) -> tuple[dict[str, Any], dict[st
     return columns, texts
 
 
-def _aggregated(table: Any, asked: Sequence[tuple[str, str, None, str]], keys: Sequence[str]) -> Iterator[Any]:
-    """Yield the sums of a table by its keys, sorted by `row`, GROUPS at a time, without groups that have no `row`."""
+def _aggregated(columns: dict[str, Any], ones: Any, flows: Any, keys: Sequence[str], summed: Sequence[str]) -> Any:
+    """Return the sums of columns by the keys, in the order of their first rows, without groups that have no flow.
+
+    `ones` is a column of the number 1.
+    """
+    # Aggregation returns groups in any order: the number of its first row sorts them.
+    columns = {**columns, 'row': call('cumulative_sum', ones)}
+    if flows is not True:
+        # Sums leave out missing values. Packets and bytes of other rows are missing already.
+        for name in {'row', 'start', 'end'} & columns.keys():
+            columns[name] = call('if_else', flows, columns[name], None)
+    if not keys:
+        columns['all'] = ones
+    asked = [(name, function, None, name) for name, function, _ in AGGREGATES if name in summed]
+    asked += [('row', 'hash_min', None, 'row'), ('row', 'hash_count', None, 'flows')]
     groups = Declaration.from_sequence(
         [
-            Declaration('table_source', TableSourceNodeOptions(table)),
-            Declaration('aggregate', AggregateNodeOptions(asked, keys=keys)),
+            Declaration('table_source', TableSourceNodeOptions(pa.table(columns))),
+            Declaration('aggregate', AggregateNodeOptions(asked, keys=[*keys] or ['all'])),
         ]
     ).to_table(use_threads=False)
     # Missing values are sorted last.
     order = call('sort_indices', groups, options=SortOptions([('row', 'ascending')]))
-    order = order.slice(0, len(groups) - groups.column('row').null_count)
-    for begin in range(0, len(order), GROUPS):
-        yield call('take', groups, order.slice(begin, GROUPS))
+    return call('take', groups, order.slice(0, len(groups) - groups.column('row').null_count))

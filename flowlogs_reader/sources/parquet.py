@@ -121,6 +121,12 @@ class _File:
         texts = [stored for name, stored in self._names.items() if name not in KNOWN or KNOWN[name].kind is Kind.TEXT]
         return self._open(read_dictionary=texts, metadata=self._opened.metadata)
 
+    @cached_property
+    def _grouping(self) -> Any:
+        from .arrow import Grouping
+
+        return Grouping()
+
     def _blocks_of(self, batch: Any) -> Iterator[Block]:
         import pyarrow as pa
 
@@ -130,7 +136,7 @@ class _File:
         columns += [pa.repeat(pa.scalar(text), len(batch)) for text in self._extra.values()]
         rows = None if '' in self._extra.values() else plain(self._layout, columns)
         if rows is not None:
-            yield ArrowBlock(self._layout, rows, len(batch))
+            yield ArrowBlock(self._layout, rows, len(batch), self._grouping)
             return
         for begin in range(0, len(batch), ROWS):
             yield self._text_block(batch.slice(begin, ROWS))
@@ -144,7 +150,7 @@ class _File:
         from .arrow import ArrowBlock, plain
 
         rows = plain(self._layout, [pa.nulls(0)] * len(self._layout.fields))
-        return ArrowBlock(self._layout, rows, self._opened.metadata.row_group(group).num_rows)
+        return ArrowBlock(self._layout, rows, self._opened.metadata.row_group(group).num_rows, self._grouping)
 
     def _is_ruled_out(
         self, group: int, tests: Sequence[kernel.Test], window: kernel.Window | None, count_skipdata: bool

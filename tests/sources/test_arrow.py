@@ -323,7 +323,7 @@ def test_rows_are_lines_if_they_are_asked_for() -> None:
 
 
 def test_blocks_are_joined_as_far_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrow, 'SUMMED_ROWS', 2000)
+    monkeypatch.setattr(arrow, 'FIRST_ROWS', 2000)
     rows = blocks_of(TRAFFIC, 500, columns=['bytes', 'srcaddr'])
     text, other = Block(Layout(), LINES[0] + b'\n'), rows[0].from_place('', (1, 2))
     assert [block.line_count for block in joined([*rows, text, text, rows[0], other, rows[1], rows[2]])] == [
@@ -399,8 +399,22 @@ def test_raw_output_and_strict_readers_leave_rows_as_they_are(monkeypatch: pytes
 def test_runs_of_rows_and_groups_of_any_size_give_the_same_sums_in_the_same_order(
     monkeypatch: pytest.MonkeyPatch, rows: int, groups: int
 ) -> None:
+    monkeypatch.setattr(arrow, 'FIRST_ROWS', 500)
     monkeypatch.setattr(arrow, 'SUMMED_ROWS', rows)
     monkeypatch.setattr(arrow, 'GROUPS', groups)
     text = b''.join(line + b'\n' for line in LINES)
     for argv in (['aggregate'], ['aggregate', 'srcaddr', '--flows'], ['top', 'dstport', 'action'], ['timeline', '1s']):
         assert run(as_parquet(TRAFFIC, 500), argv) == run(text, argv)
+
+
+@pytest.mark.parametrize(('keys', 'pays'), [(['start', 'srcport', 'bytes'], False), (['action'], True), ([], True)])
+def test_rows_are_summed_together_if_they_make_few_groups(keys: list[str], pays: bool) -> None:
+    block = blocks_of(TRAFFIC, 1000, columns=DEFAULT_FIELDS[:13])[0]
+    assert isinstance(block, arrow.ArrowBlock) and block.grouping.rows == arrow.FIRST_ROWS
+    tables = [Sums([None] * len(keys)) for _ in range(2)]
+    for table in tables:
+        assert Filter().add(table, block, [keys]) == (len(block.rows), 0)
+        assert block.grouping.pays is pays
+    # Summed in one way or the other.
+    assert tables[0].lines() == tables[1].lines()
+    assert block.grows
