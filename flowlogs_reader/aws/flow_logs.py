@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from ..records.layout import Layout
 from .session import AwsSession
 from .trouble import cause_of, is_aws_error, member, said
 
+Address = IPv4Address | IPv6Address
 _RESOURCE = re.compile(r'[a-z]+(-[a-z]+)*-[0-9a-f]+')
 
 
@@ -35,21 +37,43 @@ class FlowLog(NamedTuple):
     location_region: str
 
 
+class Interface(NamedTuple):
+    """A network interface, from DescribeNetworkInterfaces; `name` is that of its tag."""
+
+    interface_id: str
+    instance_id: str
+    subnet_id: str
+    az_id: str
+    vpc_id: str
+    name: str
+    description: str
+
+
+class Found(NamedTuple):
+    """A flow log; or an interface that has the address that was looked for, with a flow log that covers it, if any."""
+
+    interface: Interface | None
+    flow_log: FlowLog | None
+
+
 class Search:
     """Lists all flow logs, or those that cover a resource, in the session's Region or in all Regions.
 
-    Raises UsageError if `resource` is not a resource id.
+    A resource is an id, or an IP address: then its interfaces are found too. Raises UsageError if it is neither.
     """
 
     def __init__(self, session: AwsSession, resource: str = '', all_regions: bool = False) -> None:
-        if resource and not _RESOURCE.fullmatch(resource):
-            raise UsageError(f'a resource is an eni-…, subnet-…, vpc-…, i-… or tgw-… id, not {resource!r}')
+        self.address = _address(resource)
+        if resource and not (self.address or _RESOURCE.fullmatch(resource)):
+            raise UsageError(
+                f'a resource is an eni-…, subnet-…, vpc-…, i-… or tgw-… id, or an IP address, not {resource!r}'
+            )
         self.session = session
-        self.resource = resource
+        self.resource = str(self.address or resource)
         self.all_regions = all_regions
 
-    def rows(self, on_unreadable: Callable[[FlowLogsError], None]) -> list[FlowLog]:
-        """Return the flow logs, by Region. If a Region fails, its error is passed to `on_unreadable`.
+    def rows(self, on_unreadable: Callable[[FlowLogsError], None]) -> list[Found]:
+        """Return what there is, by Region. If a Region fails, its error is passed to `on_unreadable`.
 
         Raises FlowLogsError if no Region has the resource.
         """
@@ -60,7 +84,7 @@ class Search:
         except Exception as error:
             on_unreadable(_failure('', error))
             return []
-        found: list[FlowLog] = []
+        found: list[Found] = []
         known = False
         for answer in self._ask_all(clients):
             if isinstance(answer, FlowLogsError):
@@ -82,9 +106,9 @@ class Search:
         answer = self.session.client('ec2').describe_regions()
         return sorted(region['RegionName'] for region in member(answer, 'Regions'))
 
-    def _ask_all(self, clients: dict[str, Any]) -> list[list[FlowLog] | Exception | None]:
+    def _ask_all(self, clients: dict[str, Any]) -> list[list[Found] | Exception | None]:
         """Return the answer of each Region, in this order. All are asked at the same time: quotas are per Region."""
-        answers: dict[str, SimpleQueue[list[FlowLog] | Exception | None]] = {name: SimpleQueue() for name in clients}
+        answers: dict[str, SimpleQueue[list[Found] | Exception | None]] = {name: SimpleQueue() for name in clients}
 
         def ask(region: str) -> None:
             try:
@@ -97,17 +121,70 @@ class Search:
             Thread(target=ask, args=(region,), daemon=True).start()
         return [answers[region].get() for region in clients]
 
-    def _ask(self, region: str, client: Any) -> list[FlowLog] | FlowLogsError | None:
-        """Return the flow logs of a Region, the error, or None if the Region does not have the resource."""
+    def _ask(self, region: str, client: Any) -> list[Found] | FlowLogsError | None:
+        """Return what a Region has, the error, or None if the Region does not have the resource."""
         try:
+            if self.address:
+                return self._ask_for_address(region, client, self.address) or None
             resources = covering(client, self.resource) if self.resource else []
             if self.resource and not resources:
                 return None
             filters = [{'Name': 'resource-id', 'Values': resources}] if resources else []
-            pages = client.get_paginator('describe_flow_logs').paginate(Filters=filters)
-            return [describe(row, region) for page in pages for row in member(page, 'FlowLogs')]
+            return [Found(None, flow_log) for flow_log in _flow_logs(client, region, filters)]
         except Exception as error:
             return _failure(region, error)
+
+    def _ask_for_address(self, region: str, client: Any, address: Address) -> list[Found]:
+        interfaces = interfaces_of(client, address)
+        ids = {one: {one.interface_id, one.subnet_id, one.vpc_id} for one in interfaces}
+        if not ids:
+            return []
+        filters = [{'Name': 'resource-id', 'Values': sorted(set().union(*ids.values()))}]
+        logs = _flow_logs(client, region, filters)
+        found: list[Found] = []
+        for one in interfaces:
+            found += [Found(one, log) for log in logs if log.resource_id in ids[one]] or [Found(one, None)]
+        return found
+
+
+def _flow_logs(client: Any, region: str, filters: list[dict[str, Any]]) -> list[FlowLog]:
+    pages = client.get_paginator('describe_flow_logs').paginate(Filters=filters)
+    return [describe(row, region) for page in pages for row in member(page, 'FlowLogs')]
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def interfaces_of(client: Any, address: Address) -> list[Interface]:
+    """Return the interfaces of a Region that have an address: a private one, one of IPv6, or a public one."""
+    names = ['ipv6-addresses.ipv6-address'] if address.version == 6 else [
+        'addresses.private-ip-address', 'addresses.association.public-ip',
+    ]  # fmt: skip
+    paginator = client.get_paginator('describe_network_interfaces')
+    for name in names:
+        pages = paginator.paginate(Filters=[{'Name': name, 'Values': [str(address)]}])
+        if found := [_interface(row) for page in pages for row in member(page, 'NetworkInterfaces')]:
+            return found
+    return []
+
+
+def _interface(row: dict[str, Any]) -> Interface:
+    tags = {tag.get('Key'): tag.get('Value') for tag in row.get('TagSet', ())}
+    texts = (
+        row['NetworkInterfaceId'],
+        row.get('Attachment', {}).get('InstanceId'),
+        row.get('SubnetId'),
+        row.get('AvailabilityZoneId') or row.get('AvailabilityZone'),
+        row.get('VpcId'),
+        tags.get('Name'),
+        row.get('Description'),
+    )
+    # A table has no place for line ends and tabs.
+    return Interface(*[' '.join((text or '').split()) or '-' for text in texts])
 
 
 def _failure(region: str, error: Exception) -> FlowLogsError:

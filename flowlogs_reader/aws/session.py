@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 FALLBACK_REGION = 'us-east-1'
+# How the Region was chosen if nothing chooses one.
+NO_REGION = 'because no Region is configured'
 MODELS = str(Path(__file__).parent / 'models')
 # Where the AWS CLI keeps the credentials of assumed roles.
 CLI_CACHE = '~/.aws/cli/cache'
@@ -77,7 +79,7 @@ class AwsSession:
         configured = self._plain_session.get_config_variable('region')
         if configured:
             return configured, f'from the profile {self._plain_session.profile or "default"}'
-        return FALLBACK_REGION, 'because no Region is configured'
+        return FALLBACK_REGION, NO_REGION
 
     def client(self, service: str, region_name: str | None = None, **kwargs: Any) -> Any:
         """Return a new client. Sessions are not thread-safe: create clients in one thread, then share them."""

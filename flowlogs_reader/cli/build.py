@@ -22,7 +22,7 @@ from ..records.layout import Layout
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
 from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
-from .options import MAX_THREADS, OPTIONS, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
+from .options import MAX_THREADS, OPTIONS, SESSION, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
 from .process import tune_malloc
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check_options(options: Namespace, source: Source) -> None:
 def _check_option(option: Option, action: str, source: Source) -> None:
     if option.list_only:
         raise UsageError(f'{option.shown} goes with --list')
-    if option.sources and source.name not in option.sources:
+    if option.sources and source.name not in option.sources and option.name not in SESSION:
         raise UsageError(f'{option.shown} does not go with {source.about}')
     if option.actions and action not in option.actions:
         raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
@@ -262,6 +262,26 @@ def open_source(
     # A reader takes its location, and keywords for its options: see sources/base.py.
     reader_class: Callable[..., BaseReader] = source.load()
     return reader_class(location, **settings)
+
+
+def subnet_session(options: Namespace, reader: BaseReader, query: Query) -> AwsSession | None:
+    """Makes the session that asks for the subnets, if the query needs them: the one of the reader, if it has one.
+
+    Raises UsageError if the Region is not known, or for options of a session that nobody needs.
+    """
+    from ..aws.session import NO_REGION
+
+    own: AwsSession | None = getattr(reader, 'session', None)
+    if not query.unknown_mappings:
+        for option in OPTIONS:
+            if own is None and option.name in SESSION and getattr(options, option.name) is not None:
+                raise UsageError(f'{option.shown} does not go with a file')
+        return None
+    session = own or make_session(options)
+    if own is None and session.region_and_source[1] == NO_REGION:
+        needs = f'/{min(query.unknown_mappings)} needs the subnets of the VPC, which EC2 knows'
+        raise UsageError(f'{needs}: give --region, and credentials (--profile)')
+    return session
 
 
 def make_session(options: Namespace, location: str = '') -> AwsSession:

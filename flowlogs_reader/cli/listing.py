@@ -6,7 +6,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Callable
 
-from ..aws.flow_logs import FlowLog, Search
+from ..aws.flow_logs import FlowLog, Interface, Search
 from ..aws.session import AwsSession
 from ..errors import FlowLogsError, UsageError
 from ..query.result import Column, Table
@@ -31,9 +31,14 @@ class Listing:
 
     def table(self, on_unreadable: Callable[[FlowLogsError], None]) -> Table:
         """Return the flow logs. Raises FlowLogsError if no Region has the resource."""
-        rows = self._search.rows(on_unreadable)
-        shown = [(*row[: row._fields.index('location')], self._command(row)) for row in rows]
-        return Table.of_rows([Column(name, Kind.TEXT) for name in COLUMNS], shown)
+        rows = [(*(interface or ()), *self._shown(log)) for interface, log in self._search.rows(on_unreadable)]
+        names = [*(Interface._fields if self._search.address else ()), *COLUMNS]
+        return Table.of_rows([Column(name, Kind.TEXT) for name in names], rows)
+
+    def _shown(self, row: FlowLog | None) -> tuple[str, ...]:
+        if row is None:
+            return (*['-'] * (len(COLUMNS) - 1), '# no flow log covers this interface')
+        return (*row[: row._fields.index('location')], self._command(row))
 
     def nothing(self) -> str:
         """Return the message if no flow log was found."""

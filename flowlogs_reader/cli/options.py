@@ -38,6 +38,8 @@ the start is included, the end is not; without -s, -e and --for a file is read w
 # The option that argparse adds itself.
 PARSER_OWN = {'help'}
 RECORDS = ('print', 'findip')
+# Those of the session, which files need too if the query asks EC2 for the subnets.
+SESSION = ('region', 'profile', 'role_arn', 'external_id')
 IN_AWS = tuple(source.name for source in SOURCES.values() if source.asks_aws)
 
 
@@ -119,7 +121,7 @@ OPTIONS = (
     ),
     Option(
         '--list', group=_WHAT, metavar='RESOURCE', nargs='?', const='', with_list=True,
-        help='instead: the flow logs there are, or those of eni-…, subnet-…, vpc-…, i-… or tgw-… (default: off)',
+        help='instead: the flow logs there are, or those of an eni-…, subnet-…, vpc-…, i-…, tgw-… or address',
     ),
     Option('-s', '--start-time', group=_WHEN, metavar='TIME', help='default: one hour before the end'),
     Option('-e', '--end-time', group=_WHEN, metavar='TIME', help='default: now'),

@@ -25,7 +25,7 @@ from .parser import Parser
 from .progress import Progress
 from .status import Status
 from .stderr import print_message, printable, write
-from .summary import ADVICE, after, explain, failure
+from .summary import ADVICE, after, explain, failure, shared_blocks
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -101,9 +101,11 @@ class Run:
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = Writer(self._stdout, build.make_style(options, self._width(), query))
+        session = build.subnet_session(options, reader, query)
         # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
-        return partial(self._read, query, reader, writer, options, options.location if source.name == 'cwl' else '')
+        log_group = options.location if source.name == 'cwl' else ''
+        return partial(self._read, query, reader, writer, options, log_group, session)
 
     def _check_file(self, options: Namespace, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""
@@ -124,10 +126,20 @@ class Run:
     def _standard_input(self) -> BinaryIO:
         return build.standard_input() if self._stdin is None else self._stdin
 
-    def _read(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace, log_group: str) -> int:
+    def _read(
+        self,
+        query: Query,
+        reader: BaseReader,
+        writer: Writer,
+        options: Namespace,
+        log_group: str,
+        subnets_of: AwsSession | None,
+    ) -> int:
         for note in filter(None, map(host_bits, query.conditions)):
             self._note(note)
         try:
+            if subnets_of:
+                query = self._with_subnets(query, reader, subnets_of)
             if options.follow:
                 follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
             else:
@@ -141,6 +153,17 @@ class Run:
             self._report_error(error, message)
         self._report_read(query, reader, writer)
         return self._status()
+
+    def _with_subnets(self, query: Query, reader: BaseReader, session: AwsSession) -> Query:
+        """Return the query with the mappings of the subnets, and give the reader its conditions."""
+        from ..aws.subnets import find_subnets, mappings_of
+
+        mappings, shared = mappings_of(find_subnets(session))
+        if shared:
+            self._note(shared_blocks(shared))
+        query = query.with_mappings(mappings)
+        reader.where.conditions = query.conditions
+        return query
 
     def _read_once(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         if self._stderr.isatty() and not self._quiet:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..aws.log_groups import MissingLogGroup
 from ..aws.trouble import SignIn, cause_of, is_aws_error, said
 from ..errors import Cause
+from ..query.mappings import Network
 from ..query.query import Query
 from ..records.times import iso, resume_text
 from ..sources.keys import SUFFIXES
@@ -179,6 +180,13 @@ def _skipdata(query: Query, skipped: Counter[int]) -> str:
     first, last = (iso(time, query.tz) for time in (min(skipped), max(skipped)))
     times = f'{skipped.total()} times from {first} to {last}' if skipped.total() > 1 else f'at {first}'
     return f'totals are incomplete: AWS skipped records {times} (SKIPDATA)'
+
+
+def shared_blocks(shared: Mapping[Network, Sequence[str]]) -> str:
+    """The CIDR blocks that are left out of the mappings of subnets, with the VPCs that have them."""
+    blocks = [f'{block} ({", ".join(vpcs)})' for block, vpcs in shared.items()]
+    more = f' and {len(blocks) - 3} more' if len(blocks) > 3 else ''
+    return f'addresses of {", ".join(blocks[:3])}{more} are not mapped: several VPCs have them'
 
 
 def _incomplete(query: Query, intervals: dict[int, tuple[str, ...]]) -> str:

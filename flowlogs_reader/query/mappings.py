@@ -69,7 +69,7 @@ class Mapping:
         around: list[tuple[Network, str]] = []
         at = 0
         for network, label in [*order, (None, '')]:
-            while around and (network is None or not _holds(around[-1][0], network)):
+            while around and (network is None or not holds(around[-1][0], network)):
                 outer, own = around.pop()
                 if at <= int(outer[-1]):
                     yield Labelled(at, int(outer[-1]), outer.version, own)
@@ -81,7 +81,8 @@ class Mapping:
                 around.append((network, label))
 
 
-def _holds(outer: Network, inner: Network) -> bool:
+def holds(outer: Network, inner: Network) -> bool:
+    """Whether a network holds all of another one, or is the same."""
     return outer.version == inner.version and int(outer[0]) <= int(inner[0]) <= int(outer[-1])
 
 
@@ -109,4 +110,6 @@ _CLASSES = (
     ('internet', '2001:3::/32 2001:4:112::/48 2001:20::/28 2001:30::/28'),
 )
 CLASSES = Mapping('class', tuple(_class_networks()))
-MAPPINGS: dict[str, Mapping] = {CLASSES.name: CLASSES}
+# Their networks are not known before AWS was asked: see Query.with_mappings.
+SUBNET_MAPPINGS = ('az', 'subnet', 'vpc')
+MAPPINGS: dict[str, Mapping] = {CLASSES.name: CLASSES, **{name: Mapping(name) for name in SUBNET_MAPPINGS}}

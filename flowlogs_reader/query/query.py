@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import NamedTuple
 
+from ..errors import FlowLogsError
 from ..records.times import UTC
 from .conditions import Condition
 from .groups import GroupKey
+from .mappings import Mapping
 
 # What says who recorded a flow.
 RECORDER = ('interface_id', 'srcaddr', 'dstaddr')
@@ -80,6 +82,33 @@ class Query:
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
         keys = () if by_default else tuple((field,) for key in (*self.keys, *self.distinct) for field in key.fields)
         return (*self.condition_fields, *keys, *(((name,) for name in RECORDER) if self.once else ()))
+
+    @property
+    def unknown_mappings(self) -> frozenset[str]:
+        """The names of mappings without networks: these are not known before AWS was asked."""
+        used = [key.mapping for key in (*self.keys, *self.distinct)] + [each.mapping for each in self.conditions]
+        return frozenset(mapping.name for mapping in used if mapping and not mapping.networks)
+
+    def with_mappings(self, found: dict[str, Mapping]) -> Query:
+        """Return the query with these mappings, by name, in place of those of the same names.
+
+        Raises FlowLogsError if a condition has a label that a mapping does not have.
+        """
+
+        def known(mapping: Mapping | None) -> Mapping | None:
+            return found.get(mapping.name, mapping) if mapping else None
+
+        conditions = tuple(replace(each, mapping=known(each.mapping)) for each in self.conditions)
+        for each in conditions:
+            if each.mapping and each.mapping.name in found:
+                labels = each.mapping.labels
+                if any(isinstance(value, str) and value not in labels for value in each.values):
+                    there = ', '.join(sorted(labels)) or 'none'
+                    raise FlowLogsError(f'{each.text}: there is no such {each.mapping.name}: there is {there}')
+        keys, distinct = (
+            tuple(key._replace(mapping=known(key.mapping)) for key in old) for old in (self.keys, self.distinct)
+        )
+        return replace(self, conditions=conditions, keys=keys, distinct=distinct)
 
     @property
     def condition_fields(self) -> tuple[tuple[str, ...], ...]:

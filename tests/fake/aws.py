@@ -192,6 +192,24 @@ class FakeAWS:
         }  # fmt: skip
         self.ec2.interfaces.append((account, region, row | more))
 
+    def add_subnet(
+        self,
+        subnet_id: str,
+        cidr: str,
+        zone_id: str,
+        region: str = REGION,
+        *,
+        vpc_id: str = 'vpc-0a1b2c3d4e5f60718',
+        ipv6: str = '',
+        account: str = ACCOUNT,
+    ) -> None:
+        """A subnet for DescribeSubnets."""
+        row = {
+            'subnetId': subnet_id, 'vpcId': vpc_id, 'cidrBlock': cidr, 'availabilityZoneId': zone_id,
+            'ipv6CidrBlockAssociationSet': [{'ipv6CidrBlock': ipv6}] if ipv6 else [],
+        }  # fmt: skip
+        self.ec2.subnets.append((account, region, row))
+
     def add_bucket(self, name: str, region: str = REGION, objects: dict[str, bytes] | None = None) -> Bucket:
         bucket = self.s3.buckets[name] = Bucket(name, region)
         for key, body in (objects or {}).items():

@@ -27,6 +27,7 @@ _INTERFACE_FILTERS = {
     'network-interface-id': 'networkInterfaceId', 'subnet-id': 'subnetId', 'vpc-id': 'vpcId', 'status': 'status',
     'private-ip-address': 'privateIpAddress', 'addresses.private-ip-address': 'privateIpAddress',
     'attachment.instance-id': 'attachment.instanceId', 'description': 'description',
+    'addresses.association.public-ip': 'association.publicIp', 'ipv6-addresses.ipv6-address': 'ipv6Address',
 }  # fmt: skip
 _SUBNET_FILTERS = {'subnet-id': 'subnetId', 'vpc-id': 'vpcId'}
 
@@ -45,6 +46,7 @@ class Ec2Service:
     def __init__(self, tokens: Tokens):
         self.flow_logs: list[tuple[str, str, dict[str, Any]]] = []  # account, Region, row
         self.interfaces: list[tuple[str, str, dict[str, Any]]] = []
+        self.subnets: list[tuple[str, str, dict[str, Any]]] = []
         self.regions: list[str] = list(REGIONS)
         self.page_rows = 1_000
         self._tokens = tokens
@@ -99,9 +101,13 @@ class Ec2Service:
         return self._page(call, 'networkInterfaceSet', rows)
 
     def _describe_subnets(self, call: Call) -> Reply:
-        """The subnets of the network interfaces."""
-        mine = [row for account, region, row in self.interfaces if (account, region) == (call.account, call.region)]
+        """The subnets that were added, and those of the network interfaces."""
+        mine, own = (
+            [row for account, region, row in rows if (account, region) == (call.account, call.region)]
+            for rows in (self.interfaces, self.subnets)
+        )
         rows = {row['subnetId']: {'subnetId': row['subnetId'], 'vpcId': row['vpcId']} for row in mine}
+        rows.update({row['subnetId']: row for row in own})
         return self._page(call, 'subnetSet', list(_filtered(list(rows.values()), call, _SUBNET_FILTERS)))
 
     def _describe_regions(self, call: Call) -> Reply:

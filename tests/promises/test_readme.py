@@ -19,6 +19,7 @@ from flowlogs_reader.records.fields import FIELDS, Kind
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
+from tests.sample_vpc import HOSTS, REGION, SUBNETS, WEB
 
 README = (ROOT / 'README.md').read_text('utf-8')
 # The language and the text of each fenced block.
@@ -59,6 +60,16 @@ def shown_aws(seeded: FakeAWS) -> FakeAWS:
     seeded.add_flow_log(
         'vpc-0b7d2c4e6f8091a3b', log_group='edge', deliverLogsStatus='FAILED', deliverLogsErrorMessage='Access error'
     )
+    for name, (block, zone) in SUBNETS.items():
+        seeded.add_subnet(name, block, zone, REGION)
+    for host in HOSTS:
+        # A flow log of the Region covers the subnet of one of them.
+        subnet = 'subnet-0d5c8a1e2f3b4a697' if host is WEB else host.subnet
+        tags = [{'key': 'Name', 'value': 'web'}] if host is WEB else []
+        seeded.add_interface(
+            host.interface, REGION, subnet_id=subnet, private_ip=host.address, instance_id=host.instance,
+            availabilityZoneId=host.zone, description='Primary network interface', tagSet=tags,
+        )  # fmt: skip
     return seeded
 
 
