@@ -51,7 +51,7 @@ setup(
         'Typing :: Typed',
     ],
     packages=find_packages(include=['flowlogs_reader', 'flowlogs_reader.*']),
-    package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json', 'kernel/*.pyi']},
+    package_data={'flowlogs_reader': ['py.typed', 'aws/models/*/*/*.json', 'kernel/*.pyi', 'output/page.*']},
     ext_modules=[NATIVE],
     options={'bdist_wheel': {'py_limited_api': 'cp310'}},
     python_requires='>=3.10',

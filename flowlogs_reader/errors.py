@@ -87,7 +87,7 @@ class OutputError(FlowLogsError):
 
 
 # The libraries that each extra of the package installs. setup.py reads this line.
-EXTRAS = {'fast': 'isal>=1.5', 'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60'}
+EXTRAS = {'fast': 'isal>=1.5', 'parquet': 'pyarrow>=14', 'progress': 'tqdm>=4.60', 'report': 'plotly>=5.10'}
 
 
 class MissingExtraError(FlowLogsError):

@@ -22,7 +22,7 @@ class Action:
     """A row. `ask` checks the arguments and returns members of a Query. It raises UsageError.
 
     `times` is the default form of times, `header` says whether there is a header by default, and `bars` whether the
-    measure is drawn on a terminal.
+    measure is drawn on a terminal. `page` says that the output is a page.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Action:
         times: str = 'epoch',
         header: bool = True,
         bars: bool = False,
+        page: bool = False,
     ) -> None:
         self.arguments = arguments
         self.about = about
@@ -40,6 +41,7 @@ class Action:
         self.times = times
         self.header = header
         self.bars = bars
+        self.page = page
 
 
 def ask_print(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
@@ -170,6 +172,14 @@ def _measure(given: str | None, measures: Sequence[str], default: str, action: s
     return given
 
 
+def ask_report(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
+    from ..errors import UsageError
+
+    if len(arguments) > 1 or arguments and not (_is_number(arguments[0]) and int(arguments[0])):
+        raise UsageError(f'report takes how many rows a table has, 1 or more, not {" ".join(arguments)!r}')
+    return {'limit': int(arguments[0]) if arguments else None}
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
@@ -187,4 +197,5 @@ ACTIONS: dict[str, Action] = {
     'timeline': Action(
         '[INTERVAL] [FIELD]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars=True
     ),
+    'report': Action('[N]', 'a page (HTML) with charts, and with tables of N rows', ask_report, page=True),
 }

@@ -38,6 +38,7 @@ the start is included, the end is not; without -s, -e and --for a file is read w
 # The option that argparse adds itself.
 PARSER_OWN = {'help'}
 RECORDS = ('print', 'findip')
+LINES = tuple(name for name, action in ACTIONS.items() if not action.page)
 # Those of the session, which files need too if the query asks EC2 for the subnets.
 SESSION = ('region', 'profile', 'role_arn', 'external_id')
 IN_AWS = tuple(source.name for source in SOURCES.values() if source.asks_aws)
@@ -143,9 +144,9 @@ OPTIONS = (
         '-c', '--columns', group=_OUTPUT, actions=RECORDS, metavar='NAMES',
         help=f'of print, findip: fields, {", ".join(FIELD_SETS)} or all (default: all, the usual 14 first)',
     ),
-    Option('-o', '--output', group=_OUTPUT, with_list=True, choices=OUTPUTS, help='default: text'),
+    Option('-o', '--output', group=_OUTPUT, actions=LINES, with_list=True, choices=OUTPUTS, help='default: text'),
     Option(
-        '--header', group=_OUTPUT, with_list=True, action=argparse.BooleanOptionalAction,
+        '--header', group=_OUTPUT, actions=LINES, with_list=True, action=argparse.BooleanOptionalAction,
         help='default: for tables only',
     ),
     Option(

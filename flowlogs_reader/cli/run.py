@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from ..aws.trouble import is_aws_error
 from ..engines import local
 from ..engines.follow import follow
-from ..errors import FlowLogsError, OutputError, UsageError
+from ..errors import FlowLogsError, MissingExtraError, OutputError, UsageError
 from ..output.writer import Writer
 from ..query.conditions import host_bits
 from ..query.query import Query
@@ -19,13 +19,14 @@ from ..sources.base import BaseReader
 from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from . import build
+from .actions import ACTIONS
 from .clock import Clock
 from .options import MAX_THREADS
 from .parser import Parser
 from .progress import Progress
 from .status import Status
 from .stderr import print_message, printable, write
-from .summary import ADVICE, after, explain, failure, shared_blocks
+from .summary import ADVICE, after, explain, facts, failure, shared_blocks
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -47,6 +48,7 @@ class Run:
         self._rounds = 0
         self._debug = self._quiet = False
         self._failed = False
+        self._told: list[str] = []
 
     def run(self, options: Namespace, parser: Parser) -> int:
         """Do what the options ask for, and return the exit status."""
@@ -60,6 +62,9 @@ class Run:
             self._show_traceback(error)
             advice = f': {ADVICE[error.cause]}' if error.cause else ''
             parser.error(f'{error}{advice}')
+        except MissingExtraError as error:
+            self._report_error(error)
+            return Status.NOT_ALL_READ
         return work()
 
     # -- --list -----------------------------------------------------------------------------------------------------
@@ -100,12 +105,23 @@ class Run:
         reader = build.open_source(options, source, query, self._standard_input, self._report_error)
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
-        writer = Writer(self._stdout, build.make_style(options, self._width(), query))
+        writer = self._make_writer(query, options)
         session = build.subnet_session(options, reader, query)
         # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
         log_group = options.location if source.name == 'cwl' else ''
         return partial(self._read, query, reader, writer, options, log_group, session)
+
+    def _make_writer(self, query: Query, options: Namespace) -> Writer:
+        """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
+        if not ACTIONS[query.action].page:
+            return Writer(self._stdout, build.make_style(options, self._width(), query))
+        from ..output.page import Page
+
+        if self._stdout.isatty():
+            name = query.action
+            raise UsageError(f'{name} writes a page, not text: send it to a file, as in … {name} > {name}.html')
+        return Page(self._stdout, query.tz)
 
     def _check_file(self, options: Namespace, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""
@@ -152,6 +168,7 @@ class Run:
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, log_group)
             self._report_error(error, message)
         self._report_read(query, reader, writer)
+        writer.end(facts(query, reader.report, self._now), self._told)
         return self._status()
 
     def _with_subnets(self, query: Query, reader: BaseReader, session: AwsSession) -> Query:
@@ -192,12 +209,14 @@ class Run:
                 self._print_message(note.text)
             else:
                 self._note(note.text)
+            self._told.append(note.text)
 
     # -- stderr -----------------------------------------------------------------------------------------------------
 
     def _report_error(self, error: Exception, message: str = '') -> None:
         self._failed = True
-        self._print_message(message or explain(error))
+        self._told.append(message or explain(error))
+        self._print_message(self._told[-1])
         self._show_traceback(error)
 
     def _show_traceback(self, error: Exception) -> None:

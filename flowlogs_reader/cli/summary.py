@@ -9,16 +9,19 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
+from .. import __version__
 from ..aws.log_groups import MissingLogGroup
 from ..aws.trouble import SignIn, cause_of, is_aws_error, said
 from ..errors import Cause
 from ..query.mappings import Network
 from ..query.query import Query
-from ..records.times import iso, resume_text
+from ..records.times import iso, milliseconds, resume_text
 from ..sources.keys import SUFFIXES
 from ..sources.report import ReadReport
+from .stderr import PROGRAM
 
 ADVICE = {
     Cause.DENIED: 'not allowed: add this action to the policy of the identity (see Permissions in the README)',
@@ -197,3 +200,25 @@ def _incomplete(query: Query, intervals: dict[int, tuple[str, ...]]) -> str:
     if recent:
         parts.append(f'AWS may still deliver flows of {iso(min(recent), query.tz)} and later')
     return f'some intervals are incomplete: {"; ".join(parts)}'
+
+
+def facts(query: Query, report: ReadReport, now: datetime) -> list[tuple[str, str]]:
+    """What was read, as terms and descriptions for the head of a page."""
+    told = [('Source', report.origin)]
+    if query.window:
+        first, end = (iso(ms // 1000, query.tz) for ms in query.window)
+        told.append(('Window', f'{first} to {end}'))
+    told += [('Condition', condition.text) for condition in query.conditions]
+    size = report.text_bytes
+    text = f'{size / 1e6:,.1f} MB' if size >= 1e6 else f'{size:,} bytes'
+    told.append(('Records', f'{report.matched.total():,}, in {text} of text'))
+    told += [
+        ('Lines left out', f'{report.left_out:,} (not records of this log format)'),
+        ('Skipped by AWS', f'{report.skipdata.total():,} (SKIPDATA records)'),
+        ('Unreadable', f'{len(report.unreadable):,} (files or objects)'),
+    ]
+    if query.window and query.delivered_ms and query.delivered_ms < query.window.end_ms:
+        late = iso(query.delivered_ms // 1000, query.tz)
+        told.append(('Not delivered yet', f'some records after {late}: AWS delivers them 5 to 15 minutes late'))
+    told.append(('Made', f'{iso(milliseconds(now) // 1000, query.tz)} by {PROGRAM} {__version__}'))
+    return told

@@ -19,10 +19,11 @@ from ..sources.base import BaseReader
 from .distinct import DistinctValues
 from .ends import DIRECTIONS, BothEnds, keys_of_ends
 from .once import EachFlowOnce, bytes_seen_twice
+from .report import report
 from .share import with_shares
 from .sums import SUMS, after_reading, chunks_of, fields_of, ranked, read_into, tab_separated, table_of, transform_of
 from .tables import Conversations
-from .timeline import Interval, Timeline
+from .timeline import Interval, Timeline, undated
 
 # Rows of top, if the query does not say how many.
 TOP = 10
@@ -149,7 +150,7 @@ def timeline(query: Query, sources: Sources) -> Table:
                 table.incomplete[int(row[0])] = why
             yield row
         if counted.undated:
-            raise FlowLogsError(f'{counted.undated} flows are not in any interval: the log has no time for them')
+            raise FlowLogsError(undated(counted.undated))
 
     table = Table.of_rows([start, *_key_columns(query), *sums], rows())
     table.incomplete = sources[0].report.incomplete
@@ -177,4 +178,5 @@ ACTIONS: dict[str, Callable[[Query, Sources], Result]] = {
     'top': top,
     'aggregate': aggregate,
     'timeline': timeline,
+    'report': report,
 }

@@ -23,6 +23,10 @@ from .sums import transform_of
 MAX_ROWS = 100_000
 # Since the first flow logs (2015), the offsets of all zones from UTC are multiples of so many seconds.
 OFFSET_UNIT = 900
+# The number of intervals that a chart can show, and lengths that fit a day, or else so many weeks, in seconds.
+SHOWN = 200
+LENGTHS = (60, 300, 900, 3600, 6 * 3600, 86400)
+WEEK = 7 * 86400
 
 
 class Interval(NamedTuple):
@@ -39,22 +43,27 @@ class Interval(NamedTuple):
 class Timeline:
     """Sums flows by intervals of `seconds`; the first interval of a day begins at midnight in `tz`.
 
+    Without `seconds`, intervals are as short as a chart allows.
+
     With a `window` every interval of it has a row; without one, every interval from the first flow to the last. With a
     `key` an interval has a row for each value that the key has in any interval. A flow counts in the interval of its
     `start`, or of its `end` if the log has no `start`. All intervals have the same length, even if clocks change.
     `undated` counts flows without a time.
 
+    A caller that reads by itself fills `table`, then calls :meth:`finish`.
+
     Raises UsageError if the window would have more rows than MAX_ROWS.
     """
 
     def __init__(
-        self, seconds: int, window: Window | None = None, tz: tzinfo = UTC, key: GroupKey | None = None
+        self, seconds: int | None, window: Window | None = None, tz: tzinfo = UTC, key: GroupKey | None = None
     ) -> None:
-        self._seconds = seconds
         self._tz = tz
         self._key = key
         self._window_ms = window
         self._window = (window.start_ms // 1000, -(-window.end_ms // 1000)) if window else None
+        self._given = seconds or (_fitting(*self._window) if self._window else None)
+        self._seconds = seconds = self._given or LENGTHS[0]
         self.undated = 0
         self._complete = False
         if self._window and self._count(*self._window) > MAX_ROWS:
@@ -64,6 +73,14 @@ class Timeline:
         offset = self._offset(self._window[0]) if self._window else 0
         self._transforms = [('bucket', unit, offset), *([transform_of(key)] if key else []), None]
         self._table = Sums(self._transforms, ('packets', 'bytes'))
+
+    @property
+    def table(self) -> Sums:
+        return self._table
+
+    def finish(self) -> None:
+        """Everything was read: intervals without flows are known."""
+        self._complete = True
 
     def read(self, sources: Sequence[BaseReader], once: Sequence[Condition] | None = None) -> None:
         """Read all records; with `once`, which are the conditions that they meet, each flow once.
@@ -101,6 +118,7 @@ class Timeline:
             return
         times = [time for time, _ in found]
         first, last = self._window or (min(times), max(times) + 1)
+        self._seconds = self._given or _fitting(first, last)
         offset = self._offset(first)
         sums: dict[tuple[int, str], list[int]] = {}
         for (time, value), numbers in found.items():
@@ -158,6 +176,16 @@ class Timeline:
         span = f'{iso(first, self._tz)} to {iso(last, self._tz)}'
         by = f' by {values:,} values of {self._key.name}' if self._key and values > 1 else ''
         return f'a timeline of {span}{by} would have {self._count(first, last) * values:,} rows'
+
+
+def _fitting(first: int, last: int) -> int:
+    """Return the shortest length of which a chart can show all intervals from `first` to `last`."""
+    weeks = -(-(last - first) // (SHOWN * WEEK))
+    return next((length for length in LENGTHS if last - first <= SHOWN * length), weeks * WEEK)
+
+
+def undated(flows: int) -> str:
+    return f'{flows} flows are not in any interval: the log has no time for them'
 
 
 def _time_of(layout: Layout) -> str:

@@ -59,7 +59,7 @@ class Writer:
         """Read a result to its end and write it. Raises OutputError, and the errors of the read."""
         if isinstance(result, Table):
             self._table(result)
-        else:
+        elif isinstance(result, Records):
             self._records(result)
 
     def flush(self) -> None:
@@ -68,6 +68,9 @@ class Writer:
             self._write(end)
         with writing():
             self._stdout.flush()
+
+    def end(self, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
+        """Lines say nothing of how they were read."""
 
     def _records(self, result: Records) -> None:
         for block in result.blocks:

@@ -28,8 +28,8 @@ class Window(NamedTuple):
 class Query:
     """A question about flow logs.
 
-    `action` is print, findip, ipset, top, aggregate or timeline. Records must meet all `conditions`. `window` is None
-    for everything that the source has. `fields` are the names of the log's fields if the user gave them.
+    `action` is print, findip, ipset, top, aggregate, timeline or report. Records must meet all `conditions`.
+    `window` is None for everything that a source has. `fields` are the names of the log's fields if the user gave them.
 
     print, findip: up to `limit` records with the fields `columns` (None: those of the log), or as `raw` lines. Fields
     that are `optional` may be missing from the log.
@@ -41,6 +41,7 @@ class Query:
     top, aggregate and timeline count each flow `once`, at its sender, even if the log has the records of both ends.
     timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
     begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
+    report: several tables of sums, each with the `limit` largest rows.
     """
 
     action: str = 'print'
@@ -66,7 +67,7 @@ class Query:
     @property
     def sums(self) -> bool:
         """Whether the result has sums, which are too low if AWS skipped records."""
-        return self.action in ('top', 'aggregate', 'timeline')
+        return self.action in ('top', 'aggregate', 'timeline', 'report')
 
     @property
     def both_ends(self) -> bool:

@@ -1,4 +1,4 @@
-"""The result of an engine: records or a table. Every output can write both."""
+"""The result of an engine: records, a table or several tables."""
 
 from __future__ import annotations
 
@@ -65,7 +65,26 @@ class Table:
                 yield tuple(_value(column, values[place]) for column, place in zip(self.columns, self.places))
 
 
-Result = Records | Table
+class NamedTable(NamedTuple):
+    """One of several tables: the largest of so many `groups`, if there are more than its rows."""
+
+    name: str
+    table: Table
+    groups: int = 0
+
+
+class Tables:
+    """Several tables of one read.
+
+    Iterating over `tables` reads the source. If the read fails, the error is raised after the tables of what was read
+    before.
+    """
+
+    def __init__(self, tables: Iterable[NamedTable]) -> None:
+        self.tables = tables
+
+
+Result = Records | Table | Tables
 
 
 def _chunks(rows: Iterable[Sequence[object]]) -> Iterator[bytes]:

@@ -141,6 +141,10 @@ class Filter:
         given = [texts] if isinstance(texts, str) else texts
         return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
 
+    def also(self, conditions: Iterable[Condition] = ()) -> Filter:
+        """Another Filter of the same lines, with more conditions. It does not count SKIPDATA a second time."""
+        return Filter((*self.conditions, *conditions), self.window)
+
     @property
     def fields(self) -> frozenset[str]:
         """The fields that the conditions and the window need."""

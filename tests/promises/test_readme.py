@@ -103,6 +103,8 @@ def test_quick_start_is_two_commands_and_the_second_is_what_ci_runs() -> None:
     assert [text.count('\n') for text in quick] == [1, 1]
     assert blocks('sh') == quick
     steps = [line for line in (ROOT / '.ci' / 'run').read_text().splitlines() if not line.startswith('#')]
+    browser = steps.pop(2)
+    assert browser.startswith('command -v chromium') and browser.endswith('|| true')
     assert steps == ['set -eu', 'cd "$(dirname "$0")/.."', quick[1].strip()]
 
 
@@ -132,7 +134,7 @@ def test_the_first_command_installs_and_prints_the_sample(clone: Path) -> None:
     ).stdout.decode()
     assert f'Version: {__version__}\n' in shown
     for path in ROOT.glob('flowlogs_reader/**/*'):
-        if path.suffix in ('.py', '.typed', '.json'):
+        if path.suffix in ('.py', '.typed', '.json', '.css', '.js'):
             assert f'  {path.relative_to(ROOT)}\n' in shown
     requires = re.search(r'^Requires: (.*)$', shown, re.M)
     assert requires
