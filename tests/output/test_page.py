@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from flowlogs_reader.cli.main import main
-from flowlogs_reader.output.page import PARTS
+from flowlogs_reader.output.parts import PARTS
 from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
 from tests.engines.test_report import V5, vpc
 from tests.fake.aws import FakeAWS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowlogs_reader.output.page import PARTS
+from flowlogs_reader.output.parts import PARTS
 from tests.browser import BROWSER, Browser
 from tests.conftest import Cli
 from tests.output.test_page import HOSTILE, Texts, hostile_log, page_of, v5
