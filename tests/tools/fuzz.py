@@ -1,9 +1,10 @@
-"""Coverage-guided fuzzing of everything that takes text from outside: `tox -e fuzz`, or one target for a while:
+"""Coverage-guided fuzzing of everything that takes text from outside, and the two kernels on the same input:
 
-    python tests/tools/fuzz.py TARGET [SECONDS]
+    python tests/tools/fuzz.py [SECONDS [TARGET ...]]
 
-A target gets random bytes, and raises where something is wrong that is not refused as it should be. What was found is a
-regression test in test_hostile.py. atheris runs on Linux and macOS, and tells how many inputs it tried.
+`tox -e fuzz` runs all targets, each for a minute. A target gets random bytes, and raises where something is wrong that
+is not refused as it should be; what was found is a regression test in test_hostile.py. The targets of the kernels are
+in tests/kernel/fuzz_native.py. atheris runs on Linux and macOS, and tells how many inputs it tried.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import zlib
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import atheris
@@ -38,6 +40,8 @@ with atheris.instrument_imports(include=['flowlogs_reader']):
     from flowlogs_reader.sources.filter import Filter, is_record
     from flowlogs_reader.sources.keys import KeyWindow, day_folder, key_time, partitions, place
     from flowlogs_reader.sources.objects import Contents
+
+from tests.kernel import fuzz_native
 
 NOW = datetime(2016, 2, 1, 15, tzinfo=timezone.utc)
 SECONDS = 60
@@ -264,31 +268,28 @@ SEEDS = {
 }  # fmt: skip
 
 
+def fuzz(target: str, seconds: str, corpus: Path) -> None:
+    """Runs a target, and ends the process."""
+    for number, seed in enumerate(SEEDS[target]):
+        (corpus / f'seed-{number}').write_bytes(seed)
+    options = [f'-max_total_time={seconds}', '-max_len=1000', '-timeout=20', '-rss_limit_mb=1024']
+    options += [f'-artifact_prefix={corpus}/', '-print_final_stats=1']
+    atheris.Setup([sys.argv[0], str(corpus), *options], TARGETS[target])
+    atheris.Fuzz()
+
+
 def main(argv: list[str]) -> int:
     if '--help' in argv:
         print(__doc__)
         return 0
-    if len(argv) > 1 and argv[1] in TARGETS:
-        corpus = Path(argv[3])
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number, seed in enumerate(SEEDS[argv[1]]):
-            (corpus / f'seed-{number}').write_bytes(seed)
-        options = [
-            f'-max_total_time={argv[2]}',
-            '-max_len=1000',
-            '-timeout=20',
-            '-rss_limit_mb=1024',
-            f'-artifact_prefix={corpus}/',
-        ]
-        atheris.Setup([argv[0], str(corpus), *options, '-print_final_stats=1'], TARGETS[argv[1]])
-        atheris.Fuzz()
-    from tempfile import TemporaryDirectory
-
-    failed = 0
+    if argv[1:2] == ['--corpus']:
+        fuzz(argv[3], argv[4], Path(argv[2]))
     seconds = argv[1] if len(argv) > 1 else str(SECONDS)
-    for target in TARGETS:
-        with TemporaryDirectory() as corpus_name:
-            command = [sys.executable, __file__, target, seconds, corpus_name]
+    names = argv[2:] or [*TARGETS, *fuzz_native.TARGETS]
+    failed = 0
+    for target in filter(TARGETS.__contains__, names):
+        with TemporaryDirectory() as corpus:
+            command = [sys.executable, __file__, '--corpus', corpus, target, seconds]
             done = subprocess.run(command, capture_output=True, text=True)
         tried = [line.split()[-1] for line in done.stderr.splitlines() if 'number_of_executed_units' in line]
         print(
@@ -297,6 +298,9 @@ def main(argv: list[str]) -> int:
         if done.returncode:
             failed += 1
             print(done.stdout[-2_000:], done.stderr[-3_000:])
+    kernels = [*filter(fuzz_native.TARGETS.__contains__, names)]
+    if kernels and fuzz_native.main([__file__, seconds, *kernels]):
+        failed += 1
     return min(failed, 1)
 
 
