@@ -47,6 +47,7 @@ class Cause(Enum):
     FORMAT_MISMATCH = auto()
     TOO_MANY_INTERVALS = auto()
     RESOURCE_UNKNOWN = auto()
+    OVER_BUDGET = auto()
 
 
 class FlowLogsError(Exception):

@@ -71,7 +71,9 @@ class Timeline:
         # Without a window, the offset of the zone is not known before the first flow.
         unit = seconds if self._window else gcd(seconds, OFFSET_UNIT)
         offset = self._offset(self._window[0]) if self._window else 0
-        self._transforms = [('bucket', unit, offset), *([transform_of(key)] if key else []), None]
+        # The unit in which flows are counted, in seconds, and its offset: see Transform in the kernel.
+        self.bucket = (unit, offset)
+        self._transforms = [('bucket', *self.bucket), *([transform_of(key)] if key else []), None]
         self._table = Sums(self._transforms, ('packets', 'bytes'))
 
     @property

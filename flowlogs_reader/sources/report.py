@@ -10,6 +10,23 @@ from ..records.layout import Layout
 
 
 @dataclass
+class Usage:
+    """What an engine on AWS took: queries, bytes scanned, US dollars (list price), seconds."""
+
+    queries: int = 0
+    scanned: int = 0
+    dollars: float = 0.0
+    seconds: float = 0.0
+
+    def merge(self, other: Usage) -> None:
+        """Add what another read took."""
+        self.queries += other.queries
+        self.scanned += other.scanned
+        self.dollars += other.dollars
+        self.seconds += other.seconds
+
+
+@dataclass
 class ReadReport:
     """The facts of a read. Sources fill it while they read; the command line makes messages of it.
 
@@ -30,7 +47,7 @@ class ReadReport:
     `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
     say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
     `in_order`: no later record was returned yet. `format_trouble` is the error of EC2 when it was asked for the format;
-    a missing permission is not one.
+    a missing permission is not one. `usage` is what an engine on AWS took.
     """
 
     origin: str = ''
@@ -52,6 +69,7 @@ class ReadReport:
     in_order: bool = False
     spilled: bool = False
     format_trouble: Exception | None = None
+    usage: Usage | None = None
 
     @property
     def mismatch(self) -> bool:
@@ -77,3 +95,6 @@ class ReadReport:
         # It is not known up to when several reads, one after the other, are complete.
         self.complete_until, self.in_order, self.spilled = None, False, False
         self.format_trouble = self.format_trouble or other.format_trouble
+        if other.usage:
+            self.usage = self.usage or Usage()
+            self.usage.merge(other.usage)

@@ -1,0 +1,245 @@
+"""The plan of an engine that runs on AWS: what to group, sum and compare, for each layout, without any query language.
+
+A plan is made of a Query and the layouts of a log. Writers of query text (engines/insights.py, engines/athena.py) turn
+it into text. It depends on neither of them, is frozen, and pickles.
+
+The engine on AWS handles *plain* lines only: lines that match the patterns of a part, field by field, with one space
+between two. Every plain line is canonical, so that AWS can test and sum it as the kernel does. All other lines come
+back whole, with a count, and go through the Layout, the conditions and the window here: malformed lines, lines that the
+kernel repairs, header rows, and SKIPDATA records if the query has sums. So a writer makes
+
+    WHERE  not plain  OR  (plain AND every test AND in the window AND is a flow)
+    GROUP BY keys of the plain lines, or the whole line
+
+A line may be plain in several layouts. It belongs to the first one in which it is: a part has these layouts in
+`earlier`. A pattern is a regular expression of ASCII characters that Java, RE2 and Joni read alike; it has neither
+groups nor a slash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from ..errors import FlowLogsError, UsageError
+from ..kernel import Sums, Test
+from ..query.query import Query, Window
+from ..records.layout import Layout
+from ..sources.filter import SUMMED, kernel_test
+from .timeline import Timeline
+
+# Members of a Query that a plan can express, or that are applied to the result here. A query that needs any other
+# member is refused: new ones are refused until somebody adds them.
+UNDERSTOOD = frozenset([
+    'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'measure', 'both_ways',
+    'flows', 'interval', 'delivered_ms', 'tz',
+])  # fmt: skip
+ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline')
+# What a test of a writer may be: see Test in kernel/pure.py. Fields compared with each other are tested here only.
+KINDS = ('text', 'fold', 'number', 'flags', 'address')
+_STATUS = 'log_status'
+_COUNTS = ('packets', 'bytes')
+
+
+class Key(NamedTuple):
+    """A field to group by. With a `bucket` of so many seconds and an offset, the time t counts as
+    ``t - (t + offset) % seconds``; the field is then a number in every plain line, and 0 <= offset < seconds."""
+
+    field: str
+    bucket: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The plan for the plain lines of one layout.
+
+    `patterns` has a pattern for each field of the layout. `tests` must all be passed; they are as the kernel has them,
+    and their places are places of the layout: never -1. If `possible` is false, no line passes.
+
+    `keys` are the fields to group by, without repetitions. Fields that the layout lacks are among them: they are ``-``.
+    `alternatives` are indexes of `keys`: each group counts once for each alternative.
+
+    `time` is the field that must be in the window: 'start' or 'end', a number in every plain line; or None if the
+    window cannot be compared with a line of this layout. `flow` are the fields of which one must not be ``-``, or
+    log_status, which must not be NODATA or SKIPDATA; if it is empty every record counts.
+    """
+
+    layout: Layout
+    patterns: tuple[str, ...]
+    earlier: tuple[Layout, ...] = ()
+    tests: tuple[Test, ...] = ()
+    possible: bool = True
+    keys: tuple[Key, ...] = ()
+    alternatives: tuple[tuple[int, ...], ...] = ()
+    time: str | None = None
+    flow: tuple[str, ...] = ()
+
+    def has(self, field: str) -> bool:
+        return field in self.layout.position
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask an engine.
+
+    With `lines` it returns whole lines: the plain ones that pass, and all others. Otherwise it returns a Group for each
+    distinct value of the keys, with sums of `sums` (of packets, bytes, start, end), and all other lines. Sums of values
+    that are ``-`` or missing in the layout are 0, times are then None.
+
+    `window` is half-open, in milliseconds: ``start >= ceil(start_ms / 1000) and start < ceil(end_ms / 1000)``.
+    `limit` is how many lines are wanted: None is all.
+    """
+
+    window: Window
+    parts: tuple[Part, ...]
+    lines: bool = False
+    sums: tuple[str, ...] = ()
+    limit: int | None = None
+
+    @property
+    def seconds(self) -> tuple[int, int]:
+        """The window in whole seconds, half-open."""
+        return -(-self.window.start_ms // 1000), -(-self.window.end_ms // 1000)
+
+
+def check_query(query: Query, engine: str) -> None:
+    """Raises UsageError if an engine on AWS cannot answer the query. Asks AWS nothing."""
+    defaults = Query()
+    unknown = [
+        member.name
+        for member in fields(query)
+        if member.name not in UNDERSTOOD and getattr(query, member.name) != getattr(defaults, member.name)
+    ]
+    if query.action not in ACTIONS or unknown:
+        raise UsageError(f'the engine {engine} cannot answer {" ".join([query.action, *unknown])}')
+    if query.window is None:
+        raise UsageError(f'the engine {engine} needs a window of time')
+    for condition in query.conditions:
+        kind = kernel_test(condition, Layout(condition.fields))[3]
+        if kind not in KINDS:
+            raise UsageError(f'the engine {engine} cannot compare {condition.text or condition.field}')
+
+
+def check_fields(query: Query, layouts: Sequence[Layout]) -> None:
+    """Raises FlowLogsError if a field that the query asks for is in none of the layouts."""
+    lacking = [
+        names[0] for names in query.asked_fields if all({*layout.fields}.isdisjoint(names) for layout in layouts)
+    ]
+    if lacking:
+        known = ' '.join(layouts[0].fields)
+        raise FlowLogsError(f'this log has no field {", ".join(dict.fromkeys(lacking))}: its fields are {known}')
+
+
+def plan_lines(query: Query, layouts: Sequence[Layout], dated: bool, digits: int = 18) -> Plan:
+    """Return the plan for records (print, findip). `dated` and `digits` as in :func:`plan_groups`."""
+    parts = [_part(query, layouts, at, dated, digits, numbers=(), lines=True) for at in range(len(layouts))]
+    return Plan(_window(query), tuple(parts), lines=True, limit=query.limit)
+
+
+def plan_groups(
+    query: Query,
+    layouts: Sequence[Layout],
+    table: Sums,
+    keys: Callable[[Layout], Sequence[Sequence[str]]],
+    dated: bool,
+    digits: int = 18,
+) -> Plan:
+    """Return the plan that fills a table of the kernel, where a record counts once for each of the `keys`.
+
+    With `dated` the source itself compares the time of events with the window (CloudWatch Logs). `digits` is how many
+    digits a number of a plain line may have: as many as the engine can add exactly.
+    """
+    sums = tuple(name for name in SUMMED if name in table.track)
+    buckets = _buckets(query)
+    parts: list[Part] = []
+    for at, layout in enumerate(layouts):
+        alternatives = [tuple(names) for names in keys(layout)]
+        names = [*dict.fromkeys(name for alternative in alternatives for name in alternative)]
+        own = tuple(Key(name, buckets.get(name)) for name in names)
+        numbers = {*sums, *(key.field for key in own if key.bucket)} & {'start', 'end'}
+        part = _part(query, layouts, at, dated, digits, numbers, lines=False)
+        flow = _flow(layout) if table.flows_only else ()
+        parts.append(
+            Part(
+                part.layout,
+                part.patterns,
+                part.earlier,
+                part.tests,
+                part.possible,
+                own,
+                tuple(tuple(map(names.index, alternative)) for alternative in alternatives),
+                part.time,
+                flow,
+            )
+        )
+    return Plan(_window(query), tuple(parts), sums=sums)
+
+
+def _part(
+    query: Query,
+    layouts: Sequence[Layout],
+    at: int,
+    dated: bool,
+    digits: int,
+    numbers: Iterable[str],
+    lines: bool,
+) -> Part:
+    layout = layouts[at]
+    time = next((name for name in ('start', 'end') if layout.position.get(name) is not None), None)
+    if dated and time == 'end':
+        time = None
+    needed = {*numbers, time} if time else {*numbers}
+    patterns = tuple(
+        _pattern(name, chr(kind), digits, name in needed, query.sums) for name, kind in zip(layout.fields, layout.kinds)
+    )
+    earlier = tuple(other for other in layouts[:at] if len(other.fields) == len(layout.fields))
+    tests: list[Test] = []
+    possible = True
+    for condition in query.conditions:
+        test = _folded(kernel_test(condition, layout))
+        if isinstance(test, bool):
+            possible = possible and test
+        else:
+            tests.append(test)
+    return Part(layout, patterns, earlier, tuple(tests), possible, time=time)
+
+
+def _folded(test: Test) -> Test | bool:
+    """The test without fields that the layout lacks, which are ``-``; or its result if that is always the same."""
+    places, negated, missing, kind, payload = test
+    own = tuple(place for place in places if place >= 0)
+    if missing and len(own) < len(places):
+        return not negated
+    return (own, negated, missing, kind, payload) if own else negated
+
+
+def _pattern(name: str, kind: str, digits: int, needed: bool, sums: bool) -> str:
+    """The pattern of a field in plain lines. `needed` is a time that must not be missing."""
+    missing = '' if needed else '|-'
+    if kind == 'I':
+        return f'(?:0|[1-9][0-9]{{0,{digits - 1}}}{missing})'
+    if kind == 'M':
+        return f'(?:1[0-9]{{9}}|20[0-9]{{8}}|[1-9][0-9]{{0,8}}|0{missing})'
+    if name == _STATUS and sums:
+        return '(?:OK|NODATA|INCOMPLETEDATA|-)'
+    return '[!-~]+'
+
+
+def _flow(layout: Layout) -> tuple[str, ...]:
+    counts = tuple(name for name in _COUNTS if name in layout.position)
+    return counts or ((_STATUS,) if _STATUS in layout.position else ())
+
+
+def _buckets(query: Query) -> dict[str, tuple[int, int]]:
+    """The times that a query divides into intervals, with their seconds and offset."""
+    if query.action != 'timeline':
+        return {}
+    seconds, offset = Timeline(query.interval, query.window, query.tz).bucket
+    return dict.fromkeys(('start', 'end'), (seconds, offset % seconds))
+
+
+def _window(query: Query) -> Window:
+    if query.window is None:
+        raise UsageError('an engine on AWS needs a window of time')
+    return query.window
