@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .aws.session import AwsSession
+    from .engines.run import run
     from .engines.sums import aggregated_records
     from .errors import (
         Cause,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         OutputError,
         UsageError,
     )
+    from .query.query import Query, Window
     from .records.block import Block
     from .records.fields import DEFAULT_FIELDS
     from .records.layout import Layout
@@ -55,10 +57,13 @@ __all__ = [
     'MissingExtraError',
     'NothingThereError',
     'OutputError',
+    'Query',
     'ReadReport',
     'S3FlowLogsReader',
     'UsageError',
+    'Window',
     'aggregated_records',
+    'run',
 ]
 __version__ = '6.1.0'
 
@@ -70,9 +75,12 @@ _MODULES = {
     'FlowLogsReader': 'sources.cloudwatch.reader',
     'FlowRecord': 'records.record',
     'Layout': 'records.layout',
+    'Query': 'query.query',
     'ReadReport': 'sources.report',
     'S3FlowLogsReader': 'sources.s3.reader',
+    'Window': 'query.query',
     'aggregated_records': 'engines.sums',
+    'run': 'engines.run',
 }
 
 

@@ -48,6 +48,7 @@ class Cause(Enum):
     TOO_MANY_INTERVALS = auto()
     RESOURCE_UNKNOWN = auto()
     OVER_BUDGET = auto()
+    LOG_CLASS = auto()
 
 
 class FlowLogsError(Exception):

@@ -87,10 +87,16 @@ def cause_of(error: BaseException) -> Cause | None:
     """Return the cause of an error of botocore or of this package, or None if it is not known."""
     if isinstance(error, (FlowLogsError, UsageError)):
         return error.cause
-    cause = CAUSE_BY_CODE.get(error_code(error))
+    cause = Cause.LOG_CLASS if is_log_class(error) else CAUSE_BY_CODE.get(error_code(error))
     for base in type(error).__mro__:
         cause = cause or CAUSE_BY_CLASS.get(base.__name__)
     return cause
+
+
+def is_log_class(error: BaseException) -> bool:
+    """Whether CloudWatch Logs refused it because of the class of the log group, such as Infrequent Access."""
+    refused = error_code(error) in ('InvalidOperationException', 'InvalidParameterException')
+    return refused and 'class' in str(error).lower()
 
 
 def is_denied(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import sys
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..engines.run import LOCAL, check_source
 from ..errors import FlowLogsError, UsageError
 from ..output.terminal import wants_colour
 from ..output.writer import Style
@@ -65,7 +66,7 @@ def check_options(options: Namespace, source: Source) -> None:
         raise UsageError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
     for option in OPTIONS:
         if getattr(options, option.name, None) is not None:
-            _check_option(option, options.action, source)
+            _check_option(option, options.action, source, options.engine or LOCAL)
     for name in ('columns', 'output', 'times', 'header'):
         if options.raw and getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
@@ -73,6 +74,7 @@ def check_options(options: Namespace, source: Source) -> None:
         raise UsageError('--header does not go with -o jsonl, which names every value')
     if options.follow:
         _check_follow(options)
+    check_source(options.engine or LOCAL, source.name)
     if options.external_id and not options.role_arn:
         raise UsageError('--external-id goes with --role-arn')
     if options.thread_count < 0:
@@ -80,17 +82,21 @@ def check_options(options: Namespace, source: Source) -> None:
     _check_text(options, {'location'} if source.name == 'file' else set())
 
 
-def _check_option(option: Option, action: str, source: Source) -> None:
+def _check_option(option: Option, action: str, source: Source, engine: str) -> None:
     if option.list_only:
         raise UsageError(f'{option.shown} goes with --list')
     if option.sources and source.name not in option.sources and option.name not in SESSION:
         raise UsageError(f'{option.shown} does not go with {source.about}')
+    if option.engines and engine not in option.engines:
+        if LOCAL in option.engines:
+            raise UsageError(f'{option.shown} does not go with --engine {engine}')
+        raise UsageError(f'{option.shown} goes with --engine {" or ".join(option.engines)}')
     if option.actions and action not in option.actions:
         raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
 
 
 def _check_follow(options: Namespace) -> None:
-    for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for'))):
+    for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for')), ('--estimate', options.estimate)):
         if value is not None:
             raise UsageError(f'{name} does not go with --follow, which has no end')
     if options.action == 'print' and options.arguments:

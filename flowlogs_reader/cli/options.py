@@ -33,6 +33,7 @@ the start is included, the end is not; without -s, -e and --for a file is read w
   addr, port and pkt_addr are both sides; pkt_srcaddr!=srcaddr compares fields""",
     'output': '',
     'AWS': '',
+    'engines on AWS': """they scan much data quickly, and AWS bills what they scan; SIZE: 500MB, 10GB, 2TB""",
     'other': '',
 }
 # The option that argparse adds itself.
@@ -41,6 +42,10 @@ RECORDS = ('print', 'findip')
 LINES = tuple(name for name, action in ACTIONS.items() if not action.page)
 # Those of the session, which files need too if the query asks EC2 for the subnets.
 SESSION = ('region', 'profile', 'role_arn', 'external_id')
+# As in engines/run.py, which takes longer to import.
+REMOTE = ('insights', 'athena')
+LOCAL = ('local',)
+ENGINES = (*LOCAL, *REMOTE)
 IN_AWS = tuple(source.name for source in SOURCES.values() if source.asks_aws)
 
 
@@ -48,8 +53,9 @@ class Option:
     """A row of the table. `flags` are its spellings, `group` is a section of --help.
 
     `actions` and `sources` are those that it goes with; None: all. `with_list`: it goes with --list too; `list_only`:
-    it goes with --list only. `keyword`: the keyword of the reader that gets its value. `settings` are the other
-    arguments of add_argument.
+    it goes with --list only. `keyword`: the keyword of the reader that gets its value. `engines` are those that it goes
+    with; None: all. `setting`: the keyword of the engine that gets its value. `settings` are the other arguments of
+    add_argument.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class Option:
         with_list: bool = False,
         list_only: bool = False,
         keyword: str = '',
+        engines: tuple[str, ...] | None = None,
+        setting: str = '',
         **settings: Any,
     ) -> None:
         self.flags = flags
@@ -70,6 +78,8 @@ class Option:
         self.with_list = with_list
         self.list_only = list_only
         self.keyword = keyword
+        self.engines = engines
+        self.setting = setting
         self.argparse = settings
         if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion):
             # None: the option was not given. build.py checks only those that were.
@@ -108,7 +118,7 @@ def _names(text: str) -> list[str]:
     return text.replace(',', ' ').split()
 
 
-_WHAT, _WHEN, _WHICH, _OUTPUT, _AWS, _OTHER = GROUPS
+_WHAT, _WHEN, _WHICH, _OUTPUT, _AWS, _ENGINES, _OTHER = GROUPS
 OPTIONS = (
     Option('location', group=_WHAT, metavar='LOCATION', nargs='?', help=LOCATION),
     Option('action', group=_WHAT, metavar='ACTION', nargs='?', help='default: print'),
@@ -132,7 +142,7 @@ OPTIONS = (
     ),
     Option('--for', group=_WHEN, metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m (default: none)'),
     Option(
-        '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, action='store_true',
+        '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, engines=LOCAL, action='store_true',
         help='go on as records arrive, until Ctrl-C; AWS delivers them 5 to 15 minutes late (default: off)',
     ),
     Option(
@@ -210,16 +220,49 @@ OPTIONS = (
         help='of a bucket, separated by commas (default: all regions)',
     ),
     Option(
-        '--filter-pattern', group=_AWS, sources=('cwl',), keyword='filter_pattern', metavar='PATTERN',
+        '--filter-pattern', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='filter_pattern', metavar='PATTERN',
         help='for CloudWatch Logs to filter by (default: none)',
     ),
     Option(
-        '--no-pushdown', group=_AWS, sources=('cwl',), keyword='pushdown', dest='pushdown', action='store_false',
+        '--no-pushdown', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='pushdown', dest='pushdown',
+        action='store_false',
         help='have CloudWatch Logs send everything, and filter here (default: off)',
     ),
     Option(
         '--thread-count', group=_AWS, keyword='thread_count', metavar='N', type=int,
         help=f'requests at a time, {MAX_THREADS} at most (default: {THREADS})',
+    ),
+    Option(
+        '--engine', group=_ENGINES, choices=ENGINES,
+        help='what answers: insights for a log group, athena for a bucket (default: local)',
+    ),
+    Option(
+        '--estimate', group=_ENGINES, sources=IN_AWS, action='store_true',
+        help='instead: how many bytes it would read, and the price (default: off)',
+    ),
+    Option(
+        '--max-scan', group=_ENGINES, engines=REMOTE, metavar='SIZE',
+        help='do not start if it would scan more (default: insights 10GB, athena 100GB)',
+    ),
+    Option(
+        '--show-query', group=_ENGINES, engines=REMOTE, action='store_true',
+        help='instead: the queries that it would send (default: off)',
+    ),
+    Option(
+        '--create-table', group=_ENGINES, engines=('athena',), setting='create_table', action='store_true',
+        help='create the table in the Glue catalogue if there is none (default: off)',
+    ),
+    Option(
+        '--database', group=_ENGINES, engines=('athena',), setting='database', metavar='NAME',
+        help='of the table (default: default)',
+    ),
+    Option(
+        '--workgroup', group=_ENGINES, engines=('athena',), setting='workgroup', metavar='NAME',
+        help='of Athena (default: primary)',
+    ),
+    Option(
+        '--output-location', group=_ENGINES, engines=('athena',), setting='output_location', metavar='S3URL',
+        help='for results, if the workgroup has none (default: none)',
     ),
     Option(
         '--quiet', group=_OTHER, with_list=True, action='store_true',

@@ -1,4 +1,4 @@
-"""Shows the progress of a long read on a terminal, if tqdm is installed."""
+"""Shows the progress of a long read on a terminal: of records if tqdm is installed, of an engine's queries always."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, TextIO
 from ..records.block import Block
 from ..records.times import resume_text
 from ..sources.base import BaseReader
+from ..sources.report import Usage, size_text
+from .stderr import write
 
 # Seconds until the line appears, and between two updates.
 DELAY = 1.0
@@ -78,3 +80,20 @@ class Progress:
             smoothing=0,
             dynamic_ncols=True,
         )
+
+
+class QueryProgress:
+    """A line on `stderr` with the seconds and the bytes that queries of an engine on AWS have taken."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._stderr = stderr
+
+    def __call__(self, usage: Usage) -> None:
+        write(
+            self._stderr, f'\r\x1b[K{usage.seconds:.0f} s, {size_text(usage.scanned)} scanned, {usage.queries} queries'
+        )
+
+    def clear(self) -> None:
+        write(self._stderr, '\r\x1b[K')
+
+    close = clear

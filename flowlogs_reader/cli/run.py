@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from ..aws.trouble import is_aws_error
 from ..engines import local
 from ..engines.follow import follow
+from ..engines.remote import RemoteSource
+from ..engines.run import LOCAL
 from ..errors import FlowLogsError, MissingExtraError, OutputError, UsageError
+from ..output.stream import writing
 from ..output.writer import Writer
 from ..query.conditions import host_bits
 from ..query.query import Query
 from ..sources.base import BaseReader
 from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
+from ..sources.report import Usage
 from . import build
 from .actions import ACTIONS
 from .clock import Clock
 from .options import MAX_THREADS
 from .parser import Parser
-from .progress import Progress
+from .progress import Progress, QueryProgress
+from .remote import estimate_table, is_remote, query_lines, remote_source, used
 from .status import Status
 from .stderr import print_message, printable, write
 from .summary import ADVICE, after, explain, facts, failure, shared_blocks
@@ -44,7 +49,7 @@ class Run:
         self._stderr = stderr
         self._now = now
         self._clock = clock
-        self._progress: Progress | None = None
+        self._progress: Progress | QueryProgress | None = None
         self._rounds = 0
         self._debug = self._quiet = False
         self._failed = False
@@ -107,6 +112,8 @@ class Run:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = self._make_writer(query, options)
         session = build.subnet_session(options, reader, query)
+        if is_remote(options):
+            reader = remote_source(options, query, reader, self._clock, self._note, self._query_progress)
         # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
         log_group = options.location if source.name == 'cwl' else ''
@@ -156,19 +163,23 @@ class Run:
         try:
             if subnets_of:
                 query = self._with_subnets(query, reader, subnets_of)
-            if options.follow:
-                follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
-            else:
-                self._read_once(query, reader, writer)
+            self._ask(query, reader, writer, options)
         except (BrokenPipeError, OutputError):
             raise
+        except UsageError as error:
+            # Only AWS could tell that this cannot be answered.
+            self._report_error(error, f'error: {explain(error)}')
+            return Status.USAGE
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, log_group)
             self._report_error(error, message)
-        self._report_read(query, reader, writer)
-        writer.end(facts(query, reader.report, self._now), self._told)
+        if not (options.show_query or options.estimate):
+            self._report_read(query, reader, writer)
+            if usage := reader.report.usage:
+                self._note(used(options.engine, usage))
+            writer.end(facts(query, reader.report, self._now), self._told)
         return self._status()
 
     def _with_subnets(self, query: Query, reader: BaseReader, session: AwsSession) -> Query:
@@ -180,10 +191,26 @@ class Run:
             self._note(shared_blocks(shared))
         query = query.with_mappings(mappings)
         reader.where.conditions = query.conditions
+        if isinstance(reader, RemoteSource):
+            reader.query = query
         return query
 
+    def _ask(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
+        """Read, follow, or show what a read would do or take."""
+        if options.show_query and isinstance(reader, RemoteSource):
+            with writing():
+                self._stdout.write(query_lines(reader))
+        elif options.estimate:
+            writer = Writer(self._stdout, build.make_style(options, self._width()))
+            writer.write(estimate_table(options.engine or LOCAL, reader.estimate()))
+            writer.flush()
+        elif options.follow:
+            follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
+        else:
+            self._read_once(query, reader, writer)
+
     def _read_once(self, query: Query, reader: BaseReader, writer: Writer) -> None:
-        if self._stderr.isatty() and not self._quiet:
+        if self._stderr.isatty() and not self._quiet and not isinstance(reader, RemoteSource):
             self._progress = reader.on_block = Progress(reader, self._stderr)
             writer.before_write = self._progress.clear if self._width() else None
         try:
@@ -192,6 +219,13 @@ class Run:
         finally:
             if self._progress:
                 self._progress.close()
+
+    def _query_progress(self, usage: Usage) -> None:
+        """Show on a terminal how far the queries of an engine on AWS are."""
+        if self._stderr.isatty() and not self._quiet:
+            show = QueryProgress(self._stderr)
+            show(usage)
+            self._progress = show
 
     def _round(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         self._rounds += 1

@@ -48,6 +48,8 @@ ADVICE = {
     Cause.CONNECTION_BROKEN: 'the connection broke: try again',
     Cause.FORMAT_MISMATCH: 'give the fields of this log with --fields',
     Cause.TOO_MANY_INTERVALS: 'give a longer interval, or -s and -e',
+    Cause.OVER_BUDGET: 'give a shorter window, or allow more with --max-scan',
+    Cause.LOG_CLASS: 'log groups of the class Infrequent Access are read with --engine insights',
     Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
 }
 

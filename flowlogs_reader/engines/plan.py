@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+from .. import kernel
 from ..errors import FlowLogsError, UsageError
-from ..kernel import Sums, Test
 from ..query.query import Query, Window
 from ..records.layout import Layout
 from ..sources.filter import SUMMED, kernel_test
@@ -33,7 +33,7 @@ from .timeline import Timeline
 # member is refused: new ones are refused until somebody adds them.
 UNDERSTOOD = frozenset([
     'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'measure', 'both_ways',
-    'flows', 'interval', 'delivered_ms', 'tz',
+    'flows', 'distinct', 'interval', 'delivered_ms', 'tz',
 ])  # fmt: skip
 ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline')
 # What a test of a writer may be: see Test in kernel/pure.py. Fields compared with each other are tested here only.
@@ -68,7 +68,7 @@ class Part:
     layout: Layout
     patterns: tuple[str, ...]
     earlier: tuple[Layout, ...] = ()
-    tests: tuple[Test, ...] = ()
+    tests: tuple[kernel.Test, ...] = ()
     possible: bool = True
     keys: tuple[Key, ...] = ()
     alternatives: tuple[tuple[int, ...], ...] = ()
@@ -88,7 +88,7 @@ class Plan:
     that are ``-`` or missing in the layout are 0, times are then None.
 
     `window` is half-open, in milliseconds: ``start >= ceil(start_ms / 1000) and start < ceil(end_ms / 1000)``.
-    `limit` is how many lines are wanted: None is all.
+    `limit` is how many lines are wanted: None is all. With `everything` there are no conditions.
     """
 
     window: Window
@@ -96,11 +96,12 @@ class Plan:
     lines: bool = False
     sums: tuple[str, ...] = ()
     limit: int | None = None
+    everything: bool = False
 
-    @property
-    def seconds(self) -> tuple[int, int]:
-        """The window in whole seconds, half-open."""
-        return -(-self.window.start_ms // 1000), -(-self.window.end_ms // 1000)
+
+def seconds_of(window: Window) -> tuple[int, int]:
+    """Return a window in whole seconds, half-open: a record's time is in both or in none."""
+    return -(-window.start_ms // 1000), -(-window.end_ms // 1000)
 
 
 def check_query(query: Query, engine: str) -> None:
@@ -134,13 +135,13 @@ def check_fields(query: Query, layouts: Sequence[Layout]) -> None:
 def plan_lines(query: Query, layouts: Sequence[Layout], dated: bool, digits: int = 18) -> Plan:
     """Return the plan for records (print, findip). `dated` and `digits` as in :func:`plan_groups`."""
     parts = [_part(query, layouts, at, dated, digits, numbers=(), lines=True) for at in range(len(layouts))]
-    return Plan(_window(query), tuple(parts), lines=True, limit=query.limit)
+    return Plan(_window(query), tuple(parts), lines=True, limit=query.limit, everything=not query.conditions)
 
 
 def plan_groups(
     query: Query,
     layouts: Sequence[Layout],
-    table: Sums,
+    table: kernel.Sums,
     keys: Callable[[Layout], Sequence[Sequence[str]]],
     dated: bool,
     digits: int = 18,
@@ -151,12 +152,12 @@ def plan_groups(
     digits a number of a plain line may have: as many as the engine can add exactly.
     """
     sums = tuple(name for name in SUMMED if name in table.track)
-    buckets = _buckets(query)
+    bucket = _bucket(query)
     parts: list[Part] = []
     for at, layout in enumerate(layouts):
         alternatives = [tuple(names) for names in keys(layout)]
         names = [*dict.fromkeys(name for alternative in alternatives for name in alternative)]
-        own = tuple(Key(name, buckets.get(name)) for name in names)
+        own = tuple(Key(name, bucket if name == _time(layout) else None) for name in names)
         numbers = {*sums, *(key.field for key in own if key.bucket)} & {'start', 'end'}
         part = _part(query, layouts, at, dated, digits, numbers, lines=False)
         flow = _flow(layout) if table.flows_only else ()
@@ -186,7 +187,7 @@ def _part(
     lines: bool,
 ) -> Part:
     layout = layouts[at]
-    time = next((name for name in ('start', 'end') if layout.position.get(name) is not None), None)
+    time = _time(layout)
     if dated and time == 'end':
         time = None
     needed = {*numbers, time} if time else {*numbers}
@@ -194,7 +195,7 @@ def _part(
         _pattern(name, chr(kind), digits, name in needed, query.sums) for name, kind in zip(layout.fields, layout.kinds)
     )
     earlier = tuple(other for other in layouts[:at] if len(other.fields) == len(layout.fields))
-    tests: list[Test] = []
+    tests: list[kernel.Test] = []
     possible = True
     for condition in query.conditions:
         test = _folded(kernel_test(condition, layout))
@@ -205,7 +206,7 @@ def _part(
     return Part(layout, patterns, earlier, tuple(tests), possible, time=time)
 
 
-def _folded(test: Test) -> Test | bool:
+def _folded(test: kernel.Test) -> kernel.Test | bool:
     """The test without fields that the layout lacks, which are ``-``; or its result if that is always the same."""
     places, negated, missing, kind, payload = test
     own = tuple(place for place in places if place >= 0)
@@ -231,12 +232,16 @@ def _flow(layout: Layout) -> tuple[str, ...]:
     return counts or ((_STATUS,) if _STATUS in layout.position else ())
 
 
-def _buckets(query: Query) -> dict[str, tuple[int, int]]:
-    """The times that a query divides into intervals, with their seconds and offset."""
+def _bucket(query: Query) -> tuple[int, int] | None:
+    """The seconds of the intervals into which a query divides time, and their offset; None if it does not."""
     if query.action != 'timeline':
-        return {}
+        return None
     seconds, offset = Timeline(query.interval, query.window, query.tz).bucket
-    return dict.fromkeys(('start', 'end'), (seconds, offset % seconds))
+    return seconds, offset % seconds
+
+
+def _time(layout: Layout) -> str | None:
+    return next((name for name in ('start', 'end') if name in layout.position), None)
 
 
 def _window(query: Query) -> Window:

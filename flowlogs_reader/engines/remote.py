@@ -29,15 +29,16 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
-from ..errors import Cause, FlowLogsError
+from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums
 from ..query.query import Query, Window
-from ..query.result import ROWS
+from ..query.result import ROWS, Records
 from ..records.block import Block
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.cloudwatch.ordering import by_layout
-from ..sources.report import Usage
+from ..sources.report import Estimate, Usage, size_text
+from . import local
 from .interrupts import held_back, terminable
 from .plan import Plan, check_fields, check_query, plan_groups, plan_lines
 
@@ -113,16 +114,6 @@ class State(NamedTuple):
     retry: bool = False
 
 
-class Estimate(NamedTuple):
-    """What a read would take: bytes, requests, objects, US dollars (list price), seconds. None is not known."""
-
-    bytes: int | None = None
-    requests: int | None = None
-    objects: int | None = None
-    dollars: float | None = None
-    seconds: float | None = None
-
-
 class Busy(Exception):
     """AWS runs as many queries as it allows: raised by :meth:`RemoteEngine.start`; the query is started later."""
 
@@ -136,6 +127,10 @@ class RemoteEngine:
     MAX_SCAN: ClassVar[int]
     # US dollars for each byte scanned: the list price.
     PRICE: ClassVar[float]
+    # In front of a line that is not query text.
+    COMMENT: ClassVar[str] = '#'
+    # The operation that starts a query.
+    OPERATION: ClassVar[str] = ''
     # Digits of a number that the engine adds exactly.
     DIGITS: ClassVar[int] = 18
     # Whether the source compares the time of events with the window; otherwise records are dated by their fields.
@@ -150,12 +145,15 @@ class RemoteEngine:
     def prepare(self, plan: Plan) -> int:
         """Take the plan, and return how many parts it needs: queries for the same window.
 
-        May look at a sample of the log. Raises FlowLogsError if the engine cannot answer.
+        Raises UsageError if the engine cannot answer.
         """
         raise NotImplementedError
 
+    def check(self, plan: Plan) -> None:
+        """Look at the log, without a request that costs. Raises UsageError if the engine should not be used for it."""
+
     def task(self, part: int, window: Window) -> Task:
-        """Return the query of a part for a window. Raises FlowLogsError if its text is too long."""
+        """Return the query of a part for a window. Raises UsageError if its text is too long."""
         raise NotImplementedError
 
     def preamble(self) -> Iterator[str]:
@@ -222,7 +220,7 @@ class Runner:
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
         """Return the tasks that are complete, and their answers. Tasks may have been split.
 
-        Raises FlowLogsError with AWS's reason if a query fails, or if more than `max_scan` bytes are scanned.
+        Raises FlowLogsError with AWS's reason if a query fails, UsageError if more than `max_scan` bytes are scanned.
         """
         with terminable():
             try:
@@ -299,7 +297,7 @@ class Runner:
 
     def _check_budget(self, more: int = 0) -> None:
         if self._max_scan is not None and self.usage.scanned + more > self._max_scan:
-            raise FlowLogsError(
+            raise UsageError(
                 f'{self._engine.NAME} has scanned {size_text(self.usage.scanned)}, and would scan more than '
                 f'{size_text(self._max_scan)}: it was stopped',
                 Cause.OVER_BUDGET,
@@ -328,24 +326,11 @@ def split(window: Window, count: int) -> list[Window]:
     return [Window(*pair) for pair in zip(bounds, bounds[1:])]
 
 
-def size_text(count: int) -> str:
-    """Return a number of bytes as people read it.
-
-    >>> size_text(41_800_000_000)
-    '41.8 GB'
-    """
-    for unit, name in ((10**12, 'TB'), (10**9, 'GB'), (10**6, 'MB'), (10**3, 'kB')):
-        if count >= unit:
-            return f'{count / unit:.1f} {name}'
-    return f'{count} bytes'
-
-
 class RemoteSource(BaseReader):
     """Takes the place of the reader of a location, and reads through an engine. See the docstring of the module.
 
     `reader` gives the window, the conditions and the names. `on_estimate` is called with what the read will take before
-    any query is started. `purpose` is 'read'; or 'estimate' or 'show': then nothing is started that costs, there are
-    no rows, and `estimated` or `tasks` has the result.
+    any query is started.
     """
 
     def __init__(
@@ -354,7 +339,6 @@ class RemoteSource(BaseReader):
         query: Query,
         reader: BaseReader,
         *,
-        purpose: str = 'read',
         max_scan: int | None = None,
         sleep: Callable[[float], None] = time.sleep,
         on_estimate: Callable[[Estimate], None] | None = None,
@@ -374,10 +358,11 @@ class RemoteSource(BaseReader):
         self.engine = engine
         self.query = query
         self.reader = reader
-        self.purpose = purpose
         self.max_scan = engine.MAX_SCAN if max_scan is None else max_scan
         self.estimated = Estimate()
         self.tasks: list[Task] = []
+        # Where to stop: after the queries were written, or after the estimate. There are no rows then.
+        self._only = ''
         self._on_estimate = on_estimate
         self._runner = partial(Runner, engine, sleep, on_progress, on_wait)
         self._layouts: Sequence[Layout] = ()
@@ -390,6 +375,26 @@ class RemoteSource(BaseReader):
 
     def diagnose(self, error: Exception) -> object | None:
         return self.reader.diagnose(error)
+
+    def estimate(self) -> Estimate:
+        """Return what the read would take. No query that costs is started. Raises UsageError as the read would."""
+        self._look_ahead('estimate')
+        return self.estimated
+
+    def queries(self) -> Iterator[str]:
+        """Yield what the read would send to AWS, as text: what must exist, then each query with its parameters."""
+        self._look_ahead('queries')
+        yield from self.engine.preamble()
+        for task in self.tasks:
+            parameters = ' '.join(f'{name}={value}' for name, value in task.parameters.items())
+            yield f'{self.engine.COMMENT} {self.engine.OPERATION} {parameters}\n{task.text}\n'
+
+    def _look_ahead(self, only: str) -> None:
+        """Let the local engine ask for what it needs."""
+        self._only = only
+        result = local.run(self.query, [self])
+        for _ in result.blocks if isinstance(result, Records) else result.chunks:
+            pass
 
     def sum_into(
         self,
@@ -428,16 +433,18 @@ class RemoteSource(BaseReader):
     def _begin(self) -> None:
         self.report.origin = self.report.origin or self.describe()
         self._layouts = tuple(self.engine.layouts())
+        self.report.format_trouble = self.reader.report.format_trouble
         check_fields(self.query, self._layouts)
 
     def _answers(self, plan: Plan) -> list[tuple[Task, Answer]]:
         parts = self.engine.prepare(plan)
         self.tasks = [self.engine.task(part, plan.window) for part in range(parts)]
-        if self.purpose == 'show':
+        if self._only == 'queries':
             return []
+        self.engine.check(plan)
         free = self._runner()
         self.estimated = self.engine.estimate(self.tasks, lambda tasks: [answer for _, answer in free.run(tasks)])
-        if self.purpose == 'estimate':
+        if self._only == 'estimate':
             return []
         if self._on_estimate:
             self._on_estimate(self.estimated)
@@ -451,7 +458,7 @@ class RemoteSource(BaseReader):
     def _check_budget(self) -> None:
         scanned = self.estimated.bytes
         if scanned is not None and scanned > self.max_scan:
-            raise FlowLogsError(
+            raise UsageError(
                 f'{self.engine.NAME} would scan {size_text(scanned)}, more than {size_text(self.max_scan)}: nothing '
                 'was read',
                 Cause.OVER_BUDGET,

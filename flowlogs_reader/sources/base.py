@@ -39,7 +39,7 @@ from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
 from .filter import Filter, fields_summed
 from .objects import Piece
-from .report import ReadReport
+from .report import Estimate, ReadReport
 
 Reader = TypeVar('Reader', bound='BaseReader')
 # The window of flowlogs-reader 5.0.1 if no times are given.
@@ -129,6 +129,10 @@ class BaseReader(Iterator[FlowRecord]):
     def diagnose(self, error: Exception) -> object | None:
         """Return more facts about the error that ended the read, or None. This may send requests."""
         return None
+
+    def estimate(self) -> Estimate:
+        """Return what a read would take, by requests that cost nothing. Raises UsageError if that cannot be known."""
+        raise UsageError('only reads of AWS can be estimated')
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
         """Prepare the reader for another window; records that it has yielded are left out. See engines/follow.py.

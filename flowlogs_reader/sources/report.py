@@ -4,9 +4,44 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..errors import FlowLogsError
 from ..records.layout import Layout
+
+
+class Estimate(NamedTuple):
+    """What a read would take: bytes, requests, objects, US dollars (list price), seconds. None is not known."""
+
+    bytes: int | None = None
+    requests: int | None = None
+    objects: int | None = None
+    dollars: float | None = None
+    seconds: float | None = None
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as people read it.
+
+    >>> size_text(41_800_000_000)
+    '41.8 GB'
+    """
+    for unit, name in ((10**12, 'TB'), (10**9, 'GB'), (10**6, 'MB'), (10**3, 'kB')):
+        if count >= unit:
+            return f'{count / unit:.1f} {name}'
+    return f'{count} bytes'
+
+
+def dollars_text(amount: float | None) -> str:
+    """Return an amount of money as people read it.
+
+    >>> dollars_text(0.2094), dollars_text(0.00001)
+    ('US$0.21 (list price)', 'US$0.01 or less (list price)')
+    """
+    if amount is None:
+        return 'an unknown price'
+    shown = f'US${amount:.2f}' if amount > 0.01 else 'US$0.01 or less'
+    return f'{shown} (list price)'
 
 
 @dataclass

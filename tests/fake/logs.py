@@ -1,4 +1,4 @@
-"""The CloudWatch Logs service: FilterLogEvents, DescribeLogGroups and DescribeLogStreams."""
+"""The CloudWatch Logs service: FilterLogEvents, DescribeLogGroups, DescribeLogStreams, and queries (Insights)."""
 
 import json
 import re
@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from tests.fake.insights import InsightsService
 from tests.fake.loggroup import LogGroup
 from tests.fake.patterns import compile_pattern
 from tests.fake.wire import AwsError, Call, Params, Reply, Tokens
@@ -16,13 +17,14 @@ _FIRST_BACKWARDS = 1_704_067_200_000  # startFromHead=False is for startTime >= 
 
 
 class LogsService:
-    """FilterLogEvents, DescribeLogGroups and DescribeLogStreams."""
+    """FilterLogEvents, DescribeLogGroups, DescribeLogStreams; `insights` has the operations of queries."""
 
     def __init__(self, tokens: Tokens):
         self.groups: dict[tuple[str, str, str], LogGroup] = {}
         self.scan_limit: int | None = None  # events looked at for one page; small ones make partial and empty pages
         self.page_events = PAGE_EVENTS
         self._tokens = tokens
+        self.insights = InsightsService(self.groups, tokens)
 
     def parse(self, target: str, body: bytes) -> tuple[str, Params]:
         return target.rpartition('.')[2], json.loads(body or b'{}')
@@ -32,6 +34,9 @@ class LogsService:
             'FilterLogEvents': self._filter_log_events,
             'DescribeLogGroups': self._describe_log_groups,
             'DescribeLogStreams': self._describe_log_streams,
+            'StartQuery': self.insights.start_query,
+            'GetQueryResults': self.insights.get_query_results,
+            'StopQuery': self.insights.stop_query,
         }
         if call.operation not in operations:
             raise AwsError('UnknownOperationException', f'{call.operation} is not faked')
@@ -58,7 +63,10 @@ class LogsService:
         scan = _Scan.of(call.params)
         group = self._group(call)
         if group.log_class != 'STANDARD':
-            raise _invalid(f'FilterLogEvents is not supported for log groups of class {group.log_class}.')
+            raise AwsError(
+                'InvalidOperationException',
+                f'The operation is not supported for the log group class {group.log_class}.',
+            )
         with group.lock:
             return self._page(call, group, scan, scan.indices(group))
 

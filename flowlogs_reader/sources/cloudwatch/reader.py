@@ -13,17 +13,23 @@ from ...errors import FlowLogsError
 from ...query.conditions import Condition
 from ...records.block import Block
 from ...records.fields import DEFAULT_FIELDS
+from ...records.layout import Layout
 from ...records.times import resume_text
 from ..aws_reader import AwsReader
+from ..report import Estimate
 from .formats import Formats
 from .ordering import REMEMBERED_IDS, HeldEvents, RecentIds, by_layout
-from .pages import PAGE, store_page
-from .paging import Paging
+from .pages import PAGE, Page, page_of, store_page
+from .paging import PAGE_EVENTS, Paging
 from .pushdown import filter_pattern as pattern_of
 from .pushdown import interfaces
 
 # The largest number of stream names (FilterLogEvents, `logStreamNames`).
 MAX_STREAMS = 100
+# Parts of the window from which an estimate has a page each, the largest page, and how long a request usually takes.
+SAMPLES = 8
+PAGE_BYTES = 1_048_576
+SECONDS_A_PAGE = 0.5
 
 
 class FlowLogsReader(AwsReader):
@@ -123,6 +129,43 @@ class FlowLogsReader(AwsReader):
             self._follow_ids.forget()
             self._forgot_ms = start_ms
         self._late_ms = late_ms
+
+    def layouts(self) -> list[Layout]:
+        """Return the formats of the log: as given, else as EC2 tells them, else the default one."""
+        found = self._formats.ask(self.session)()
+        self.report.format_trouble = self._formats.trouble
+        return found
+
+    def sample(self, count: int) -> bytes:
+        """Return the first lines of the window, `count` at most: those of one event page. Raises botocore's errors."""
+        return self._page(self.start_ms, self.end_ms - 1, count)[0].lines
+
+    def estimate(self) -> Estimate:
+        """Return what reading the whole window would take, from a page of each of SAMPLES moments of it.
+
+        Conditions are left out of account. FilterLogEvents is not billed by the byte.
+        """
+        length = self.end_ms - self.start_ms
+        size = events = 0
+        covered = 0.0
+        for at in range(SAMPLES):
+            begin, end = (self.start_ms + length * place // SAMPLES for place in (at, at + 1))
+            page, more = self._page(begin, end - 1)
+            size += len(page.lines) - page.lines.count(b'\n')
+            events += page.lines.count(b'\n')
+            # A page that is not the last one of its part covers the time up to its last event.
+            last = begin if page.last is None else page.last
+            covered += (last + 1 - begin) if more else end - begin
+        part = max(covered, 1) / max(length, 1)
+        size, events = round(size / part), round(events / part)
+        requests = max(1, -(-size // PAGE_BYTES), -(-events // PAGE_EVENTS))
+        return Estimate(size, requests, dollars=0.0, seconds=requests * SECONDS_A_PAGE / max(1, self.thread_count))
+
+    def _page(self, start_ms: int, end_ms: int, count: int = PAGE_EVENTS) -> tuple[Page, bool]:
+        """Return the first event page of a window with its end, and whether there are more."""
+        asked = {'startTime': start_ms, 'endTime': end_ms, 'limit': count}
+        answer = self.boto_client.filter_log_events(**self._group(), **asked)
+        return answer.get(PAGE) or page_of(answer['events']), 'nextToken' in answer
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         self.report.complete_until, self.report.in_order = self.start_ms, True

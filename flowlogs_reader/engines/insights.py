@@ -1,0 +1,446 @@
+"""CloudWatch Logs Insights: query text of a plan, and the queries of one log group.
+
+The query parses ``@message`` with an expression that is made from the layout, because AWS finds fields by itself in the
+default format only. Only functions and forms of AWS's documentation are used: AmazonCloudWatch/latest/logs,
+CWL_QuerySyntax and the pages below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, summarize_address_range
+from typing import Any, ClassVar
+
+from ..aws.session import retry_without
+from ..aws.trouble import error_code, is_denied, is_log_class, member, said
+from ..errors import FlowLogsError, IncompleteError, UsageError
+from ..query.query import Window
+from ..records.layout import Layout
+from ..sources.cloudwatch.reader import FlowLogsReader
+from ..sources.report import Estimate
+from .plan import Key, Part, Plan, seconds_of
+from .remote import Answer, Busy, Group, Line, RemoteEngine, State, Task
+
+# The most rows of an answer, and the longest text of a query (StartQuery).
+MAX_ROWS = 100_000
+MAX_TEXT = 10_000
+# Sums are probably made in 64-bit floating point: integers are exact below this.
+MAX_SUM = 2**53
+# Lines of the log that are looked at, and how many of them may be odd: each of those comes back whole.
+SAMPLE, MAX_ODD = 1000, 50
+# In front of a whole line that stands in the column of a key. No plain value has a space.
+_RAW = 'raw '
+_PLAIN = re.compile('[!-~]+')
+_STATUS = {'Complete': 'done', 'Failed': 'failed', 'Cancelled': 'failed', 'Timeout': 'timeout'}
+# How each sum is written, and its name. Names of fields that AWS may find by itself are not used.
+_SUMS = {
+    'packets': ('sum(replace({}, "-", "0"))', 'sPackets'),
+    'bytes': ('sum(replace({}, "-", "0"))', 'sBytes'),
+    'start': ('min({})', 'sFirst'),
+    'end': ('max({})', 'sLast'),
+}
+_FLOWS = 'sFlows'
+# The number of the task that asks for an estimate.
+_ESTIMATE = -1
+# How the ids of queries begin that need not be run.
+_NOTHING = 'nothing '
+
+
+# -- query text --------------------------------------------------------------------------------------------------------
+
+
+def query_text(plan: Plan, at: int, window: Window) -> str:
+    """Return the query of a part for a window. The query of the first part also returns all lines that are not plain.
+
+    Raises UsageError if a condition cannot be written.
+    """
+    return '\n| '.join(_commands(plan, at, seconds_of(window)))
+
+
+def _commands(plan: Plan, at: int, seconds: tuple[int, int]) -> Iterator[str]:
+    part = plan.parts[at]
+    names = _names(plan, part)
+    yield f'parse @message {_expression(part, names)}'
+    others = [*range(1, len(plan.parts))] if not at else [_index(plan, layout) for layout in part.earlier]
+    for other in others:
+        yield f'parse @message {_expression(plan.parts[other], {0: f"o{other}"})}'
+    mark = names[min(names)]
+    absent = [f'not ispresent(o{other})' for other in others]
+    passed = [*_conditions(plan, part, names, seconds)]
+    if at:
+        yield f'filter {" and ".join([f"ispresent({mark})", *absent, *passed])}'
+    elif not part.possible:
+        yield f'filter {" and ".join([f"not ispresent({mark})", *absent])}'
+    elif absent:
+        plain = ' and '.join([f'ispresent({mark})', *passed])
+        yield f'filter ({" and ".join([f"not ispresent({mark})", *absent])}) or ({plain})'
+    elif passed:
+        yield f'filter not ispresent({mark}) or ({" and ".join(passed)})'
+    if plan.lines:
+        yield 'fields @timestamp, @message'
+        yield 'sort @timestamp asc'
+    else:
+        yield f'stats {", ".join(_sums(plan, part, names))} by {", ".join(_keys(plan, part, names))}'
+    yield f'limit {MAX_ROWS}'
+
+
+def _index(plan: Plan, layout: Layout) -> int:
+    return next(at for at, part in enumerate(plan.parts) if part.layout == layout)
+
+
+def _names(plan: Plan, part: Part) -> dict[int, str]:
+    """The names of the fields that the query needs, by their place. There is at least one: it marks plain lines."""
+    places = {place for test in part.tests for place in test[0]}
+    fields = [part.time, *(() if plan.lines else (*(key.field for key in part.keys), *plan.sums, *part.flow))]
+    places |= {part.layout.position[field] for field in fields if field in part.layout.position}
+    names: dict[int, str] = {}
+    for place in sorted(places or {0}):
+        words = part.layout.fields[place].split('_')
+        name = 'v' + ''.join(word.capitalize() for word in words)
+        names[place] = name if name not in names.values() else f'{name}x{place}'
+    return names
+
+
+def _expression(part: Part, names: Mapping[int, str]) -> str:
+    values = [
+        f'(?<{names[place]}>{pattern})' if place in names else pattern for place, pattern in enumerate(part.patterns)
+    ]
+    return f'/^{" ".join(values)}$/'
+
+
+def _conditions(plan: Plan, part: Part, names: Mapping[int, str], seconds: tuple[int, int]) -> Iterator[str]:
+    position = part.layout.position
+    if part.flow and not plan.lines:
+        flow = [names[position[field]] for field in part.flow]
+        if part.flow == ('log_status',):
+            yield f'not ({flow[0]} = "NODATA" or {flow[0]} = "SKIPDATA")'
+        else:
+            missing = ' and '.join([f'{name} = "-"' for name in flow])
+            yield f'not ({missing})'
+    for places, negated, missed, kind, payload in part.tests:
+        one = [_alternatives(names[place], missed, kind, payload) for place in places]
+        either = [text for texts in one for text in texts]
+        yield f'{"not " if negated else ""}({" or ".join(either)})' if either else _constant(names, negated)
+    if part.time:
+        time = names[position[part.time]]
+        yield f'{time} >= {seconds[0]} and {time} < {seconds[1]}'
+
+
+def _constant(names: Mapping[int, str], value: bool) -> str:
+    """A condition that all plain lines meet, or none."""
+    mark = names[min(names)]
+    return f'ispresent({mark})' if value else f'not ispresent({mark})'
+
+
+def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str]:
+    """What a value may be: it must meet one of these."""
+    missed = [f'{name} = "-"'] if missing else []
+    if kind in ('text', 'fold'):
+        value = f'tolower({name})' if kind == 'fold' else name
+        # Other text is in no plain line.
+        texts = [text.decode() for text in payload if _PLAIN.fullmatch(text.decode()) and text != b'-']
+        return [*missed, *(f'{value} = {_quoted(text)}' for text in texts)]
+    if kind == 'number':
+        ranges = [_in_range(name, low, high) for low, high in payload if low < 10**Insights.DIGITS]
+        return [*missed, *([f'({name} != "-" and ({" or ".join(ranges)}))'] if ranges else [])]
+    if kind == 'flags':
+        bits = [bit for bit in range(payload.bit_length()) if payload >> bit & 1]
+        number = f'replace({name}, "-", "0")'
+        # There are no operators for bits.
+        tests = [f'floor({number} / {1 << bit}) % 2 = 1' for bit in bits]
+        return [*missed, f'({name} != "-" and {" and ".join(tests)})' if tests else f'{name} != "-"']
+    if kind == 'address':
+        return [*missed, *(_in_network(name, *bounds) for bounds in payload)]
+    raise UsageError(f'CloudWatch Logs Insights cannot compare by {kind}')
+
+
+def _in_range(name: str, low: int, high: int) -> str:
+    if low == high:
+        return f'{name} = {low}'
+    bounds = [f'{name} >= {low}'] if low else []
+    if high < 10**Insights.DIGITS:
+        bounds.append(f'{name} <= {high}')
+    return f'({" and ".join(bounds)})' if bounds else f'{name} >= 0'
+
+
+def _in_network(name: str, first: int, last: int, version: int) -> str:
+    if version == 4:
+        (network,) = summarize_address_range(IPv4Address(first), IPv4Address(last))
+        return f'isIpv4InSubnet({name}, "{network}")'
+    (block,) = summarize_address_range(IPv6Address(first), IPv6Address(last))
+    return f'isIpv6InSubnet({name}, "{block}")'
+
+
+def _quoted(text: str) -> str:
+    for quote in ('"', "'"):
+        if quote not in text and '\\' not in text:
+            return f'{quote}{text}{quote}'
+    raise UsageError(f'CloudWatch Logs Insights cannot compare with {text[:40]!r}')
+
+
+def _sums(plan: Plan, part: Part, names: Mapping[int, str]) -> Iterator[str]:
+    yield f'count(*) as {_FLOWS}'
+    for field in plan.sums:
+        if part.has(field):
+            form, alias = _SUMS[field]
+            yield f'{form.format(names[part.layout.position[field]])} as {alias}'
+
+
+def _own_keys(part: Part) -> list[tuple[int, Key]]:
+    """The keys that the layout has, with their indexes: a plain one first, if there is one."""
+    keys = [(at, key) for at, key in enumerate(part.keys) if part.has(key.field)]
+    return sorted(keys, key=lambda each: each[1].bucket is not None)
+
+
+def _keys(plan: Plan, part: Part, names: Mapping[int, str]) -> Iterator[str]:
+    """The keys, and in place of the first one the whole line if it is not plain."""
+    line = f'concat("{_RAW}", @message)'
+    values = [_key(key, names[part.layout.position[key.field]]) for _, key in _own_keys(part)]
+    if not values:
+        yield f'{line} as k0'
+    for at, value in enumerate(values):
+        yield f'coalesce({value}, {line}) as k0' if not at and part is plan.parts[0] else f'{value} as k{at}'
+
+
+def _key(key: Key, name: str) -> str:
+    if key.bucket is None:
+        return name
+    seconds, offset = key.bucket
+    return f'{name} - ({f"({name} + {offset})" if offset else name} % {seconds})'
+
+
+# -- queries -----------------------------------------------------------------------------------------------------------
+
+
+class Insights(RemoteEngine):
+    """The queries of one log group. `reader` reads the same group directly."""
+
+    NAME: ClassVar[str] = 'insights'
+    MAX_SCAN: ClassVar[int] = 10 * 10**9
+    # US$0.005 for each GB in most Regions.
+    PRICE: ClassVar[float] = 0.005 / 10**9
+    # Numbers of 15 digits are exact in 64-bit floating point.
+    DIGITS: ClassVar[int] = 15
+    DATED: ClassVar[bool] = True
+    OPERATION: ClassVar[str] = 'StartQuery'
+
+    def __init__(self, reader: FlowLogsReader) -> None:
+        self._reader = reader
+        self._made: Any = None
+        self._plan: Plan | None = None
+        self._parts: list[int] = []
+        # The answers of complete queries, until their rows are fetched.
+        self._complete: dict[str, dict[str, Any]] = {}
+        self._empty = 0
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            self._made = self._reader.boto_client
+            events = self._made.meta.events
+            events.register_first('needs-retry.cloudwatch-logs.StartQuery', _stop_if_busy)
+            events.register_first('needs-retry.cloudwatch-logs.GetQueryResults', retry_without(['status']))
+        return self._made
+
+    def layouts(self) -> Sequence[Layout]:
+        return self._reader.layouts()
+
+    def prepare(self, plan: Plan) -> int:
+        self._plan = plan
+        # The first query returns the lines that are not plain. The others return plain lines only.
+        self._parts = [at for at, part in enumerate(plan.parts) if part.possible or not at]
+        keyed = [at for at in self._parts if plan.lines or _own_keys(plan.parts[at])]
+        if not keyed:
+            raise UsageError(
+                f'no field to sum by is in this log: its fields are {" ".join(plan.parts[0].layout.fields)}'
+            )
+        return len(self._parts)
+
+    def check(self, plan: Plan) -> None:
+        sample = self._sample()
+        if sample is None:
+            return
+        if plan.everything:
+            raise UsageError(
+                'CloudWatch Logs Insights is billed by the byte: without conditions, read the log group itself, which '
+                'gives the same records'
+            )
+        plain = re.compile('|'.join(_line_pattern(part) for part in plan.parts).encode())
+        lines = [line for line in sample.split(b'\n') if line and not line.isspace() and b' SKIPDATA' not in line]
+        odd = [line for line in lines if not plain.fullmatch(line)]
+        if len(odd) > MAX_ODD and len(odd) * 20 > len(lines):
+            raise UsageError(
+                f'{len(odd)} of the first {len(lines)} lines are not as AWS writes this format: CloudWatch Logs '
+                'Insights would return each of them'
+            )
+
+    def _sample(self) -> bytes | None:
+        """The first lines of the log; None if it cannot be read without Insights."""
+        try:
+            return self._reader.sample(SAMPLE)
+        except Exception as error:
+            if is_log_class(error):
+                return None
+            if is_denied(error):
+                return b''
+            raise
+
+    def task(self, part: int, window: Window) -> Task:
+        assert self._plan
+        text = query_text(self._plan, self._parts[part], window)
+        if len(text) > MAX_TEXT:
+            raise UsageError(
+                f'the query has {len(text):,} characters, and CloudWatch Logs Insights takes {MAX_TEXT:,}: ask for '
+                'fewer values at a time'
+            )
+        # Both bounds are included, in seconds. The events of flow logs have whole seconds.
+        start, end = window.start_ms // 1000, (window.end_ms - 1) // 1000
+        parameters = {**self._group(), 'startTime': start, 'endTime': end, 'limit': MAX_ROWS}
+        return Task(part, window, text, parameters)
+
+    def _group(self) -> dict[str, Any]:
+        name = self._reader.log_group_name
+        if name.startswith('arn:'):
+            return {'logGroupIdentifiers': [name.removesuffix(':*')]}
+        return {'logGroupName': name}
+
+    def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
+        """Estimate with the command `estimate`, which compiles the query and does not run it."""
+        asking = [task._replace(part=_ESTIMATE, text=f'{task.text}\n| estimate') for task in tasks]
+        texts = [row.text for answer in run(asking) for row in answer.rows if isinstance(row, Line)]
+        known = len(texts) == len(tasks) and all(texts)
+        scanned = sum(map(int, texts)) if known else None
+        return Estimate(scanned, requests=len(tasks), dollars=None if scanned is None else scanned * self.PRICE)
+
+    def start(self, task: Task) -> str:
+        try:
+            answer = self._client.start_query(queryString=task.text, **task.parameters)
+        except Exception as error:
+            code = error_code(error)
+            if code == 'LimitExceededException':
+                raise Busy from error
+            if code == 'MalformedQueryException' and 'end date and time' in str(error):
+                # The window is before the group was made, or before what it retains.
+                self._empty += 1
+                return f'{_NOTHING}{self._empty}'
+            if code == 'MalformedQueryException':
+                raise FlowLogsError(f'CloudWatch Logs Insights does not take the query: {said(error)}') from error
+            raise
+        return str(member(answer, 'queryId'))
+
+    def poll(self, query_id: str) -> State:
+        if query_id.startswith(_NOTHING):
+            return State('done')
+        answer = self._client.get_query_results(queryId=query_id)
+        status = str(member(answer, 'status'))
+        scanned = int(answer.get('statistics', {}).get('bytesScanned') or 0)
+        if status == 'Complete':
+            self._complete[query_id] = answer
+        return State(_STATUS.get(status, 'running'), f'its status is {status}', scanned, status == 'Failed')
+
+    def fetch(self, task: Task, query_id: str) -> Answer:
+        if query_id.startswith(_NOTHING):
+            return Answer([])
+        rows, stated = self._rows(query_id)
+        if task.part == _ESTIMATE:
+            return Answer([Line(_estimated(rows))])
+        cut = len(rows) >= MAX_ROWS or stated > len(rows)
+        if cut:
+            return Answer([], cut)
+        assert self._plan
+        at = self._parts[task.part]
+        read = _line_of if self._plan.lines else partial(_row_of, self._plan, at)
+        return Answer([*map(read, rows)])
+
+    def _rows(self, query_id: str) -> tuple[list[dict[str, str]], int]:
+        """The rows of a complete query, and how many AWS says there are."""
+        answer = self._complete.pop(query_id)
+        stated = int(answer.get('statistics', {}).get('resultCount') or 0)
+        rows: list[dict[str, str]] = []
+        tokens: set[str] = set()
+        while True:
+            for row in answer.get('results', ()):
+                rows.append({cell['field']: cell['value'] for cell in row if 'field' in cell and 'value' in cell})
+            token = answer.get('nextToken')
+            if not token:
+                return rows, stated
+            if token in tokens:
+                raise IncompleteError('CloudWatch Logs Insights gave the same page token twice')
+            tokens.add(token)
+            answer = self._client.get_query_results(queryId=query_id, nextToken=token)
+
+    def stop(self, query_id: str) -> None:
+        if not query_id.startswith(_NOTHING):
+            self._client.stop_query(queryId=query_id)
+
+
+def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+    """A handler of botocore's needs-retry event: it would wait inside the request, where nothing else can be done."""
+    if response and response[1].get('Error', {}).get('Code') == 'LimitExceededException':
+        raise Busy
+
+
+def _line_pattern(part: Part) -> str:
+    return ' '.join(part.patterns)
+
+
+def _line_of(row: Mapping[str, str]) -> Line:
+    if '@message' not in row:
+        raise IncompleteError('CloudWatch Logs Insights gave a row without its message')
+    return Line(_bytes(row['@message']), order=row.get('@timestamp', ''))
+
+
+def _bytes(message: str) -> bytes:
+    # A line end inside a message must not make two records of it.
+    return message.replace('\n', ' ').encode('utf-8', 'replace')
+
+
+def _row_of(plan: Plan, at: int, row: Mapping[str, str]) -> Group | Line:
+    """Raises FlowLogsError if a value is not what was asked for, or not exact."""
+    part = plan.parts[at]
+    flows = _number(row.get(_FLOWS, ''))
+    first = row.get('k0', '')
+    if first.startswith(_RAW):
+        return Line(_bytes(first.removeprefix(_RAW)), flows)
+    keys = ['-'] * len(part.keys)
+    for number, (place, key) in enumerate(_own_keys(part)):
+        value = row.get(f'k{number}', '')
+        keys[place] = str(_number(value)) if key.bucket else value
+        if not _PLAIN.fullmatch(keys[place]):
+            raise FlowLogsError(f'CloudWatch Logs Insights gave {value[:60]!r} for {key.field}')
+    sums = {name: _number(row.get(_SUMS[name][1], '')) for name in plan.sums if part.has(name)}
+    return Group(
+        at, tuple(keys), sums.get('packets', 0), sums.get('bytes', 0), sums.get('start'), sums.get('end'), flows
+    )
+
+
+def _number(text: str) -> int:
+    try:
+        number = Decimal(text)
+        exact = number == number.to_integral_value() and 0 <= number < MAX_SUM
+    except InvalidOperation:
+        raise FlowLogsError(f'CloudWatch Logs Insights gave {text[:60]!r} for a number') from None
+    if not exact:
+        raise FlowLogsError(
+            f'CloudWatch Logs Insights gave a sum of {text[:60]}, which is not exact above {MAX_SUM:,}: give a '
+            'shorter window'
+        )
+    return int(number)
+
+
+def _estimated(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """The number of bytes in the answer to `estimate`; nothing if there is none. AWS does not document its name."""
+    values = {name: value for row in rows for name, value in row.items() if not name.startswith('@')}
+    numbers = {name: number for name, value in values.items() if (number := _bytes_of(value)) is not None}
+    named = {name: number for name, number in numbers.items() if 'byte' in name.lower()} or numbers
+    return b'%d' % next(iter(named.values())) if len(named) == 1 else b''
+
+
+def _bytes_of(text: str) -> int | None:
+    try:
+        return int(Decimal(text))
+    except (InvalidOperation, ValueError, OverflowError):
+        return None

@@ -1,0 +1,99 @@
+"""Which engine answers a query: the table of engines, and the function for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import UsageError
+from ..query.query import Query
+from ..query.result import Result
+from ..records.times import EPOCH
+from ..sources.registry import SOURCES, recognise
+from . import local
+
+if TYPE_CHECKING:
+    from ..aws.session import AwsSession
+    from ..sources.base import BaseReader
+    from .remote import RemoteEngine
+
+LOCAL = 'local'
+
+
+class EngineRow(NamedTuple):
+    """An engine on AWS: the source that it reads, and the module and class of it."""
+
+    source: str
+    engine: str
+
+
+ENGINES = {
+    'insights': EngineRow('cwl', 'insights:Insights'),
+    'athena': EngineRow('s3', 'athena:Athena'),
+}
+NAMES = (LOCAL, *ENGINES)
+
+
+def check_source(engine: str, source: str) -> None:
+    """Raises UsageError if an engine does not read locations of a source."""
+    if engine not in NAMES:
+        raise UsageError(f'there is no engine {engine!r}: choose from {", ".join(NAMES)}')
+    if engine != LOCAL and ENGINES[engine].source != source:
+        raise UsageError(
+            f'the engine {engine} reads {SOURCES[ENGINES[engine].source].about}, not {SOURCES[source].about}'
+        )
+
+
+def open_engine(engine: str, reader: BaseReader, settings: Mapping[str, Any] | None = None) -> RemoteEngine:
+    """Return an engine on AWS for the location of a reader. `settings` are keywords of its class."""
+    module, _, name = ENGINES[engine].engine.partition(':')
+    made: RemoteEngine = getattr(import_module(f'.{module}', __package__), name)(reader, **(settings or {}))
+    return made
+
+
+def run(
+    query: Query,
+    locations: str | Sequence[str],
+    engine: str = LOCAL,
+    *,
+    session: AwsSession | None = None,
+    max_scan: int | None = None,
+    **settings: Any,
+) -> Result:
+    """Answer a query about logs: log groups, buckets or files, as the command line names them.
+
+    >>> from flowlogs_reader import Query
+    >>> run(Query('ipset'), 'tests/data/seed-minute.log')  # doctest: +SKIP
+
+    `engine` is 'local', 'insights' for log groups or 'athena' for buckets. The result is the same; only the order of
+    rows with equal times may differ. An engine on AWS raises UsageError, before it starts a query that costs, if it
+    would scan more than `max_scan` bytes (by default what the command line allows). `settings` are those of Athena:
+    `database`, `workgroup`, `output_location`, `create_table`.
+
+    Nothing is read before the result is iterated over. A query of AWS needs a window. Raises UsageError if an argument
+    is invalid, or if the engine cannot answer.
+    """
+    sources: list[BaseReader] = []
+    for location in [locations] if isinstance(locations, str) else locations:
+        source = recognise(location)
+        if source is None:
+            raise UsageError(f'{location!r} is not a place that logs are read from')
+        check_source(engine, source.name)
+        options: dict[str, Any] = {
+            'fields': query.fields, 'where': query.conditions, 'count_skipdata': query.sums, **source.settings,
+        }  # fmt: skip
+        if query.window:
+            start, end = (EPOCH + timedelta(milliseconds=ms) for ms in query.window)
+            options.update(start_time=start, end_time=end)
+        if source.asks_aws and session:
+            options['session'] = session
+        reader_class: Callable[..., BaseReader] = source.load()
+        reader = reader_class(location, **options)
+        if engine != LOCAL:
+            from .remote import RemoteSource
+
+            reader = RemoteSource(open_engine(engine, reader, settings), query, reader, max_scan=max_scan)
+        sources.append(reader)
+    return local.run(query, sources)
