@@ -153,7 +153,7 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
         tests = [f'floor({number} / {1 << bit}) % 2 = 1' for bit in bits]
         return [*missed, f'({name} != "-" and {" and ".join(tests)})' if tests else f'{name} != "-"']
     if kind == 'address':
-        return [*missed, *(_in_network(name, *bounds) for bounds in payload)]
+        return [*missed, *(text for bounds in payload for text in _in_networks(name, *bounds))]
     raise UsageError(f'CloudWatch Logs Insights cannot compare by {kind}')
 
 
@@ -166,12 +166,10 @@ def _in_range(name: str, low: int, high: int) -> str:
     return f'({" and ".join(bounds)})' if bounds else f'{name} >= 0'
 
 
-def _in_network(name: str, first: int, last: int, version: int) -> str:
-    if version == 4:
-        (network,) = summarize_address_range(IPv4Address(first), IPv4Address(last))
-        return f'isIpv4InSubnet({name}, "{network}")'
-    (block,) = summarize_address_range(IPv6Address(first), IPv6Address(last))
-    return f'isIpv6InSubnet({name}, "{block}")'
+def _in_networks(name: str, first: int, last: int, version: int) -> Iterator[str]:
+    address = IPv4Address if version == 4 else IPv6Address
+    for network in summarize_address_range(address(first), address(last)):
+        yield f'isIpv{version}InSubnet({name}, "{network}")'
 
 
 def _quoted(text: str) -> str:

@@ -44,7 +44,7 @@ from .plan import Plan, check_fields, check_query, plan_groups, plan_lines
 
 # Queries at a time: the quota of an account is shared with dashboards and everybody else.
 CONCURRENT = 4
-# Seconds between two looks at a query: the first, the last, and how they grow.
+# Seconds between two looks at a query, after the first, which is at once: the least, the most, and how they grow.
 FIRST_WAIT, LAST_WAIT, GROWTH = 0.5, 5.0, 1.5
 # How often the window of a query that fails or times out is split.
 MAX_RETRIES = 2
@@ -242,7 +242,7 @@ class Runner:
                 with held_back():
                     query_id = self._engine.start(task)
                     self._waiting.popleft()
-                    self._running[query_id] = _Running(task, retries, time.monotonic() + FIRST_WAIT, FIRST_WAIT)
+                    self._running[query_id] = _Running(task, retries, time.monotonic(), FIRST_WAIT / GROWTH)
             except Busy:
                 if self._on_wait:
                     self._on_wait()

@@ -1,0 +1,123 @@
+"""CloudWatch Logs Insights answers as the local engine does, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from tests import traffic
+from tests.conftest import Cli, Result
+from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, START, V5, V5_COMMANDS, WINDOW, ordered
+from tests.fake.aws import FakeAWS
+
+
+def at_start(line: bytes) -> int:
+    """The event time of a line of any of the formats; odd lines are at START + 60."""
+    times = [int(value) for value in line.split() if value.isdigit() and value.startswith(b'14543')]
+    return (min(times) // (1000 if min(times) > 2**31 else 1) if times else START + 60) * 1000
+
+
+def store(fake: FakeAWS, name: str, lines: Sequence[bytes], *formats: Sequence[str], **options: str) -> None:
+    fake.add_log_group(name, lines=lines, timestamp=at_start, stream=lambda line: 'eni-0a-all', **options)
+    for fields in formats or [traffic.FIELDS]:
+        fake.add_flow_log(log_group=name, log_format=' '.join(f'${{{field}}}' for field in fields))
+
+
+def in_format(fields: Sequence[str]) -> list[bytes]:
+    return [traffic.to_format(line, fields) for line in LINES]
+
+
+@pytest.fixture(scope='module')
+def logs() -> Iterator[FakeAWS]:
+    with FakeAWS() as fake:
+        fake.retry_after_ms = 0
+        store(fake, 'default', [*LINES, *ODD])
+        store(fake, 'v5', in_format(V5), V5)
+        store(fake, 'own', in_format(OWN), OWN)
+        mixed = [*LINES[::2], *in_format(V5)[1::2], *ODD]
+        store(fake, 'mixed', mixed, traffic.FIELDS, V5)
+        # Formats with as many fields.
+        swapped = ('srcaddr', 'dstaddr', *traffic.FIELDS[2:3], 'version', 'account-id', *traffic.FIELDS[5:])
+        store(fake, 'twins', [*LINES[::2], *in_format(swapped)[1::2]], traffic.FIELDS, swapped)
+        yield fake
+
+
+class Both(NamedTuple):
+    """A question, asked both ways."""
+
+    local: Result
+    engine: Result
+
+
+@pytest.fixture
+def ask(logs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Both]:
+    for name, value in logs.environ('us-east-1').items():
+        monkeypatch.setenv(name, value)
+
+    def both(group: str, *command: str, status: int = 0) -> Both:
+        window = () if {'-s', '-e'} & {*command} else WINDOW
+        local = cli(group, *command, *window, status=status)
+        return Both(local, cli(group, *command, *window, '--engine', 'insights', status=status))
+
+    return both
+
+
+def assert_same(both: Both, command: Sequence[str]) -> None:
+    one, other = ([*map(bytes, result.stdout.splitlines())] for result in both)
+    if not ordered([*command]):
+        one.sort(), other.sort()
+    assert other == one
+
+
+def left_out(result: Result) -> list[str]:
+    return [line for line in result.stderr.splitlines() if 'left out' in line or 'SKIPDATA' in line]
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
+def test_the_answer_is_that_of_the_local_engine(ask: Callable[..., Both], logs: FakeAWS, command: list[str]) -> None:
+    both = ask('default', *command)
+    assert_same(both, command)
+    if command[0] in ('top', 'timeline', 'aggregate') and '-w' not in command:
+        assert left_out(both.local) == left_out(both.engine)
+        assert 'lines were left out' in both.engine.stderr and 'SKIPDATA' in both.engine.stderr
+    assert not logs.logs.insights.running
+
+
+@pytest.mark.parametrize('command', COMMANDS[1::4], ids=' '.join)
+def test_it_does_not_matter_what_a_missing_field_compares_to(
+    ask: Callable[..., Both], logs: FakeAWS, command: list[str]
+) -> None:
+    """AWS does not document it. Other tests have a fake in which the result is neither true nor false."""
+    logs.logs.insights.unknown = 'false'
+    try:
+        assert_same(ask('mixed', *command), command)
+    finally:
+        logs.logs.insights.unknown = 'null'
+
+
+@pytest.mark.parametrize('command', V5_COMMANDS, ids=' '.join)
+def test_a_format_of_ones_own(ask: Callable[..., Both], command: list[str]) -> None:
+    assert_same(ask('v5', *command), command)
+
+
+@pytest.mark.parametrize('command', OWN_COMMANDS, ids=' '.join)
+def test_a_format_without_usual_fields(ask: Callable[..., Both], command: list[str]) -> None:
+    assert_same(ask('own', *command), command)
+
+
+@pytest.mark.parametrize('group', ['mixed', 'twins'])
+@pytest.mark.parametrize('command', [*COMMANDS[::9], 'top flow_direction --by flows'.split()], ids=' '.join)
+def test_several_formats_in_one_group(ask: Callable[..., Both], group: str, command: list[str]) -> None:
+    if group == 'twins' and 'flow_direction' in command:
+        pytest.skip('neither of these formats has it')
+    both = ask(group, *command)
+    assert_same(both, command)
+    if group == 'mixed' and command == ['top']:
+        assert left_out(both.local) == left_out(both.engine)
+
+
+@pytest.mark.parametrize('command', [*COMMANDS[::12], ['timeline'], ['timeline', '17s']], ids=' '.join)
+def test_windows_that_cut_inside_a_second(ask: Callable[..., Both], command: list[str]) -> None:
+    assert_same(ask('default', *command, *CUT), command)
