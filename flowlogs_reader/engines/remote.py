@@ -193,7 +193,7 @@ class Runner:
     """Runs tasks of an engine, CONCURRENT at a time, and stops all of them if anything goes wrong.
 
     `sleep` waits so many seconds. `on_progress` is called with the Usage so far whenever AWS was asked. `on_wait` is
-    called once if AWS runs as many queries as it allows. `max_scan` is how many bytes may be scanned; None is no limit.
+    called if AWS runs as many queries as it allows. `max_scan` is how many bytes may be scanned; None is no limit.
     """
 
     def __init__(
@@ -246,7 +246,6 @@ class Runner:
             except Busy:
                 if self._on_wait:
                     self._on_wait()
-                self._on_wait = None
                 self._start_after = time.monotonic() + self._start_wait
                 self._start_wait = min(LAST_WAIT, self._start_wait * GROWTH)
             else:
@@ -364,7 +363,8 @@ class RemoteSource(BaseReader):
         # Where to stop: after the queries were written, or after the estimate. There are no rows then.
         self._only = ''
         self._on_estimate = on_estimate
-        self._runner = partial(Runner, engine, sleep, on_progress, on_wait)
+        self._on_wait = on_wait
+        self._runner = partial(Runner, engine, sleep, on_progress, self._tell_of_waiting)
         self._layouts: Sequence[Layout] = ()
         if engine.DATED and self.start_ms % 1000 == self.end_ms % 1000 == 0:
             # The engine asks for events of whole seconds: none of these need be left out.
@@ -395,6 +395,11 @@ class RemoteSource(BaseReader):
         result = local.run(self.query, [self])
         for _ in result.blocks if isinstance(result, Records) else result.chunks:
             pass
+
+    def _tell_of_waiting(self) -> None:
+        if self._on_wait:
+            self._on_wait()
+        self._on_wait = None
 
     def sum_into(
         self,

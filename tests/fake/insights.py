@@ -668,8 +668,9 @@ class InsightsService:
     """Queries over the log groups of a fake. What is not documented, and what goes wrong, are settings:
 
     `unknown` as in Parser; `polls` is how often a query is not complete yet when it is asked for; `most` is how many
-    may run at a time, `max_rows` how many rows an answer has at most. `ends_as` gives the status in which a query ends,
-    by its parameters. `estimate_name` is the name of the column of `estimate`; AWS does not document it.
+    may run at a time, `max_rows` and `page_rows` are the most rows of an answer and of a page of it. `ends_as` gives
+    the status in which a query ends, by its parameters. `estimate_name` is the name of the column of `estimate`; AWS
+    does not document it.
     """
 
     groups: dict[tuple[str, str, str], LogGroup]
@@ -678,6 +679,7 @@ class InsightsService:
     polls: int = 0
     most: int = 100
     max_rows: int = MAX_ROWS
+    page_rows: int = PAGE_ROWS
     ends_as: Callable[[Params], str] = lambda params: 'Complete'
     estimate_name: str = 'estimatedBytes'
     queries: dict[str, Running] = field(default_factory=dict)
@@ -745,7 +747,7 @@ class InsightsService:
         answer['statistics'] = dict(query.statistics)
         if query.status == 'Complete':
             answer['statistics']['resultCount'] = float(query.total)
-            most = call.params.get('maxItems', PAGE_ROWS)
+            most = min(self.page_rows, call.params.get('maxItems', PAGE_ROWS))
             scope = [call.operation, query.id]
             expired = AwsError.trouble('expire_token', 'logs')
             first = self.tokens.read(call.token, scope, expired) if call.token else 0
