@@ -32,8 +32,8 @@ from .timeline import Timeline
 # Members of a Query that a plan can express, or that are applied to the result here. A query that needs any other
 # member is refused: new ones are refused until somebody adds them.
 UNDERSTOOD = frozenset([
-    'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'measure', 'both_ways',
-    'flows', 'distinct', 'interval', 'delivered_ms', 'tz',
+    'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'distinct', 'measure',
+    'once', 'share', 'ranked', 'both_ways', 'flows', 'interval', 'delivered_ms', 'tz',
 ])  # fmt: skip
 ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline')
 # What a test of a writer may be: see Test in kernel/pure.py. Fields compared with each other are tested here only.
