@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..aws.log_groups import parse_arn
 from ..engines.run import LOCAL, check_source
 from ..errors import FlowLogsError, UsageError
 from ..output.terminal import wants_colour
@@ -18,6 +20,7 @@ from ..output.writer import Style
 from ..query.conditions import field_name, parse_condition
 from ..query.query import Query, Window
 from ..query.typed_times import parse_length, parse_time, parse_zone
+from ..records.block import LOCATION
 from ..records.fields import FIELD_SETS
 from ..records.layout import Layout
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
@@ -28,7 +31,7 @@ from .process import tune_malloc
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..aws.session import AwsSession
     from ..sources.base import BaseReader
@@ -40,11 +43,38 @@ SCHEMES = 's3://BUCKET/PREFIX'
 
 
 def prepare(options: Namespace) -> None:
-    """Set the default action and thread count, and make a tuple of the names in --fields."""
-    options.action = options.action or 'print'
+    """Set the locations, the default action and thread count, and make a tuple of the names in --fields.
+
+    Raises UsageError for a word that looks like a misspelt action.
+    """
+    words = [word for word in (options.location, options.action, *options.arguments) if word is not None]
+    # The first word is a location, even if it has the name of an action.
+    at = next((at for at, word in enumerate(words) if at and word in ACTIONS), len(words))
+    options.locations = words[:at]
+    options.action, *options.arguments = words[at:] or ['print']
+    for word in options.locations[1:]:
+        _check_spelling(word)
     options.thread_count = THREADS if options.thread_count is None else options.thread_count
     if options.fields:
         options.fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields
+
+
+def _check_spelling(word: str) -> None:
+    """Raises UsageError if a word is a misspelt action, and no file and no URL."""
+    if os.path.exists(word) or re.search('[:/]', word):
+        return
+    for name in ACTIONS:
+        if _is_misspelt(word.lower(), name):
+            raise UsageError(f'there is no action {word!r}: did you mean {name}? A location of this name comes first')
+
+
+def _is_misspelt(word: str, name: str) -> bool:
+    """Whether the words differ in one character at most, or in two that have changed places."""
+    begin = len(os.path.commonprefix([word, name]))
+    rest, other = word[begin:], name[begin:]
+    end = len(os.path.commonprefix([rest[::-1], other[::-1]]))
+    rest, other = rest[: len(rest) - end], other[: len(other) - end]
+    return len(rest) < 2 and len(other) < 2 or len(rest) == 2 and rest == other[::-1]
 
 
 # -- which options go together ----------------------------------------------------------------------------------------
@@ -60,13 +90,11 @@ def check_list(options: Namespace) -> None:
     _check_text(options, {})
 
 
-def check_options(options: Namespace, source: Source) -> None:
-    """Raises UsageError if an option does not go with the action, the source or another option."""
-    if options.action not in ACTIONS:
-        raise UsageError(f'there is no action {options.action!r}: choose from {", ".join(ACTIONS)}')
+def check_options(options: Namespace, sources: Sequence[Source]) -> None:
+    """Raises UsageError if an option does not go with the action, the sources or another option."""
     for option in OPTIONS:
         if getattr(options, option.name, None) is not None:
-            _check_option(option, options.action, source, options.engine or LOCAL)
+            _check_option(option, options.action, sources, options.engine or LOCAL)
     for name in ('columns', 'output', 'times', 'header'):
         if options.raw and getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
@@ -74,19 +102,22 @@ def check_options(options: Namespace, source: Source) -> None:
         raise UsageError('--header does not go with -o jsonl, which names every value')
     if options.follow:
         _check_follow(options)
-    check_source(options.engine or LOCAL, source.name)
+    for source in sources:
+        check_source(options.engine or LOCAL, source.name)
     if options.external_id and not options.role_arn:
         raise UsageError('--external-id goes with --role-arn')
     if options.thread_count < 0:
         raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
-    _check_text(options, {'location'} if source.name == 'file' else set())
+    _check_text(options, {'location', 'action'})
 
 
-def _check_option(option: Option, action: str, source: Source, engine: str) -> None:
+def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:
     if option.list_only:
         raise UsageError(f'{option.shown} goes with --list')
-    if option.sources and source.name not in option.sources and option.name not in SESSION:
-        raise UsageError(f'{option.shown} does not go with {source.about}')
+    # An option of a reader is for the locations that it goes with. A mode of the whole run goes with all of them.
+    unfit = [source for source in sources if option.sources and source.name not in option.sources]
+    if unfit and option.name not in SESSION and (len(unfit) == len(sources) or option.name == 'follow'):
+        raise UsageError(f'{option.shown} does not go with {unfit[0].about}')
     if option.engines and engine not in option.engines:
         if LOCAL in option.engines:
             raise UsageError(f'{option.shown} does not go with --engine {engine}')
@@ -107,31 +138,60 @@ def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
     """Raises UsageError for an argument that is not UTF-8: AWS would not accept it. File names may have any bytes."""
     for name, value in vars(options).items():
         if isinstance(value, str) and name not in exempt:
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise UsageError(f'{value[:60]!r} is not text in UTF-8') from None
+            _check_utf8(value)
+
+
+def _check_utf8(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f'{text[:60]!r} is not text in UTF-8') from None
 
 
 # -- the query --------------------------------------------------------------------------------------------------------
 
 
-def source_of(options: Namespace) -> Source:
-    """Return the source that reads the location. Raises UsageError if there is no location, or no source reads it."""
-    if options.location is None:
+def sources_of(options: Namespace) -> list[Source]:
+    """Return the source of each location. Raises UsageError if a location is missing, unknown or given twice."""
+    if not options.locations:
         raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
-    if options.location_type:
-        return SOURCES[options.location_type]
-    if not options.location.strip():
+    sources = [_source_of(location, options.location_type) for location in options.locations]
+    seen: set[str] = set()
+    for location, source in zip(options.locations, sources):
+        is_file = source.name == 'file' and location != '-'
+        same = os.path.realpath(location) if is_file else location.rstrip('/')
+        if same in seen:
+            raise UsageError(f'{location} is given twice')
+        seen.add(same)
+        if source.name != 'file':
+            _check_utf8(location)
+    return sources
+
+
+def _source_of(location: str, location_type: str | None) -> Source:
+    if location_type:
+        return SOURCES[location_type]
+    if not location.strip():
         raise UsageError('LOCATION is empty: give a log group, a file or -')
-    source = recognise(options.location)
+    source = recognise(location)
     if source is None:
-        scheme = options.location.partition('://')[0]
+        scheme = location.partition('://')[0]
         raise UsageError(
             f'{scheme}:// is not a place that logs are read from: there are {SCHEMES}, log groups, files, and - for '
             'standard input'
         )
     return source
+
+
+def make_queries(options: Namespace, sources: Sequence[Source], now: datetime) -> tuple[Query, list[Query]]:
+    """Make the Query of all locations, and that of each: by default their windows are different.
+
+    Without times a file is read whole, and a log group from an hour ago. Together they have no window.
+    """
+    lengths = [source.load().DEFAULT_WINDOW for source in sources]
+    queries = {length: make_query(options, length, now) for length in dict.fromkeys(lengths)}
+    first = queries[lengths[0]]
+    return first if len(queries) == 1 else replace(first, window=None), [queries[length] for length in lengths]
 
 
 def make_query(options: Namespace, default_window: timedelta | None, now: datetime) -> Query:
@@ -170,7 +230,9 @@ def _columns(options: Namespace) -> tuple[str, ...] | None:
         return None
     own = options.fields or ()
     columns = tuple(
-        column for name in names for column in (FIELD_SETS[name] if name in FIELD_SETS else [field_name(name, own)])
+        column
+        for name in names
+        for column in (FIELD_SETS[name] if name in FIELD_SETS else [field_name(name, own, [LOCATION])])
     )
     twice = [name for name in columns if columns.count(name) > 1]
     if twice:
@@ -179,9 +241,9 @@ def _columns(options: Namespace) -> tuple[str, ...] | None:
 
 
 def _optional(options: Namespace) -> tuple[str, ...]:
-    """The columns that were given as a set, such as default, and that a log may lack."""
+    """The columns that a log may lack: those that were given as a set, such as default, and the location."""
     names = [] if options.columns is None else _column_names(options)
-    return tuple(column for name in names for column in FIELD_SETS.get(name, ()))
+    return tuple(column for name in names for column in FIELD_SETS.get(name, [LOCATION] if name == LOCATION else ()))
 
 
 def _column_names(options: Namespace) -> list[str]:
@@ -238,46 +300,57 @@ def make_style(options: Namespace, terminal: int, query: Query | None = None) ->
 # -- the reader -------------------------------------------------------------------------------------------------------
 
 
-def open_source(
+def open_sources(
     options: Namespace,
-    source: Source,
-    query: Query,
+    sources: Sequence[Source],
+    queries: Sequence[Query],
     stdin: Callable[[], BinaryIO],
     on_unreadable: Callable[[FlowLogsError], None],
-) -> BaseReader:
-    """Make the reader of the location, with the conditions and the window of the query."""
+) -> list[BaseReader]:
+    """Make the reader of each location, with the conditions and the window of its query."""
     tune_malloc()
-    settings: dict[str, Any] = {
-        'fields': query.fields,
-        'where': query.conditions,
-        'count_skipdata': query.sums,
-        'on_unreadable': on_unreadable,
-        **source.settings,
-    }
-    if query.window:
-        settings['start_time'], settings['end_time'] = (
-            EPOCH + timedelta(milliseconds=ms) for ms in (query.window.start_ms, query.window.end_ms)
-        )
-    for option in OPTIONS:
-        value = getattr(options, option.name, None)
-        if option.keyword and value is not None:
-            settings[option.keyword] = value
-    if source.asks_aws:
-        settings['session'] = make_session(options, options.location)
-    location = stdin() if options.location == '-' and source.name == 'file' else options.location
-    # A reader takes its location, and keywords for its options: see sources/base.py.
-    reader_class: Callable[..., BaseReader] = source.load()
-    return reader_class(location, **settings)
+    sessions: dict[str | None, AwsSession] = {}
+
+    def session_of(location: str) -> AwsSession:
+        arn = parse_arn(location)
+        region = arn.region if arn else None
+        if region not in sessions:
+            sessions[region] = make_session(options, location, alone=len(sources) == 1)
+        return sessions[region]
+
+    def open_source(location: str, source: Source, query: Query) -> BaseReader:
+        settings: dict[str, Any] = {
+            'fields': query.fields,
+            'where': query.conditions,
+            'count_skipdata': query.sums,
+            'on_unreadable': on_unreadable,
+            **source.settings,
+        }
+        if query.window:
+            settings['start_time'], settings['end_time'] = (
+                EPOCH + timedelta(milliseconds=ms) for ms in (query.window.start_ms, query.window.end_ms)
+            )
+        for option in OPTIONS:
+            value = getattr(options, option.name, None)
+            if option.keyword and value is not None and (not option.sources or source.name in option.sources):
+                settings[option.keyword] = value
+        if source.asks_aws:
+            settings['session'] = session_of(location)
+        # A reader takes its location, and keywords for its options: see sources/base.py.
+        reader_class: Callable[..., BaseReader] = source.load()
+        return reader_class(stdin() if location == '-' and source.name == 'file' else location, **settings)
+
+    return [*map(open_source, options.locations, sources, queries)]
 
 
-def subnet_session(options: Namespace, reader: BaseReader, query: Query) -> AwsSession | None:
-    """Makes the session that asks for the subnets, if the query needs them: the one of the reader, if it has one.
+def subnet_session(options: Namespace, readers: Iterable[BaseReader], query: Query) -> AwsSession | None:
+    """Make the session that asks for the subnets, if the query needs them: the one of a reader, if one has it.
 
     Raises UsageError if the Region is not known, or for options of a session that nobody needs.
     """
     from ..aws.session import NO_REGION
 
-    own: AwsSession | None = getattr(reader, 'session', None)
+    own: AwsSession | None = next(filter(None, (getattr(reader, 'session', None) for reader in readers)), None)
     if not query.unknown_mappings:
         for option in OPTIONS:
             if own is None and option.name in SESSION and getattr(options, option.name) is not None:
@@ -290,13 +363,15 @@ def subnet_session(options: Namespace, reader: BaseReader, query: Query) -> AwsS
     return session
 
 
-def make_session(options: Namespace, location: str = '') -> AwsSession:
-    """Make the session for all AWS clients. If the location is an ARN, it has the Region."""
-    from ..aws.log_groups import parse_arn
+def make_session(options: Namespace, location: str = '', alone: bool = True) -> AwsSession:
+    """Make the session for AWS clients. If the location is an ARN, it has the Region.
+
+    Raises UsageError if --region is another one, and there is no other location that it may be for.
+    """
     from ..aws.session import AwsSession
 
     arn = parse_arn(location)
-    if arn and options.region not in (None, arn.region):
+    if arn and alone and options.region not in (None, arn.region):
         raise UsageError(f'the log group is in {arn.region}, as its ARN says: leave --region {options.region} out')
     region = arn.region if arn else options.region
     session = AwsSession(region, options.profile, options.role_arn, options.external_id)

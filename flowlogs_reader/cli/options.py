@@ -21,7 +21,10 @@ TIME_ZONE = 'UTC'
 THREADS = 4
 # The number of connections that a client keeps.
 MAX_THREADS = 50
-LOCATION = 'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input'
+LOCATION = (
+    'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input; '
+    'or several of these'
+)
 # The sections of --help and their texts. The list of actions replaces ACTIONS.
 GROUPS = {
     'what to read, and what to do': 'actions:\nACTIONS',
@@ -152,7 +155,7 @@ OPTIONS = (
     Option('-w', '--where', group=_WHICH, metavar='CONDITION', action='append', help='default: all records'),
     Option(
         '-c', '--columns', group=_OUTPUT, actions=RECORDS, metavar='NAMES',
-        help=f'of print, findip: fields, {", ".join(FIELD_SETS)} or all (default: all, the usual 14 first)',
+        help=f'of print, findip: fields, {", ".join(FIELD_SETS)}, location or all (default: all, the usual 14 first)',
     ),
     Option('-o', '--output', group=_OUTPUT, actions=LINES, with_list=True, choices=OUTPUTS, help='default: text'),
     Option(

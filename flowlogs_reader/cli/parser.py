@@ -65,7 +65,8 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
     """
     parser = Parser(
         prog=PROGRAM,
-        usage=f'{PROGRAM} LOCATION [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]',
+        usage=f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n'
+        f'       {PROGRAM} --list [RESOURCE] [options]',
         description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 or files, and writes lines for awk and sort.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

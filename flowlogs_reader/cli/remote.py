@@ -85,7 +85,7 @@ def used(engine: str, usage: Usage) -> str:
     )
 
 
-def query_lines(source: RemoteSource) -> bytes:
+def query_lines(source: BaseReader) -> bytes:
     """What ``--show-query`` prints."""
     return '\n'.join(source.queries()).encode()
 

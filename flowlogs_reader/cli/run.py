@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from ..aws.trouble import is_aws_error
 from ..engines import local
 from ..engines.follow import follow
-from ..engines.remote import RemoteSource
 from ..engines.run import LOCAL
 from ..errors import FlowLogsError, MissingExtraError, OutputError, UsageError
 from ..output.stream import writing
@@ -22,6 +21,7 @@ from ..sources.base import BaseReader
 from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from ..sources.report import Usage
+from ..sources.several import SeveralReaders
 from . import build
 from .actions import ACTIONS
 from .clock import Clock
@@ -102,21 +102,30 @@ class Run:
 
     def _prepare_read(self, options: Namespace) -> partial[int]:
         build.prepare(options)
-        source = build.source_of(options)
-        build.check_options(options, source)
-        reader_class = source.load()
-        query = build.make_query(options, reader_class.DEFAULT_WINDOW, self._now)
-        self._check_file(options, source)
-        reader = build.open_source(options, source, query, self._standard_input, self._report_error)
+        sources = build.sources_of(options)
+        build.check_options(options, sources)
+        query, queries = build.make_queries(options, sources, self._now)
+        for location, source in zip(options.locations, sources):
+            self._check_file(options, location, source)
+        readers = build.open_sources(options, sources, queries, self._standard_input, self._report_error)
+        session = build.subnet_session(options, readers, query)
+        if is_remote(options):
+            readers = [
+                remote_source(options, each, reader, self._clock, self._note, self._query_progress)
+                for each, reader in zip(queries, readers)
+            ]
+        reader = readers[0]
+        if len(readers) > 1:
+            locations = dict(zip(map(id, readers), zip(options.locations, sources)))
+            reader = SeveralReaders(
+                readers, lambda failed, error: self._report_failure(query, failed, error, *locations[id(failed)])
+            )
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = self._make_writer(query, options)
-        session = build.subnet_session(options, reader, query)
-        if is_remote(options):
-            reader = remote_source(options, query, reader, self._clock, self._note, self._query_progress)
         # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
-        log_group = options.location if source.name == 'cwl' else ''
+        log_group = options.locations[0] if sources[0].name == 'cwl' else ''
         return partial(self._read, query, reader, writer, options, log_group, session)
 
     def _make_writer(self, query: Query, options: Namespace) -> Writer:
@@ -130,14 +139,21 @@ class Run:
             raise UsageError(f'{name} writes a page, not text: send it to a file, as in … {name} > {name}.html')
         return Page(self._stdout, query.tz)
 
-    def _check_file(self, options: Namespace, source: Source) -> None:
+    def _report_failure(
+        self, query: Query, reader: BaseReader, error: Exception, location: str, source: Source
+    ) -> None:
+        """Report that the read of one of several locations has failed."""
+        log_group = location if source.name == 'cwl' else ''
+        self._report_error(error, failure(query, reader.report, error, reader.diagnose(error), 0, log_group, location))
+
+    def _check_file(self, options: Namespace, location: str, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""
-        location = options.location
         if source.name != 'file' or location == '-' or not os.path.isfile(location):
             return
         if self._is_output(location):
             raise UsageError(f'{location} is also the output: --location-type cwl reads the log group of that name')
-        if not (options.location_type or '/' in location or location.endswith(SUFFIXES)):
+        alone = len(options.locations) == 1
+        if alone and not (options.location_type or '/' in location or location.endswith(SUFFIXES)):
             self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
 
     def _is_output(self, path: str) -> bool:
@@ -190,14 +206,12 @@ class Run:
         if shared:
             self._note(shared_blocks(shared))
         query = query.with_mappings(mappings)
-        reader.where.conditions = query.conditions
-        if isinstance(reader, RemoteSource):
-            reader.query = query
+        reader.set_query(query)
         return query
 
     def _ask(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
         """Read, follow, or show what a read would do or take."""
-        if options.show_query and isinstance(reader, RemoteSource):
+        if options.show_query:
             with writing():
                 self._stdout.write(query_lines(reader))
         elif options.estimate:
@@ -207,10 +221,10 @@ class Run:
         elif options.follow:
             follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
         else:
-            self._read_once(query, reader, writer)
+            self._read_once(query, reader, writer, with_progress=not is_remote(options))
 
-    def _read_once(self, query: Query, reader: BaseReader, writer: Writer) -> None:
-        if self._stderr.isatty() and not self._quiet and not isinstance(reader, RemoteSource):
+    def _read_once(self, query: Query, reader: BaseReader, writer: Writer, with_progress: bool) -> None:
+        if with_progress and self._stderr.isatty() and not self._quiet:
             self._progress = reader.on_block = Progress(reader, self._stderr)
             writer.before_write = self._progress.clear if self._width() else None
         try:

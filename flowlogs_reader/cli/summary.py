@@ -79,11 +79,18 @@ def _command(sign_in: SignIn) -> str:
 
 
 def failure(
-    query: Query, report: ReadReport, error: Exception, diagnosis: object, written: int, log_group: str = ''
+    query: Query,
+    report: ReadReport,
+    error: Exception,
+    diagnosis: object,
+    written: int,
+    log_group: str = '',
+    location: str = '',
 ) -> str:
     """Return why a read ended, what the output contains, and how to go on.
 
-    `log_group` is the location, if it is read as a log group; otherwise it is empty.
+    `log_group` is the location, if it is read as a log group; otherwise it is empty. `location` is the one of several
+    that the error is about, if there are several.
     """
     if isinstance(diagnosis, MissingLogGroup):
         return _missing_group(diagnosis)
@@ -92,19 +99,25 @@ def failure(
         message = f'{report.place}: {message}'
     if log_group.endswith(SUFFIXES) and not report.matched:
         message += f'; {log_group} is read as a log group: there is no such file'
+    if location not in message:
+        message = f'{location}: {message}'
     until = report.complete_until
     if until is not None and until > report.start_ms and (report.in_order or not query.sums):
-        return f'{message}; {_complete_up_to(report, until)}'
+        return f'{message}; {_complete_up_to(report, until, bool(location))}'
+    if location and report.matched:
+        return f'{message}; the output holds a part of its records'
     if written:
         return f'{message}; the output holds a part of the records: read them again'
     return message
 
 
-def _complete_up_to(report: ReadReport, until: int) -> str:
+def _complete_up_to(report: ReadReport, until: int, is_one_of_several: bool) -> str:
     later = '' if report.in_order else ' and holds some of what starts later; drop that'
     if report.spilled:
         later = ' and holds some of what starts then; drop that'
     told = resume_text(until)
+    if is_one_of_several:
+        return f'the output has its records up to {told}{later}'
     return f'the output is complete up to {told}{later}: go on from there with -s {told}'
 
 

@@ -40,7 +40,7 @@ def follow(
     A transient error of AWS is reported once, and the read is retried with longer and longer pauses. In the first round
     every error is raised.
     """
-    interval = reader.POLL_SECONDS or MAX_PAUSE
+    interval = reader.poll_seconds or MAX_PAUSE
     start = since = reader.start_ms
     failures = 0
     complete = False

@@ -13,7 +13,7 @@ from ..kernel import Sums
 from ..query.groups import GroupKey
 from ..query.query import Query
 from ..query.result import Column, Records, Result, Table, column_of
-from ..records.block import Block
+from ..records.block import LOCATION, Block, with_location
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
 from .distinct import DistinctValues
@@ -45,7 +45,7 @@ def _blocks(query: Query, sources: Sources) -> Iterator[Block]:
     left = query.limit
     for source in sources:
         for block in source.blocks(left, query.raw, query.columns):
-            yield block
+            yield with_location(block) if LOCATION in (query.columns or ()) else block
             if left is not None:
                 left -= block.data.count(b'\n')
         if left == 0:

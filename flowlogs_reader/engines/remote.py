@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
@@ -375,6 +376,10 @@ class RemoteSource(BaseReader):
 
     def diagnose(self, error: Exception) -> object | None:
         return self.reader.diagnose(error)
+
+    def set_query(self, query: Query) -> None:
+        super().set_query(query)
+        self.query = replace(query, window=self.query.window)
 
     def estimate(self) -> Estimate:
         """Return what the read would take. No query that costs is started. Raises UsageError as the read would."""

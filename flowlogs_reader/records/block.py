@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from ..kernel import lines_with
 from .layout import Layout
+
+# The column that says where a record comes from.
+LOCATION = 'location'
+_UNQUOTED = ''.join(map(chr, range(0x21, 0x7F))).replace('%', '')
 
 
 class Block(NamedTuple):
@@ -108,6 +113,18 @@ def joined(blocks: Iterable[Block]) -> Iterator[Block]:
         yield waiting
     if failure:
         raise failure
+
+
+def with_location(block: Block) -> Block:
+    """Return the Block with a further field LOCATION: its origin, in percent encoding as AWS writes tags.
+
+    A log that has such a field keeps its own.
+    """
+    if LOCATION in block.layout.position or not block.data:
+        return block
+    origin = quote(block.origin or '-', safe=_UNQUOTED).encode()
+    lines = block.data.replace(b'\n', b' %b\n' % origin)
+    return Block(Layout([*block.layout.fields, LOCATION]), lines, block.origin, block.ended)
 
 
 def first_lines(data: bytes, count: int) -> bytes:

@@ -31,7 +31,7 @@ from ..aws.trouble import error_code
 from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
 from ..kernel import Sums, check
 from ..query.conditions import Condition
-from ..query.query import Window
+from ..query.query import Query, Window
 from ..records.block import Block, first_lines, joined
 from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout, default_record
@@ -116,6 +116,14 @@ class BaseReader(Iterator[FlowRecord]):
         self._columns: frozenset[str] | None = None
         self._records: Iterator[FlowRecord] | None = None
 
+    def set_query(self, query: Query) -> None:
+        """Take the conditions of a query before the first read: what is known now was not when the reader was made."""
+        self.where.conditions = query.conditions
+
+    @property
+    def poll_seconds(self) -> int | None:
+        return self.POLL_SECONDS
+
     # -- what a source provides -------------------------------------------------------------------------------------
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
@@ -129,6 +137,10 @@ class BaseReader(Iterator[FlowRecord]):
     def diagnose(self, error: Exception) -> object | None:
         """Return more facts about the error that ended the read, or None. This may send requests."""
         return None
+
+    def queries(self) -> Iterator[str]:
+        """Yield the queries that an engine on AWS would run, as text. Other readers have none."""
+        yield from ()
 
     def estimate(self) -> Estimate:
         """Return what a read would take, by requests that cost nothing. Raises UsageError if that cannot be known."""

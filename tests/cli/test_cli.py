@@ -33,7 +33,7 @@ MINUTE_LINES = MINUTE.decode().splitlines()
 
 WRONG = [
     ([], 'LOCATION'),
-    (['g', 'bogus'], "no action 'bogus'"),
+    (['g', 'tpo'], "there is no action 'tpo': did you mean top? A location of this name comes first"),
     (['g', 'PRINT'], "no action 'PRINT'"),
     (['g', 'print', 'two'], "'two'"),
     (['g', 'print', '-1'], '-1'),
@@ -73,7 +73,7 @@ WRONG = [
 def test_a_usage_error_is_told_before_anything_is_asked(argv: list[str], says: str, seeded: FakeAWS, cli: Cli) -> None:
     result = cli(*argv, status=2)
     usage, *_, message = result.stderr.splitlines()
-    assert usage == 'usage: flowlogs_reader LOCATION [ACTION [ARG ...]] [options]'
+    assert usage == 'usage: flowlogs_reader LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]'
     assert message.startswith('flowlogs_reader: error: ')
     assert says in message
     assert result.stdout == b''

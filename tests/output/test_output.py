@@ -225,7 +225,7 @@ def test_without_raw_the_same_lines_are_canonical(cli: Cli) -> None:
 # -- options that do not fit -------------------------------------------------------------------------------------------
 
 WRONG = [
-    (['-c', 'colour'], "there is no field 'colour': choose from version"),
+    (['-c', 'colour'], "there is no field 'colour': choose from location, version"),
     (['-c', 'srcadr'], 'did you mean srcaddr'),
     (['-c', 'start,end,start'], '--columns has start twice'),
     (['-c', 'addr'], 'addr is srcaddr and dstaddr: give one of them here'),
