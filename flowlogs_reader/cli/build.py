@@ -31,7 +31,7 @@ from .process import tune_malloc
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..aws.session import AwsSession
     from ..sources.base import BaseReader

@@ -33,7 +33,7 @@ from typing import Any, ClassVar, NamedTuple
 from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums
 from ..query.query import Query, Window
-from ..query.result import ROWS, Records
+from ..query.result import ROWS, Records, Table
 from ..records.block import Block
 from ..records.layout import Layout
 from ..sources.base import BaseReader
@@ -398,7 +398,12 @@ class RemoteSource(BaseReader):
         """Let the local engine ask for what it needs."""
         self._only = only
         result = local.run(self.query, [self])
-        for _ in result.blocks if isinstance(result, Records) else result.chunks:
+        parts: Iterable[object]
+        if isinstance(result, Records):
+            parts = result.blocks
+        else:
+            parts = result.chunks if isinstance(result, Table) else result.tables
+        for _ in parts:
             pass
 
     def _tell_of_waiting(self) -> None:
