@@ -299,13 +299,22 @@ def test_tls_verification_is_never_touched(path: Path) -> None:
 
 # -- what is asked of AWS ---------------------------------------------------------------------------------------------
 
-# Operations that read. AssumeRole is botocore's: no module here names it.
+# Operations that read, and those that run queries. AssumeRole is botocore's: no module here names it.
 MAY_CALL = {
-    'logs': {'filter_log_events', 'describe_log_groups', 'describe_log_streams'},
+    'logs': {
+        'filter_log_events',
+        'describe_log_groups',
+        'describe_log_streams',
+        'start_query',
+        'stop_query',
+        'get_query_results',
+    },
     'ec2': {'describe_flow_logs', 'describe_network_interfaces', 'describe_regions', 'describe_subnets'},
     's3': {'list_objects_v2', 'get_object', 'head_bucket', 'get_bucket_location'},
     'sts': set(),
 }
+# They store nothing, and are called with --engine only.
+RUN_QUERIES = {'StartQuery', 'StopQuery'}
 
 
 def test_only_operations_that_read_are_named_anywhere() -> None:
@@ -334,9 +343,13 @@ def test_only_operations_that_read_are_called(flowlogs: FakeAWS, cli: Cli) -> No
     for resource in ('', 'eni-00000000000000001', 'i-00000000000000001', 'subnet-00000000000000001', 'vpc-1'):
         cli('--list', *filter(None, [resource]))
     cli('--list', '--all-regions')
+    assert not {call.operation for call in flowlogs.calls()} & RUN_QUERIES
+    for options in ([], ['--show-query'], ['--estimate']):
+        cli('flowlogs', 'top', *WINDOW, '--engine', 'insights', *options)
     called = {call.operation for call in flowlogs.calls()}
     assert called <= {
         'FilterLogEvents', 'DescribeLogGroups', 'DescribeLogStreams', 'DescribeFlowLogs', 'DescribeNetworkInterfaces',
         'DescribeRegions', 'DescribeSubnets', 'ListObjectsV2', 'GetObject', 'HeadBucket', 'AssumeRole',
+        'GetQueryResults', *RUN_QUERIES,
     }  # fmt: skip
     assert called >= {'FilterLogEvents', 'ListObjectsV2', 'GetObject', 'DescribeFlowLogs', 'AssumeRole'}
