@@ -31,10 +31,14 @@ _PARTITION = re.compile(r'([^/=]+)=([^/]*)/')
 
 
 class Key(NamedTuple):
-    """A key or path with the time in its name, in Unix seconds. Keys sort in the order in which they are read."""
+    """A key or path with the time in its name, in Unix seconds. Keys sort in the order in which they are read.
+
+    `size` is what a listing says, in bytes; None if nobody asked.
+    """
 
     time: int
     name: str
+    size: int | None = None
 
 
 class Place(NamedTuple):

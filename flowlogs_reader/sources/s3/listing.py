@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import groupby
@@ -21,9 +21,9 @@ WAITING = 1000
 
 
 class ListingPage(NamedTuple):
-    """One answer of ListObjectsV2. `more` says whether another page follows."""
+    """One answer of ListObjectsV2: the sizes of objects by key, and folders. `more`: another page follows."""
 
-    keys: list[str]
+    keys: dict[str, int]
     folders: list[str]
     more: bool
 
@@ -101,12 +101,12 @@ class Listing:
 
     def _keys_in(self, folder: str) -> list[Key]:
         """Return the keys below the folder of a day or an hour that can hold records of the window."""
-        found: list[str] = []
+        found: dict[str, int] = {}
         for page in self._pages(folder):
-            found += page.keys
+            found.update(page.keys)
             if page.more and any('/' in name[len(folder) :] for name in page.keys):
                 return self._keys_by_hour(folder)
-        return list(self._timed(dict.fromkeys(found)))
+        return list(self._timed(found))
 
     def _keys_by_hour(self, folder: str) -> list[Key]:
         """Return the same for a day of more than one listing page that has a folder for each hour."""
@@ -116,11 +116,11 @@ class Listing:
             key for hour in hours for key in self._keys_in(hour)
         ]
 
-    def _timed(self, names: Iterable[str]) -> Iterator[Key]:
-        for name in names:
+    def _timed(self, sizes: Mapping[str, int]) -> Iterator[Key]:
+        for name, size in sizes.items():
             time = key_time(name)
             if time is not None and name.endswith(SUFFIXES) and self._keys.holds(time):
-                yield Key(time, name)
+                yield Key(time, name, size)
 
     def _folders(self, folder: str) -> list[str]:
         return [name for page in self._pages(folder, '/') for name in page.folders]
@@ -131,7 +131,7 @@ class Listing:
         tokens: set[str] = set()
         while True:
             response = self._client.list_objects_v2(**asked)
-            keys = [item['Key'] for item in response.get('Contents', ())]
+            keys = {item['Key']: item.get('Size', 0) for item in response.get('Contents', ())}
             token = response.get('NextContinuationToken')
             if self._strict and response.get('IsTruncated') is not (token is not None):
                 raise IncompleteError(f'S3 gave an unreadable list of s3://{self._bucket}/{prefix}')
@@ -141,7 +141,7 @@ class Listing:
             if token in tokens:
                 raise IncompleteError(f'S3 gave the same page token twice for s3://{self._bucket}/{prefix}')
             tokens.add(token)
-            after = self._keys.skip(keys[-1]) if keys and not delimiter else None
+            after = self._keys.skip(next(reversed(keys))) if keys and not delimiter else None
             asked.pop('ContinuationToken', None)
             asked.update({'StartAfter': after} if after else {'ContinuationToken': token})
 

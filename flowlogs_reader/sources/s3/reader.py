@@ -131,7 +131,7 @@ class S3FlowLogsReader(AwsReader):
         self._client = self.boto_client
         self.report.place = f's3://{self.bucket}'
         seen = self._seen
-        tasks = (partial(self._object, key) for key in self._found_keys() if not seen or self._origin(key) not in seen)
+        tasks = (partial(self._object, key) for key in self.found_keys() if not seen or self._origin(key) not in seen)
         # With a limit the first object is usually enough.
         workers = 0 if limit else self._workers
         pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
@@ -145,8 +145,11 @@ class S3FlowLogsReader(AwsReader):
     def _workers(self) -> int:
         return {0: 1, 1: 0}.get(self.thread_count, self.thread_count)
 
-    def _found_keys(self) -> Iterable[Key]:
-        """Return the key that the location itself is, or the keys below it that can hold records of the window."""
+    def found_keys(self) -> Iterable[Key]:
+        """Return the key that the location itself is, or the keys below it that can hold records of the window.
+
+        An error is added to `unreadable` if there are no flow logs.
+        """
         name = self.prefix.removesuffix('/')
         time = key_time(name)
         if time is not None and name.endswith(SUFFIXES):
