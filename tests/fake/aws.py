@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 if not __package__:  # run as a script, or imported from the directory of the tests
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from tests.fake.athena import AthenaService, WorkGroup
+from tests.fake.glue import GlueService
 from tests.fake.http_server import Server
 from tests.fake.loggroup import EVENT_KEYS, LogGroup, Stream, Time
 from tests.fake.logs import LogsService
@@ -58,6 +60,8 @@ class FakeAWS:
         self.logs, self.s3 = LogsService(tokens), S3Service(tokens)
         self.ec2, self.sts = Ec2Service(tokens), StsService()
         self.sso = SsoService(self.sts)
+        self.glue = GlueService()
+        self.athena = AthenaService(tokens, self.s3, self.glue)
         self.latency_ms = latency_ms
         self.retry_after_ms: int | None = None  # sent with every error, so that botocore does not back off for longer
         self.event_keys = tuple(event_keys)
@@ -226,6 +230,11 @@ class FakeAWS:
         """A role to assume. botocore renews keys with a lifetime under 600 s at each call: `uses=1` proves it."""
         self.sts.roles[arn] = Role(arn, external_id, lifetime, uses)
 
+    def add_workgroup(self, name: str = 'primary', region: str = REGION, **options: Any) -> WorkGroup:
+        """A workgroup of Athena. Options: output='s3://…', enforced=True, managed=True, cutoff=bytes, state."""
+        group = self.athena.workgroups[region, name] = WorkGroup(**options)
+        return group
+
     # --- trouble --------------------------------------------------------------------------------------------------
 
     def fault(
@@ -315,6 +324,8 @@ class FakeAWS:
     ) -> tuple[str, Params]:
         if service == 'logs':
             return self.logs.parse(headers.get('x-amz-target', ''), body)
+        if service in ('athena', 'glue'):
+            return (self.athena if service == 'athena' else self.glue).parse(headers.get('x-amz-target', ''), body)
         if service == 's3':
             parts = urlsplit(target)
             return self.s3.parse(method, parts.path, parts.query, headers)
@@ -347,7 +358,7 @@ class FakeAWS:
     def _service(self, call: Call) -> Reply:
         services: dict[str, Callable[[Call], Reply]] = {
             'logs': self.logs.handle, 's3': self.s3.handle, 'ec2': self.ec2.handle, 'sts': self.sts.handle,
-            'sso': self.sso.handle, 'sso-oidc': self.sso.handle,
+            'sso': self.sso.handle, 'sso-oidc': self.sso.handle, 'athena': self.athena.handle, 'glue': self.glue.handle,
         }  # fmt: skip
         return services[call.service](call)
 

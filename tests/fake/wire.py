@@ -26,6 +26,7 @@ KINDS = frozenset({
 TROUBLES: dict[str, dict[str, tuple[str, int, str]]] = {
     'throttle': {
         'logs': ('ThrottlingException', 400, 'Rate exceeded'),
+        'athena': ('TooManyRequestsException', 400, 'You have exceeded the limit for the number of queries'),
         'ec2': ('RequestLimitExceeded', 503, 'Request limit exceeded.'),
         's3': ('SlowDown', 503, 'Please reduce your request rate.'),
         'sts': ('Throttling', 400, 'Rate exceeded'),
@@ -88,7 +89,8 @@ class AwsError(Exception):
 
     @classmethod
     def trouble(cls, kind: str, service: str, **words: str) -> 'AwsError':
-        code, status, message = TROUBLES[kind][service]
+        words_of = TROUBLES[kind]
+        code, status, message = words_of.get(service) or words_of['logs']
         return cls(code, message.format(**words) if words else message, status)
 
 
@@ -170,7 +172,7 @@ def error_reply(service: str, error: AwsError) -> Reply:
     """The error as the protocol of the service writes it."""
     request_id = {'RequestId': '00000000-0000-4000-8000-000000000000'}
     shown = {'Code': error.code, 'Message': error.message, **error.more}
-    if service in ('logs', 'sso', 'sso-oidc'):
+    if service in ('logs', 'sso', 'sso-oidc', 'athena', 'glue'):
         body = json.dumps({'__type': error.code, 'message': error.message}, separators=(',', ':')).encode()
         reply = Reply([body], error.status, headers={'x-amzn-ErrorType': error.code})
     elif service == 'ec2':
