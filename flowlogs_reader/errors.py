@@ -49,6 +49,8 @@ class Cause(Enum):
     RESOURCE_UNKNOWN = auto()
     OVER_BUDGET = auto()
     LOG_CLASS = auto()
+    OUTPUT_MISSING = auto()
+    TABLE_MISSING = auto()
 
 
 class FlowLogsError(Exception):

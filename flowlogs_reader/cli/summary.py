@@ -49,6 +49,8 @@ ADVICE = {
     Cause.FORMAT_MISMATCH: 'give the fields of this log with --fields',
     Cause.TOO_MANY_INTERVALS: 'give a longer interval, or -s and -e',
     Cause.OVER_BUDGET: 'give a shorter window, or allow more with --max-scan',
+    Cause.TABLE_MISSING: 'create it with --create-table, or by this statement',
+    Cause.OUTPUT_MISSING: 'give one with --output-location s3://BUCKET/PREFIX/',
     Cause.LOG_CLASS: 'log groups of the class Infrequent Access are read with --engine insights',
     Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
 }

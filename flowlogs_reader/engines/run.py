@@ -31,7 +31,7 @@ class EngineRow(NamedTuple):
 
 ENGINES = {
     'insights': EngineRow('cwl', 'insights:Insights'),
-    'athena': EngineRow('s3', 'athena:Athena'),
+    'athena': EngineRow('s3', 'athena.engine:Athena'),
 }
 NAMES = (LOCAL, *ENGINES)
 

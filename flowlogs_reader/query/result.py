@@ -59,7 +59,7 @@ class Table:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Yield each row as a tuple of str, int and float; times are naive datetimes in UTC, missing values None."""
-        for chunk in self.chunks:
+        for chunk in filter(None, self.chunks):
             for line in chunk[:-1].split(b'\n'):
                 values = line.split(b'\t')
                 yield tuple(_value(column, values[place]) for column, place in zip(self.columns, self.places))

@@ -33,12 +33,13 @@ _PARTITION = re.compile(r'([^/=]+)=([^/]*)/')
 class Key(NamedTuple):
     """A key or path with the time in its name, in Unix seconds. Keys sort in the order in which they are read.
 
-    `size` is what a listing says, in bytes; None if nobody asked.
+    `size`, in bytes, and `archived` are what a listing says; the size is None if nobody asked.
     """
 
     time: int
     name: str
     size: int | None = None
+    archived: bool = False
 
 
 class Place(NamedTuple):

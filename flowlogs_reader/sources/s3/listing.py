@@ -16,14 +16,16 @@ T = TypeVar('T')
 SERVICE = 'vpcflowlogs'
 # For more days than this in one month, the folder of the month is listed first, to find the days that have keys.
 MAX_DAYS_UNASKED = 3
+# Objects of these storage classes must be restored before they can be read.
+ARCHIVES = frozenset(['GLACIER', 'DEEP_ARCHIVE'])
 # Items that may wait for their turn.
 WAITING = 1000
 
 
 class ListingPage(NamedTuple):
-    """One answer of ListObjectsV2: the sizes of objects by key, and folders. `more`: another page follows."""
+    """One answer of ListObjectsV2: size and storage class of objects, and folders. `more`: another page follows."""
 
-    keys: dict[str, int]
+    keys: dict[str, tuple[int, str]]
     folders: list[str]
     more: bool
 
@@ -101,7 +103,7 @@ class Listing:
 
     def _keys_in(self, folder: str) -> list[Key]:
         """Return the keys below the folder of a day or an hour that can hold records of the window."""
-        found: dict[str, int] = {}
+        found: dict[str, tuple[int, str]] = {}
         for page in self._pages(folder):
             found.update(page.keys)
             if page.more and any('/' in name[len(folder) :] for name in page.keys):
@@ -116,11 +118,11 @@ class Listing:
             key for hour in hours for key in self._keys_in(hour)
         ]
 
-    def _timed(self, sizes: Mapping[str, int]) -> Iterator[Key]:
-        for name, size in sizes.items():
+    def _timed(self, objects: Mapping[str, tuple[int, str]]) -> Iterator[Key]:
+        for name, (size, storage_class) in objects.items():
             time = key_time(name)
             if time is not None and name.endswith(SUFFIXES) and self._keys.holds(time):
-                yield Key(time, name, size)
+                yield Key(time, name, size, storage_class in ARCHIVES)
 
     def _folders(self, folder: str) -> list[str]:
         return [name for page in self._pages(folder, '/') for name in page.folders]
@@ -131,7 +133,8 @@ class Listing:
         tokens: set[str] = set()
         while True:
             response = self._client.list_objects_v2(**asked)
-            keys = {item['Key']: item.get('Size', 0) for item in response.get('Contents', ())}
+            found = response.get('Contents', ())
+            keys = {item['Key']: (item.get('Size', 0), item.get('StorageClass', '')) for item in found}
             token = response.get('NextContinuationToken')
             if self._strict and response.get('IsTruncated') is not (token is not None):
                 raise IncompleteError(f'S3 gave an unreadable list of s3://{self._bucket}/{prefix}')

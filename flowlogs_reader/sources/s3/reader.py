@@ -131,9 +131,14 @@ class S3FlowLogsReader(AwsReader):
         self._client = self.boto_client
         self.report.place = f's3://{self.bucket}'
         seen = self._seen
-        tasks = (partial(self._object, key) for key in self.found_keys() if not seen or self._origin(key) not in seen)
+        try:
+            keys = self.found_keys()
+        except NothingThereError as error:
+            self._unreadable(error)
+            keys = []
+        tasks = (partial(self.pieces, key) for key in keys if not seen or self.origin(key) not in seen)
         # With a limit the first object is usually enough.
-        workers = 0 if limit else self._workers
+        workers = 0 if limit else self.workers
         pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
         for block in self._store(pieces if seen is None else seen.drop_repeats(pieces)):
             if block.ended is not None:
@@ -142,13 +147,14 @@ class S3FlowLogsReader(AwsReader):
             yield block
 
     @property
-    def _workers(self) -> int:
+    def workers(self) -> int:
+        """How many requests there are at a time."""
         return {0: 1, 1: 0}.get(self.thread_count, self.thread_count)
 
-    def found_keys(self) -> Iterable[Key]:
+    def found_keys(self, window: KeyWindow | None = None) -> Iterable[Key]:
         """Return the key that the location itself is, or the keys below it that can hold records of the window.
 
-        An error is added to `unreadable` if there are no flow logs.
+        `window` replaces the window of the reader. Raises NothingThereError if there are no flow logs.
         """
         name = self.prefix.removesuffix('/')
         time = key_time(name)
@@ -156,22 +162,20 @@ class S3FlowLogsReader(AwsReader):
             return [Key(time, name)]
         if set() in (self.include_accounts, self.include_regions):
             return []
-        listing = Listing(self.boto_client, self.bucket, self.prefix, self._keys, self._workers, not self._client_given)
-        try:
-            regions = listing.region_folders(self.include_accounts, self.include_regions)
-        except NothingThereError as error:
-            self._unreadable(error)
-            return []
-        return listing.keys(regions)
+        listing = Listing(
+            self.boto_client, self.bucket, self.prefix, window or self._keys, self.workers, not self._client_given
+        )
+        return listing.keys(listing.region_folders(self.include_accounts, self.include_regions))
 
-    def _object(self, key: Key) -> Iterator[Piece]:
-        contents = Contents(self._origin(key), self.layout, period_of(key.time), self._columns, self.where)
-        return contents.pieces(self._body(key.name))
+    def pieces(self, key: Key) -> Iterator[Piece]:
+        """Yield what an object holds."""
+        contents = Contents(self.origin(key), self.layout, period_of(key.time), self._columns, self.where)
+        return contents.pieces(self.body(key.name))
 
-    def _origin(self, key: Key) -> str:
+    def origin(self, key: Key) -> str:
         return f's3://{self.bucket}/{key.name}'
 
-    def _body(self, key: str) -> Iterator[bytes]:
+    def body(self, key: str) -> Generator[bytes, None, None]:
         """Yield the bytes of an object. Raises DamagedError for an error of this object only."""
         from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
 

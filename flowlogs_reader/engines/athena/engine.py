@@ -1,0 +1,421 @@
+"""The engine athena: answers queries over flow logs in S3 by Amazon Athena."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from ...aws.trouble import error_code, said
+from ...errors import Cause, FlowLogsError, UsageError
+from ...query.query import Window
+from ...records.fields import KNOWN
+from ...records.layout import Layout
+from ...sources.keys import DAY, KeyWindow, key_time, period_of
+from ...sources.report import Estimate
+from ...sources.s3.reader import S3FlowLogsReader
+from ..plan import Plan
+from ..remote import Answer, Busy, Group, Line, RemoteEngine, State, Task
+from .objects import EMPTY, Format, Item, KeyTimes, formats, items
+from .results import rows
+from .sql import AFTER, BEFORE, Form, Scan, key_names, needed_fields, query_text
+from .table import MARKER, Table
+
+DATABASE, WORKGROUP = 'default', 'primary'
+# The longest query, in bytes (athena/latest/ug/service-limits).
+MAX_TEXT = 262_144
+# An injected partition column takes 1,000 values at most; and the ids of so many flow logs fit into a query.
+MAX_VALUES, MAX_FLOW_LOGS = 500, 2_000
+# Ranges of paths of one query.
+MAX_RANGES = 100
+# Each query is charged for so many bytes at least.
+LEAST_CHARGED = 10_000_000
+# How fast a query reads, in bytes a second: a guess, for estimates.
+SPEED = 500_000_000
+_TIMED_OUT = re.compile(r'timed? ?out|EXCEEDED_TIME_LIMIT|exceeded the time limit', re.IGNORECASE)
+_EXHAUSTED = re.compile(r'exhausted resources|EXCEEDED_.*MEMORY', re.IGNORECASE)
+
+
+class Piece(NamedTuple):
+    """What one query reads: a table, and objects of it. `around` are all objects in the same partitions."""
+
+    table: Table
+    objects: tuple[Item, ...]
+    around: tuple[Item, ...]
+    forms: tuple[Form, ...]
+
+
+class Athena(RemoteEngine):
+    """Runs queries in a workgroup of Athena, over tables of the Glue Data Catalog that this class defines.
+
+    `reader` says which objects are read. `output_location` is where Athena writes results if the workgroup does not say
+    that. With `create_table` tables that do not exist are created.
+    """
+
+    NAME = 'athena'
+    MAX_SCAN = 100 * 10**9
+    # About US$5 for each TB (aws.amazon.com/athena/pricing).
+    PRICE = 5 / 10**12
+    COMMENT = '--'
+    OPERATION = 'StartQueryExecution'
+
+    def __init__(
+        self,
+        reader: S3FlowLogsReader,
+        *,
+        database: str = DATABASE,
+        workgroup: str = WORKGROUP,
+        output_location: str | None = None,
+        create_table: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._database = database.lower()
+        self._workgroup = workgroup
+        self._output = output_location
+        self._create = create_table
+        self._formats: dict[tuple[str, bool], Format] = {}
+        self._plan: Plan | None = None
+        self._pieces: list[Piece] = []
+        self._is_ready = False
+
+    # -- AWS --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def region(self) -> str:
+        """The Region in which queries run: the one that was asked for, or the bucket's. Another one costs transfer."""
+        session = self._reader.session
+        if session.region_name:
+            return str(session.region_name)
+        answer = self._reader.boto_client.head_bucket(Bucket=self._reader.bucket)
+        return str(answer['ResponseMetadata']['HTTPHeaders'].get('x-amz-bucket-region') or session.region)
+
+    @cached_property
+    def _athena(self) -> Any:
+        return self._reader.session.client('athena', self.region)
+
+    @cached_property
+    def _glue(self) -> Any:
+        return self._reader.session.client('glue', self.region)
+
+    # -- what there is ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _objects(self) -> list[Item]:
+        """All objects in the partitions that hold the window, by name."""
+        if key_time(self._reader.prefix.removesuffix('/')) is not None:
+            raise UsageError('Athena reads folders, not a single object: read that directly')
+        window = self._window
+        days = KeyWindow(window.first // DAY * DAY * 1000, -(-window.stop // DAY) * DAY * 1000)
+        return items(self._reader.found_keys(days))
+
+    @property
+    def _window(self) -> KeyTimes:
+        whole = Window(self._reader.start_ms, self._reader.end_ms)
+        return KeyTimes.of(whole, whole)
+
+    def layouts(self) -> Sequence[Layout]:
+        objects = [item for item in self._objects if self._window.hold(item)]
+        if not objects:
+            # No query is made. All fields are in the format: it is not known which are not.
+            return [self._reader.layout or Layout(KNOWN)]
+        self._formats = formats(self._reader, objects)
+        return [*dict.fromkeys(found.layout for found in self._formats.values())]
+
+    def prepare(self, plan: Plan) -> int:
+        self._plan = plan
+        layouts = [part.layout for part in plan.parts]
+        self._pieces = [self._piece(plan, layouts, objects) for objects in _divided(self._objects, self._window)]
+        return len(self._pieces)
+
+    def _piece(self, plan: Plan, layouts: Sequence[Layout], around: Sequence[Item]) -> Piece:
+        objects = tuple(item for item in around if self._window.hold(item))
+        table = Table(self._database, self._reader.bucket, objects[0].folders)
+        ids: defaultdict[Format, list[str]] = defaultdict(list)
+        for flow_log in sorted({item.flow_log for item in objects}):
+            ids[self._formats[flow_log, table.folders.parquet]].append(flow_log)
+        forms = []
+        for found, flow_logs in ids.items():
+            part = layouts.index(found.layout)
+            fields = found.layout.fields
+            if table.folders.parquet and not plan.lines:
+                fields = needed_fields(plan.parts[part], plan.sums)
+            if table.folders.parquet and (unknown := [name for name in fields if name not in KNOWN]):
+                raise UsageError(f'the table of Athena has no column {", ".join(unknown)}')
+            forms.append(Form(part, found.header, tuple(flow_logs), fields))
+        return Piece(table, objects, tuple(around), tuple(forms))
+
+    # -- queries ----------------------------------------------------------------------------------------------------
+
+    def task(self, part: int, window: Window) -> Task:
+        assert self._plan
+        piece = self._pieces[part]
+        scan = self._scan(piece, KeyTimes.of(window, self._plan.window))
+        text = query_text(self._plan, piece.forms, scan, window)
+        if len(text.encode()) > MAX_TEXT:
+            raise UsageError(
+                f'the query has {len(text.encode())} bytes, and Athena takes {MAX_TEXT} at most: ask with fewer values '
+                'in the conditions'
+            )
+        parameters: dict[str, Any] = {
+            'QueryExecutionContext': {'Database': self._database},
+            'WorkGroup': self._workgroup,
+        }
+        if self._output:
+            parameters['ResultConfiguration'] = {'OutputLocation': self._output}
+        return Task(part, window, text, parameters)
+
+    def _scan(self, piece: Piece, times: KeyTimes) -> Scan:
+        objects = [item for item in piece.objects if times.hold(item)] or [*piece.objects[:1]]
+        columns = piece.table.folders.columns
+        values = {name: sorted({item.value(name) for item in objects}) for name in columns}
+        # Years and months of a piece are one; days are a range.
+        spans = {name: (days[0], days[-1]) for name, days in values.items() if name == 'day'}
+        chosen = {
+            name: found for name, found in values.items() if name not in spans and (name != 'hour' or len(found) < 24)
+        }
+        inside = self._reader.prefix
+        base = piece.table.folders.base
+        within = f's3://{self._reader.bucket}/{inside}' if len(inside) > len(base) else ''
+        return Scan(piece.table, chosen, spans, times, self._ranges(piece, values, times), within)
+
+    def _ranges(self, piece: Piece, values: dict[str, list[str]], times: KeyTimes) -> list[tuple[str, str]]:
+        """Ranges of paths that leave out objects in these partitions; none if there are no such objects."""
+        partitions = _in_partitions(piece.around, values)
+        runs = [[*run] for holds, run in groupby(partitions, times.hold) if holds]
+        if len(runs) > MAX_RANGES or sum(map(len, runs)) == len(partitions):
+            return []
+        return [(self._reader.origin(run[0].key), self._reader.origin(run[-1].key)) for run in runs]
+
+    def preamble(self) -> Iterator[str]:
+        for table in dict.fromkeys(piece.table for piece in self._pieces):
+            shown = f'{table.database}.{table.name}'
+            yield f'{self.COMMENT} {shown}: once, for all queries of {table.template}\n{table.ddl()}\n'
+
+    def check(self, plan: Plan) -> None:
+        if plan.everything:
+            raise UsageError(
+                'Athena is billed by the byte: without conditions, read the bucket itself, which gives the same records'
+            )
+
+    def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
+        """All objects in the selected partitions: it is not documented that Athena spares those that paths rule out."""
+        assert self._plan
+        sizes = []
+        count = 0
+        for task in tasks:
+            piece, times = self._pieces[task.part], KeyTimes.of(task.window, self._plan.window)
+            chosen = [item for item in piece.objects if times.hold(item)]
+            values = {name: [*{item.value(name) for item in chosen}] for name in piece.table.folders.columns}
+            read = _in_partitions(piece.around, values)
+            sizes.append(sum(item.key.size or 0 for item in read))
+            count += len(read)
+        charged = sum(max(size, LEAST_CHARGED) for size in sizes)
+        return Estimate(sum(sizes), len(tasks), count, charged * self.PRICE, 2 + sum(sizes) / SPEED)
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    def start(self, task: Task) -> str:
+        self._get_ready()
+        try:
+            answer = self._athena.start_query_execution(QueryString=task.text, **task.parameters)
+        except Exception as error:
+            if error_code(error) == 'TooManyRequestsException':
+                raise Busy from error
+            raise
+        return str(answer['QueryExecutionId'])
+
+    def poll(self, query_id: str) -> State:
+        execution = self._athena.get_query_execution(QueryExecutionId=query_id)['QueryExecution']
+        status = execution.get('Status') or {}
+        state = status.get('State')
+        scanned = int((execution.get('Statistics') or {}).get('DataScannedInBytes') or 0)
+        failure = status.get('AthenaError') or {}
+        reason = str(status.get('StateChangeReason') or failure.get('ErrorMessage') or '')
+        if state == 'SUCCEEDED':
+            return State('done', scanned=scanned)
+        if state == 'FAILED' and _TIMED_OUT.search(reason):
+            return State('timeout', reason, scanned)
+        if state == 'FAILED':
+            return State('failed', reason, scanned, bool(failure.get('Retryable') or _EXHAUSTED.search(reason)))
+        if state == 'CANCELLED':
+            return State('failed', reason or 'it was cancelled', scanned)
+        return State('running', scanned=scanned)
+
+    def stop(self, query_id: str) -> None:
+        self._athena.stop_query_execution(QueryExecutionId=query_id)
+
+    def fetch(self, task: Task, query_id: str) -> Answer:
+        assert self._plan
+        piece = self._pieces[task.part]
+        keys = [] if self._plan.lines else key_names(self._plan, piece.forms)
+        sums = [
+            name for name, field in zip(AFTER[1:], ('packets', 'bytes', 'start', 'end')) if field in self._plan.sums
+        ]
+        columns = [*BEFORE, *keys, 'flows', *sums]
+        found: list[Group | Line] = []
+        headers: Counter[int] = Counter()
+        for row in rows(self._athena, self._reader.boto_client, query_id, columns):
+            values = dict(zip(columns, row))
+            form = piece.forms[int(values['form'])]
+            if values['raw'] and values['raw'].rstrip('\r') == form.header:
+                headers[int(values['form'])] += int(values['flows'])
+            elif values['raw']:
+                found.append(self._line(form, values))
+            else:
+                own = tuple(row[len(BEFORE) :][: len(self._plan.parts[form.part].keys)])
+                found.append(_group(form, own, values))
+        self._check_headers(piece, KeyTimes.of(task.window, self._plan.window), headers)
+        return Answer(found)
+
+    def _line(self, form: Form, values: dict[str, str]) -> Line:
+        """The line. As in the bucket lines are ordered by the time and the name of the object; in it by their start."""
+        text, layout = values['raw'].encode(), form.layout
+        time = key_time(values['place']) or 0
+        at = layout.position.get('start', layout.position.get('end', len(layout.fields)))
+        parts = text.split(b' ', at + 1)
+        start = parts[at].decode() if at < len(parts) and parts[at].isdigit() else ''
+        return Line(text, int(values['flows']), layout, f'{time:12} {values["place"]} {start:>19}', period_of(time))
+
+    def _check_headers(self, piece: Piece, times: KeyTimes, headers: Counter[int]) -> None:
+        """Raises FlowLogsError if objects of a flow log lack the header row: their format may be another one."""
+        for at, form in enumerate(piece.forms):
+            own = [item for item in piece.objects if times.hold(item) and item.flow_log in form.flow_logs]
+            expected = sum((item.key.size or 0) > EMPTY for item in own)
+            if form.header and headers[at] < expected:
+                raise FlowLogsError(
+                    f'{expected - headers[at]} of {expected} objects of {", ".join(form.flow_logs[:3])} do not begin '
+                    f'with the fields "{form.header}": the flow log has several formats, which Athena cannot tell apart'
+                )
+
+    # -- what must be there -----------------------------------------------------------------------------------------
+
+    def _get_ready(self) -> None:
+        """Check the workgroup and the tables, once. Raises UsageError if a query cannot run."""
+        if self._is_ready:
+            return
+        self._check_workgroup()
+        for table in dict.fromkeys(piece.table for piece in self._pieces):
+            self._check_table(table)
+        self._is_ready = True
+
+    def _check_workgroup(self) -> None:
+        group = self._athena.get_work_group(WorkGroup=self._workgroup)['WorkGroup']
+        settings = group.get('Configuration') or {}
+        name = f'the workgroup {self._workgroup} in {self.region}'
+        if group.get('State') == 'DISABLED':
+            raise UsageError(f'{name} is disabled')
+        engine = (settings.get('EngineVersion') or {}).get('EffectiveEngineVersion') or ''
+        if 'spark' in engine.lower():
+            raise UsageError(f'{name} is for {engine}, not for SQL')
+        managed = bool((settings.get('ManagedQueryResultsConfiguration') or {}).get('Enabled'))
+        own = (settings.get('ResultConfiguration') or {}).get('OutputLocation') or ''
+        enforced = bool(settings.get('EnforceWorkGroupConfiguration'))
+        if self._output and (managed or (enforced and own and own.rstrip('/') != self._output.rstrip('/'))):
+            kept = 'keeps results itself' if managed else f'writes results to {own}'
+            raise UsageError(f'{name} {kept}, and takes no other place for them')
+        location = '' if managed else own if enforced and own else self._output or own
+        if not managed and not location:
+            raise UsageError(f'{name} has no place for results', Cause.OUTPUT_MISSING)
+        if 'AWSLogs' in location.split('/'):
+            raise UsageError(f'results in {location} would be read as flow logs: choose a place outside AWSLogs/')
+        cutoff = settings.get('BytesScannedCutoffPerQuery')
+        for piece in self._pieces:
+            size = sum(item.key.size or 0 for item in piece.objects)
+            if cutoff and size > cutoff and not piece.table.folders.parquet:
+                raise UsageError(f'{name} stops queries at {cutoff} bytes: this one would scan {size}')
+
+    def _check_table(self, table: Table) -> None:
+        shown = f'{table.database}.{table.name} in {self.region}'
+        found = self._found_table(table)
+        if found is None and not self._create:
+            raise UsageError(f'there is no table {shown} for {table.template}', Cause.TABLE_MISSING)
+        if found is None:
+            self._create_table(table)
+            found = self._found_table(table)
+        if found is None or not table.is_ours(found):
+            raise UsageError(f'the table {shown} is not as this program creates it ({MARKER}): drop or rename it')
+
+    def _found_table(self, table: Table) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._glue.get_table(DatabaseName=table.database, Name=table.name)['Table']
+        except Exception as error:
+            if error_code(error) != 'EntityNotFoundException':
+                raise
+            if 'database' in said(error).lower():
+                raise UsageError(
+                    f'there is no database {table.database} in the Glue catalog of {self.region}'
+                ) from error
+            return None
+        return found
+
+    def _create_table(self, table: Table) -> None:
+        try:
+            self._glue.create_table(DatabaseName=table.database, TableInput=table.glue_input())
+        except Exception as error:
+            # Another run may have been faster.
+            if error_code(error) != 'AlreadyExistsException':
+                raise
+
+
+def _divided(objects: Sequence[Item], times: KeyTimes) -> Iterator[list[Item]]:
+    """The objects in groups, each for one query: of one table, few accounts and flow logs, and with Hive one month.
+
+    Groups without objects that are read are left out.
+    """
+    by_table: defaultdict[Any, list[Item]] = defaultdict(list)
+    for item in objects:
+        month = [item.value(name) for name in ('year', 'month') if name in item.folders.columns]
+        by_table[item.folders, tuple(month)].append(item)
+    for _, found in sorted(by_table.items()):
+        for group in _by_accounts(found):
+            if any(map(times.hold, group)):
+                yield group
+
+
+def _by_accounts(objects: Iterable[Item]) -> Iterator[list[Item]]:
+    waiting: list[Item] = []
+    accounts: set[str] = set()
+    flow_logs: set[str] = set()
+    for account, run in groupby(sorted(objects, key=_account_order), key=lambda item: item.value('acct')):
+        own = [*run]
+        ids = {item.flow_log for item in own}
+        if waiting and (len(accounts) >= MAX_VALUES or len(flow_logs | ids) > MAX_FLOW_LOGS):
+            yield waiting
+            waiting, accounts, flow_logs = [], set(), set()
+        waiting += own
+        accounts.add(account)
+        flow_logs |= ids
+    if waiting:
+        yield waiting
+
+
+def _account_order(item: Item) -> tuple[str, str]:
+    return item.value('acct'), item.key.name
+
+
+def _in_partitions(objects: Iterable[Item], values: dict[str, list[str]]) -> list[Item]:
+    """The objects in the partitions that have these values; days from the first to the last."""
+    chosen = {name: {*found} for name, found in values.items()}
+    days = sorted(values.get('day', ()))
+    found = []
+    for item in objects:
+        pairs = zip(item.folders.columns, item.values)
+        if all(days[0] <= value <= days[-1] if name == 'day' else value in chosen[name] for name, value in pairs):
+            found.append(item)
+    return found
+
+
+def _group(form: Form, keys: tuple[str, ...], values: dict[str, str]) -> Group:
+    first, last = (values.get(name, '-') for name in ('first', 'last'))
+    return Group(
+        form.part,
+        keys,
+        int(values.get('packets', 0)),
+        int(values.get('octets', 0)),
+        None if first == '-' else int(first),
+        None if last == '-' else int(last),
+        int(values['flows']),
+    )

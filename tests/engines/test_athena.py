@@ -1,0 +1,145 @@
+"""Athena answers as the local engine does, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+from flowlogs_reader.engines import remote
+from tests import traffic
+from tests.conftest import Cli, Result
+from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, V5, V5_COMMANDS, WINDOW
+from tests.fake.aws import FakeAWS
+from tests.fake.s3 import s3_objects
+
+for module in ('duckdb', 'numpy', 'sqlglot', 'trino_sql_validator'):
+    pytest.importorskip(module, reason='there is no wheel for this Python')
+
+LAYOUTS = ('default', 'hourly', 'hive', 'hive-hourly')
+ATHENA = ('--engine', 'athena', '--create-table')
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, 'FIRST_WAIT', 0.0)
+
+
+def store(fake: FakeAWS, name: str, lines: Iterable[bytes], layout: str = 'default', **options: Any) -> None:
+    """Add lines to a bucket, as the objects of one flow log."""
+    if name not in fake.s3.buckets:
+        fake.add_bucket(name)
+    for key, body in s3_objects([*lines], layout, prefix='some/prefix', **options).items():
+        fake.put_object(name, key, body)
+
+
+def in_format(fields: Sequence[str], lines: Iterable[bytes] = LINES) -> list[bytes]:
+    return [traffic.to_format(line, fields) for line in lines]
+
+
+@pytest.fixture(scope='module')
+def logs() -> Iterator[FakeAWS]:
+    with FakeAWS() as fake:
+        fake.retry_after_ms = 0
+        fake.add_bucket('results')
+        fake.add_workgroup(output='s3://results/queries/')
+        for layout in LAYOUTS:
+            store(fake, layout, [*LINES, *ODD], layout)
+        store(fake, 'parquet', LINES, 'hourly', format='parquet')
+        store(fake, 'hive-parquet', LINES, 'hive', format='parquet')
+        store(fake, 'v5', in_format(V5), header=V5)
+        store(fake, 'v5-parquet', in_format(V5), 'hive-hourly', header=V5, format='parquet')
+        store(fake, 'own', in_format(OWN), 'hive', header=OWN)
+        # Two flow logs, folder structures, accounts, Regions and formats below one prefix, one of them as Parquet.
+        store(fake, 'mixed', [*LINES[::3], *ODD])
+        store(fake, 'mixed', in_format(V5, LINES[1::3]), 'hourly', header=V5, region='eu-west-1', flow_log_id='fl-0b')
+        other = {'account': '210987654321', 'flow_log_id': 'fl-0c'}
+        store(fake, 'mixed', LINES[2::3], format='parquet', **other)
+        # Two formats in the same folders.
+        store(fake, 'twins', [*LINES[::2], *ODD], flow_log_id='fl-0a')
+        store(fake, 'twins', in_format(V5, LINES[1::2]), header=V5, flow_log_id='fl-0b')
+        yield fake
+
+
+class Both(NamedTuple):
+    """A question, asked both ways."""
+
+    local: Result
+    engine: Result
+
+
+Ask = Callable[..., Both]
+
+
+@pytest.fixture
+def ask(logs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    for name, value in logs.environ('us-east-1').items():
+        monkeypatch.setenv(name, value)
+
+    def both(bucket: str, *command: str, status: int = 0) -> Both:
+        window = () if {'-s', '-e'} & {*command} else WINDOW
+        local = cli(f's3://{bucket}/some/prefix', *command, *window, status=status)
+        engine = cli(f's3://{bucket}/some/prefix', *command, *window, *ATHENA, status=status)
+        assert not logs.athena.left_running
+        return Both(local, engine)
+
+    return both
+
+
+def assert_same(both: Both, command: Sequence[str]) -> None:
+    """Rows are the same, and in the same order, if that is not the order in which records were read."""
+    one, other = both.local.stdout.splitlines(), both.engine.stdout.splitlines()
+    if command[0] in ('aggregate', 'print', 'findip'):
+        one.sort(), other.sort()
+    assert other == one
+
+
+def facts(result: Result) -> list[str]:
+    return [line for line in result.stderr.splitlines() if 'left out' in line or 'SKIPDATA' in line]
+
+
+@pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
+def test_the_answer_is_that_of_the_local_engine(ask: Ask, command: list[str]) -> None:
+    both = ask(LAYOUTS[COMMANDS.index(command) % len(LAYOUTS)], *command)
+    assert_same(both, command)
+    if command[0] in ('top', 'timeline', 'aggregate') and '-w' not in command:
+        assert facts(both.local) == facts(both.engine)
+        assert len(facts(both.engine)) == 2 or '--tz' in command
+
+
+@pytest.mark.parametrize('command', [*V5_COMMANDS, *COMMANDS[::20]], ids=' '.join)
+def test_a_format_of_ones_own(ask: Ask, command: list[str]) -> None:
+    assert_same(ask('v5', *command), command)
+
+
+@pytest.mark.parametrize('bucket', ['parquet', 'hive-parquet'])
+@pytest.mark.parametrize('command', COMMANDS[::12], ids=' '.join)
+def test_parquet(ask: Ask, bucket: str, command: list[str]) -> None:
+    both = ask(bucket, *command)
+    assert_same(both, command)
+    assert facts(both.local) == facts(both.engine)
+
+
+@pytest.mark.parametrize('command', V5_COMMANDS[::2], ids=' '.join)
+def test_parquet_of_ones_own_format(ask: Ask, command: list[str]) -> None:
+    assert_same(ask('v5-parquet', *command), command)
+
+
+@pytest.mark.parametrize('command', OWN_COMMANDS, ids=' '.join)
+def test_a_format_without_usual_fields(ask: Ask, command: list[str]) -> None:
+    assert_same(ask('own', *command), command)
+
+
+@pytest.mark.parametrize('bucket', ['mixed', 'twins'])
+@pytest.mark.parametrize('command', [*COMMANDS[::12], 'top flow_direction --by flows'.split()], ids=' '.join)
+def test_several_flow_logs_below_one_prefix(ask: Ask, bucket: str, command: list[str]) -> None:
+    both = ask(bucket, *command)
+    assert_same(both, command)
+    # With conditions, the local engine passes over lines without looking at them.
+    assert facts(both.local) == facts(both.engine) or '-w' in command
+
+
+@pytest.mark.parametrize('command', [*COMMANDS[::16], ['timeline'], ['timeline', '17s']], ids=' '.join)
+def test_windows_that_cut_inside_a_second(ask: Ask, command: list[str]) -> None:
+    assert_same(ask('hive', *command, *CUT), command)
