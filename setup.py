@@ -16,6 +16,7 @@ def constant(name, module):
 
 
 EXTRAS = constant('EXTRAS', 'errors.py')
+ATHENA = ('duckdb>=1.2', 'numpy', 'sqlglot>=30', 'trino-sql-validator>=0.23')
 # What is done once for each record, in C. Optional: without a compiler the package is installed all the same, and is
 # slower. The limited API makes one wheel for Python 3.10 and all later ones.
 NATIVE = Extension(
@@ -59,7 +60,15 @@ setup(
     extras_require={
         **{extra: [library] for extra, library in EXTRAS.items()},
         'all': [*EXTRAS.values()],
-        'test': [*EXTRAS.values(), 'hypothesis>=6.100', 'pytest>=8', 'pytest-cov>=5', 'pytest-xdist>=3.5'],
+        'test': [
+            *EXTRAS.values(),
+            'hypothesis>=6.100',
+            'pytest>=8',
+            'pytest-cov>=5',
+            'pytest-xdist>=3.5',
+            # What runs the SQL of the fake Athena. A Python for which one of them has no wheel is tested without it.
+            *(f'{library}; python_version < "3.15"' for library in ATHENA),
+        ],
     },
     entry_points={'console_scripts': ['flowlogs_reader=flowlogs_reader.__main__:run']},
 )

@@ -9,7 +9,8 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from ...aws.trouble import error_code, said
+from ...aws.session import retry_without
+from ...aws.trouble import error_code, member, said
 from ...errors import Cause, FlowLogsError, UsageError
 from ...query.query import Window
 from ...records.fields import KNOWN
@@ -24,6 +25,13 @@ from .results import rows
 from .sql import AFTER, BEFORE, Form, Scan, key_names, needed_fields, query_text
 from .table import MARKER, Table
 
+# What each answer has, if it is from AWS.
+ANSWERS = {
+    'GetWorkGroup': 'WorkGroup',
+    'StartQueryExecution': 'QueryExecutionId',
+    'GetQueryExecution': 'QueryExecution',
+    'GetQueryResults': 'ResultSet',
+}
 DATABASE, WORKGROUP = 'default', 'primary'
 # The longest query, in bytes (athena/latest/ug/service-limits).
 MAX_TEXT = 262_144
@@ -94,7 +102,12 @@ class Athena(RemoteEngine):
 
     @cached_property
     def _athena(self) -> Any:
-        return self._reader.session.client('athena', self.region)
+        client = self._reader.session.client('athena', self.region)
+        events = client.meta.events
+        for operation, name in ANSWERS.items():
+            events.register_first(f'needs-retry.athena.{operation}', retry_without([name]))
+        events.register_first('needs-retry.athena.StartQueryExecution', _stop_if_busy)
+        return client
 
     @cached_property
     def _glue(self) -> Any:
@@ -219,16 +232,11 @@ class Athena(RemoteEngine):
 
     def start(self, task: Task) -> str:
         self._get_ready()
-        try:
-            answer = self._athena.start_query_execution(QueryString=task.text, **task.parameters)
-        except Exception as error:
-            if error_code(error) == 'TooManyRequestsException':
-                raise Busy from error
-            raise
-        return str(answer['QueryExecutionId'])
+        answer = self._athena.start_query_execution(QueryString=task.text, **task.parameters)
+        return str(member(answer, 'QueryExecutionId'))
 
     def poll(self, query_id: str) -> State:
-        execution = self._athena.get_query_execution(QueryExecutionId=query_id)['QueryExecution']
+        execution = member(self._athena.get_query_execution(QueryExecutionId=query_id), 'QueryExecution')
         status = execution.get('Status') or {}
         state = status.get('State')
         scanned = int((execution.get('Statistics') or {}).get('DataScannedInBytes') or 0)
@@ -302,7 +310,7 @@ class Athena(RemoteEngine):
         self._is_ready = True
 
     def _check_workgroup(self) -> None:
-        group = self._athena.get_work_group(WorkGroup=self._workgroup)['WorkGroup']
+        group = member(self._athena.get_work_group(WorkGroup=self._workgroup), 'WorkGroup')
         settings = group.get('Configuration') or {}
         name = f'the workgroup {self._workgroup} in {self.region}'
         if group.get('State') == 'DISABLED':
@@ -340,7 +348,7 @@ class Athena(RemoteEngine):
 
     def _found_table(self, table: Table) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._glue.get_table(DatabaseName=table.database, Name=table.name)['Table']
+            found: dict[str, Any] = member(self._glue.get_table(DatabaseName=table.database, Name=table.name), 'Table')
         except Exception as error:
             if error_code(error) != 'EntityNotFoundException':
                 raise
@@ -358,6 +366,12 @@ class Athena(RemoteEngine):
             # Another run may have been faster.
             if error_code(error) != 'AlreadyExistsException':
                 raise
+
+
+def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+    """A handler of botocore's needs-retry event: it would wait inside the request, where nothing else can be done."""
+    if response and response[1].get('Error', {}).get('Code') == 'TooManyRequestsException':
+        raise Busy
 
 
 def _divided(objects: Sequence[Item], times: KeyTimes) -> Iterator[list[Item]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, cast
 
-from ...aws.trouble import is_aws_error
+from ...aws.trouble import is_aws_error, member
 from ...errors import FlowLogsError, IncompleteError
 
 # The most that GetQueryResults returns at a time.
@@ -39,7 +39,7 @@ def rows(athena: Any, s3: Any, query_id: str, columns: Sequence[str]) -> Iterato
 
 def _location(athena: Any, query_id: str) -> dict[str, str] | None:
     """Where the result is in S3; None if Athena keeps it (managed query results)."""
-    execution = athena.get_query_execution(QueryExecutionId=query_id)['QueryExecution']
+    execution = member(athena.get_query_execution(QueryExecutionId=query_id), 'QueryExecution')
     location = (execution.get('ResultConfiguration') or {}).get('OutputLocation') or ''
     bucket, _, key = location.removeprefix('s3://').partition('/')
     return {'Bucket': bucket, 'Key': key} if location.startswith('s3://') and key.endswith('.csv') else None
@@ -54,7 +54,7 @@ def _csv_rows(body: Any) -> Iterator[Row]:
 def _page_rows(athena: Any, asked: dict[str, Any], page: Any) -> Iterator[Row]:
     tokens: set[str] = set()
     while True:
-        for row in (page.get('ResultSet') or {}).get('Rows') or ():
+        for row in member(page, 'ResultSet').get('Rows') or ():
             yield tuple(value.get('VarCharValue') or '' for value in row.get('Data') or ())
         token = page.get('NextToken')
         if not token:
