@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO, StringIO
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from flowlogs_reader.cli.main import main
 from flowlogs_reader.engines import remote
 from tests import traffic
-from tests.conftest import Cli, Result
-from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, V5, V5_COMMANDS, WINDOW
+from tests.conftest import NOW, Cli, Result
+from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, START, V5, V5_COMMANDS, WINDOW
 from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
 
@@ -143,3 +147,83 @@ def test_several_flow_logs_below_one_prefix(ask: Ask, bucket: str, command: list
 @pytest.mark.parametrize('command', [*COMMANDS[::16], ['timeline'], ['timeline', '17s']], ids=' '.join)
 def test_windows_that_cut_inside_a_second(ask: Ask, command: list[str]) -> None:
     assert_same(ask('hive', *command, *CUT), command)
+
+
+# -- any lines --------------------------------------------------------------------------------------------------------
+
+ADDRESSES = st.sampled_from(
+    '10.0.0.1 10.0.0.9 10.0.1.7 192.168.0.1 2001:db8::1 2001:DB8:0:0:0:0:0:1 ::ffff:10.0.0.1 fe80::1%1 010.0.0.1 '
+    '10.0.0.256 1::2::3 unknown -'.split()
+)
+NUMBERS = st.sampled_from('0 1 6 17 22 443 65535 007 - 99999999999999999 1234567890123456789 -1 1e3'.split())
+TIMES = st.sampled_from(
+    [
+        *(str(START + at) for at in range(-2, 130, 11)),
+        '0',
+        '-',
+        f'{START + 7}000',
+        '2147483647',
+        '9999999999',
+        f'0{START}',
+    ]
+)
+WORDS = st.sampled_from('ACCEPT REJECT - accept x'.split())
+STATUSES = st.sampled_from('OK OK OK NODATA SKIPDATA - SKIPDATA1'.split())
+RECORDS = st.tuples(
+    st.sampled_from('2 2 2 02 - x'.split()), st.just('123456789010'), st.sampled_from('eni-0a eni-0b -'.split()),
+    ADDRESSES, ADDRESSES, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, TIMES, TIMES, WORDS, STATUSES,
+)  # fmt: skip
+ANY_LINES = st.one_of(
+    RECORDS.map(' '.join),
+    RECORDS.map(' '.join),
+    st.tuples(RECORDS, st.sampled_from(['  ', '\t'])).map(lambda pair: pair[1].join(pair[0])),
+    # Hadoop, unlike this program, ends a line at a carriage return anywhere.
+    RECORDS.map(lambda values: ' '.join(values) + '\r'),
+    st.tuples(RECORDS, st.integers(0, 13)).map(lambda pair: ' '.join(pair[0][: pair[1]])),
+    st.text(st.characters(codec='utf-8', exclude_characters='\r\n\x01', exclude_categories=['Cs']), max_size=20),
+)
+QUESTIONS = st.sampled_from([
+    'top 99 srcaddr', 'top 99 srcaddr/8 dstport', 'top 99 dstaddr/48 --by flows', 'top 99 action --by packets',
+    'aggregate --flows', 'aggregate srcaddr dstaddr --both-ways', 'timeline 7s', 'timeline 1m --tz Asia/Kolkata',
+    'timeline 30s action', 'ipset', 'findip 10.0.0.0/24 2001:db8::/32', 'print -w version=2',
+])  # fmt: skip
+CONDITIONS = st.sampled_from([
+    'srcaddr=10.0.0.0/24', 'srcaddr!=10.0.0.0/24', 'addr=2001:db8::1', 'addr!=::/0', 'srcaddr=-', 'srcaddr=10.0.0.1',
+    'dstport=22', 'dstport!=22,443', 'port=0-443', 'protocol!=-', 'bytes>1', 'bytes<=99999999999999999',
+    'packets>=100000000000000000', 'action=REJECT', 'action!=ACCEPT,-', 'interface_id=eni-0a', 'start>1454324400',
+    'log_status!=OK',
+])  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(ANY_LINES, min_size=1, max_size=30),
+    layout=st.sampled_from(LAYOUTS),
+    question=QUESTIONS,
+    conditions=st.lists(CONDITIONS, max_size=2),
+    window=st.sampled_from([WINDOW, CUT]),
+)
+@pytest.mark.usefixtures('ask')
+def test_any_lines_and_any_questions(
+    logs: FakeAWS,
+    lines: list[str],
+    layout: str,
+    question: str,
+    conditions: list[str],
+    window: Sequence[str],
+) -> None:
+    logs.add_bucket('any')
+    store(logs, 'any', [line.encode() for line in lines], layout)
+    where = [text for condition in conditions for text in ('-w', condition)]
+    command = [*question.split(), *where, *window]
+    local, engine = (outcome('s3://any/some/prefix', *command, *options) for options in ((), ATHENA))
+    assert engine.status == local.status
+    assert_same(Both(local, engine), command)
+    assert facts(local) == facts(engine) or where
+
+
+def outcome(*argv: str) -> Result:
+    """A run of the command line with whatever status it has."""
+    stdout, stderr = BytesIO(), StringIO()
+    status = main(argv, BytesIO(), stdout, stderr, NOW)
+    return Result(status, stdout.getvalue(), stderr.getvalue())
