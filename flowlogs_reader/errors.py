@@ -103,8 +103,12 @@ class MissingExtraError(FlowLogsError):
 
 
 class UsageError(ValueError):
-    """The caller gave an invalid argument. The text says what is valid."""
+    """The caller gave an invalid argument. The text says what is valid.
 
-    def __init__(self, text: str, cause: Cause | None = None) -> None:
+    `statement` is what the caller can run, so that the argument becomes valid: several lines.
+    """
+
+    def __init__(self, text: str, cause: Cause | None = None, statement: str = '') -> None:
         super().__init__(text)
         self.cause = cause
+        self.statement = statement

@@ -12,7 +12,7 @@ from ..aws.trouble import is_aws_error
 from ..engines import local
 from ..engines.follow import follow
 from ..engines.run import LOCAL
-from ..errors import Cause, FlowLogsError, MissingExtraError, OutputError, UsageError
+from ..errors import FlowLogsError, MissingExtraError, OutputError, UsageError
 from ..output.stream import writing
 from ..output.writer import Writer
 from ..query.conditions import host_bits
@@ -188,8 +188,7 @@ class Run:
         except UsageError as error:
             # Only AWS could tell that this cannot be answered.
             self._report_error(error, f'error: {explain(error)}')
-            if error.cause is Cause.TABLE_MISSING and isinstance(reader, RemoteSource):
-                write(self._stderr, '\n'.join(reader.engine.preamble()))
+            write(self._stderr, error.statement)
             return Status.USAGE
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):

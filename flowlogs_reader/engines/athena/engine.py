@@ -339,7 +339,9 @@ class Athena(RemoteEngine):
         shown = f'{table.database}.{table.name} in {self.region}'
         found = self._found_table(table)
         if found is None and not self._create:
-            raise UsageError(f'there is no table {shown} for {table.template}', Cause.TABLE_MISSING)
+            raise UsageError(
+                f'there is no table {shown} for {table.template}', Cause.TABLE_MISSING, '\n'.join(self.preamble())
+            )
         if found is None:
             self._create_table(table)
             found = self._found_table(table)

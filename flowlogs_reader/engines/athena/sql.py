@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...kernel.limits import MAX_LINE
 from ...query.query import Window
 from ...records.fields import KNOWN, Kind
-from ...records.layout import MAX_LINE, Layout
+from ...records.layout import Layout
 from ...records.record import NEVER_NONE
 from ..plan import Key, Part, Plan
 from .objects import KeyTimes, key_minute
