@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from html import escape
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from ..records.fields import Kind
 from ..records.times import UTC, iso
 from .parts import ALWAYS, PARTS, Part, Rows, in_words, is_drawn, name_of, seconds_of, with_layout
 from .stream import writing
+from .writer import Style, Writer
 
 # Texts that are longer than an IPv4 address or an interface id may be broken anywhere.
 LONG = 24
@@ -34,19 +35,17 @@ HEADINGS = {
 }  # fmt: skip
 
 
-class Page:
+class Page(Writer):
     """Writes several tables as a page, when all of them and what is told about the read are known.
 
     `written` counts the rows. Raises MissingExtraError if Plotly is not installed.
     """
 
     def __init__(self, stdout: BinaryIO, tz: tzinfo = UTC) -> None:
-        self._stdout = stdout
+        super().__init__(stdout, Style(tz=tz))
         self._tz = tz
         self._library = _library()
         self._tables: dict[str, tuple[tuple[Column, ...], list[tuple[Any, ...]], int]] = {}
-        self.written = 0
-        self.before_write: Callable[[], None] | None = None
 
     def write(self, result: Result) -> None:
         """Read a result to its end. Raises the errors of the read."""
