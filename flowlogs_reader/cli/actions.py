@@ -185,17 +185,15 @@ def _is_number(text: str) -> bool:
 
 
 ACTIONS: dict[str, Action] = {
-    'print': Action(
-        '[N]', 'the records, or the first N of them; 0 is all (the default action)', ask_print, header=False
-    ),
+    'print': Action('[N]', 'the records, or the first N (the default action)', ask_print, header=False),
     'findip': Action('IP ...', 'the records with one of these addresses or blocks', ask_findip, header=False),
     'ipset': Action('', 'each address that occurs, once, sorted', ask_ipset, header=False),
-    'top': Action('[N] [FIELD ...]', 'the 10, or N, pairs of hosts, or FIELDs, with most bytes', ask_top),
+    'top': Action('[N] [FIELD ...]', '10 or N pairs of hosts, or FIELDs, with most bytes', ask_top),
     'aggregate': Action(
         '[N] [FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'
     ),
     'timeline': Action(
         '[INTERVAL] [FIELD]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars=True
     ),
-    'report': Action('[N]', 'a page (HTML) with charts, and with tables of N rows', ask_report, page=True),
+    'report': Action('[N]', 'a page (HTML) with charts and tables of N rows', ask_report, page=True),
 }

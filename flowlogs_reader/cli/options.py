@@ -28,19 +28,18 @@ LOCATION = (
 # The sections of --help and their texts. The list of actions replaces ACTIONS.
 GROUPS = {
     'what to read, and what to do': 'actions:\nACTIONS',
-    'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z, Unix seconds
-the start is included, the end is not; without -s, -e and --for a file is read whole""",
-    'which records': """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >= for the =; several -w must all hold
+    'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22' (see --help times)
+the start is included, the end is not; without -s, -e and --for a file is read
+whole""",
+    'which records': """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >=; several -w must all hold
   addresses: 10.0.0.1, 10.0.0.0/8, private, internet; numbers: 22, 8000-8100;
   ports and protocols: ssh, tcp; tcp_flags=syn,ack; - is a missing value;
   addr, port and pkt_addr are both sides; pkt_srcaddr!=srcaddr compares fields""",
     'output': '',
     'AWS': '',
-    'engines on AWS': """they scan much data quickly, and AWS bills what they scan; SIZE: 500MB, 10GB, 2TB""",
+    'engines on AWS': 'they scan much data quickly, and AWS bills what they scan; SIZE: 500MB, 10GB',
     'other': '',
 }
-# The option that argparse adds itself.
-PARSER_OWN = {'help'}
 RECORDS = ('print', 'findip')
 LINES = tuple(name for name, action in ACTIONS.items() if not action.page)
 # Those of the session, which files need too if the query asks EC2 for the subnets.
@@ -84,7 +83,7 @@ class Option:
         self.engines = engines
         self.setting = setting
         self.argparse = settings
-        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion):
+        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, ShowHelp):
             # None: the option was not given. build.py checks only those that were.
             self.argparse.setdefault('default', None)
 
@@ -97,6 +96,15 @@ class Option:
     def may_be_empty(self) -> bool:
         """Whether an empty value counts as not given."""
         return self.flags[0].startswith('-') and 'const' not in self.argparse
+
+    @property
+    def about(self) -> str:
+        """What --help says."""
+        return str(self.argparse['help']).replace('%%', '%')
+
+    @property
+    def takes_nothing(self) -> bool:
+        return self.argparse.get('action') not in (None, 'append', ShowHelp) or self.argparse.get('nargs') == 0
 
     @property
     def shown(self) -> str:
@@ -114,6 +122,22 @@ class ShowVersion(argparse.Action):
         version = 'compiled' if kernel.NATIVE else 'Python'
         inflater = 'ISA-L' if isal_zlib else 'zlib'
         parser._print_message(f'{PROGRAM} {__version__} ({version} kernel, {inflater})\n')
+        parser.exit()
+
+
+class ShowHelp(argparse.Action):
+    """Shows the help on a topic; without one that on the action of the command line, or the overview."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, topic: Any, flag: str | None = None) -> None:
+        from .help import TOPICS, help_on
+
+        words = getattr(parser, 'words', ())
+        named = next((word for word in words[1:] if word in ACTIONS), '') if topic is None else str(topic)
+        text = help_on(named)
+        if text is None:
+            topics = ', '.join([*ACTIONS, *filter(None, TOPICS)])
+            parser.error(f'there is no help on {named[:40]!r}: choose from {topics}')
+        parser._print_message(text)
         parser.exit()
 
 
@@ -143,10 +167,10 @@ OPTIONS = (
         '--time-format', group=_WHEN, metavar='FORMAT',
         help=f'of TIME, as in strptime (default: {TIME_FORMAT.replace("%", "%%")})',
     ),
-    Option('--for', group=_WHEN, metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m (default: none)'),
+    Option('--for', group=_WHEN, metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m'),
     Option(
         '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, engines=LOCAL, action='store_true',
-        help='go on as records arrive, until Ctrl-C; AWS delivers them 5 to 15 minutes late (default: off)',
+        help='go on as records arrive, until Ctrl-C; AWS delivers them 5 to 15 minutes late',
     ),
     Option(
         '--tz', group=_WHEN, metavar='ZONE',
@@ -168,15 +192,15 @@ OPTIONS = (
     ),
     Option(
         '--raw', group=_OUTPUT, actions=RECORDS, action='store_true',
-        help='the lines as they are in the log (default: off)',
+        help='the lines as they are in the log',
     ),
     Option(
         '--once', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), action='store_true',
-        help='count flows that both ends recorded only at their sender (default: off)',
+        help='count flows that both ends recorded only at their sender',
     ),
     Option(
         '--distinct', group=_OUTPUT, actions=('top',), metavar='NAMES', type=_names,
-        help='with top: the number of distinct values of these fields in each row (default: none)',
+        help='with top: the number of distinct values of these fields in each row',
     ),
     Option(
         '--by', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), metavar='MEASURE',
@@ -185,15 +209,15 @@ OPTIONS = (
     ),
     Option(
         '--share', group=_OUTPUT, actions=('top',), action='store_true',
-        help='with top: the per cent of the whole, and a row of all others (default: off)',
+        help='with top: the per cent of the whole, and a row of all others',
     ),
     Option(
         '--flows', group=_OUTPUT, actions=('aggregate',), action='store_true',
-        help='with aggregate: count them too (default: off)',
+        help='with aggregate: count them too',
     ),
     Option(
         '--both-ways', group=_OUTPUT, actions=('aggregate',), action='store_true',
-        help='with aggregate: both directions of a conversation in one row (default: off)',
+        help='with aggregate: both directions of a conversation in one row',
     ),
     Option(
         '--region', group=_AWS, sources=IN_AWS, with_list=True,
@@ -201,18 +225,18 @@ OPTIONS = (
     ),
     Option(
         '--all-regions', group=_AWS, list_only=True, action='store_true',
-        help='with --list: of every Region (default: off)',
+        help='with --list: of every Region',
     ),
     Option(
         '--profile', group=_AWS, sources=IN_AWS, with_list=True,
         help='of the AWS configuration files (default: AWS_PROFILE)',
     ),
     Option(
-        '--role-arn', group=_AWS, sources=IN_AWS, with_list=True, metavar='ARN', help='a role to assume (default: none)'
+        '--role-arn', group=_AWS, sources=IN_AWS, with_list=True, metavar='ARN', help='a role to assume'
     ),
     Option(
         '--external-id', group=_AWS, sources=IN_AWS, with_list=True, metavar='ID',
-        help='what the role asks for (default: none)',
+        help='what the role asks for',
     ),
     Option(
         '--include-accounts', group=_AWS, sources=('s3',), keyword='include_accounts', metavar='ACCOUNTS', type=_names,
@@ -224,12 +248,12 @@ OPTIONS = (
     ),
     Option(
         '--filter-pattern', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='filter_pattern', metavar='PATTERN',
-        help='for CloudWatch Logs to filter by (default: none)',
+        help='for CloudWatch Logs to filter by',
     ),
     Option(
         '--no-pushdown', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='pushdown', dest='pushdown',
         action='store_false',
-        help='have CloudWatch Logs send everything, and filter here (default: off)',
+        help='have CloudWatch Logs send everything, and filter here',
     ),
     Option(
         '--thread-count', group=_AWS, keyword='thread_count', metavar='N', type=int,
@@ -241,7 +265,7 @@ OPTIONS = (
     ),
     Option(
         '--estimate', group=_ENGINES, sources=IN_AWS, action='store_true',
-        help='instead: how many bytes it would read, and the price (default: off)',
+        help='instead: how many bytes it would read, and the price',
     ),
     Option(
         '--max-scan', group=_ENGINES, engines=REMOTE, metavar='SIZE',
@@ -249,11 +273,11 @@ OPTIONS = (
     ),
     Option(
         '--show-query', group=_ENGINES, engines=REMOTE, action='store_true',
-        help='instead: the queries that it would send (default: off)',
+        help='instead: the queries that it would send',
     ),
     Option(
         '--create-table', group=_ENGINES, engines=('athena',), setting='create_table', action='store_true',
-        help='create the table in the Glue catalogue if there is none (default: off)',
+        help='create the table in the Glue catalogue if there is none',
     ),
     Option(
         '--database', group=_ENGINES, engines=('athena',), setting='database', metavar='NAME',
@@ -265,14 +289,19 @@ OPTIONS = (
     ),
     Option(
         '--output-location', group=_ENGINES, engines=('athena',), setting='output_location', metavar='S3URL',
-        help='for results, if the workgroup has none (default: none)',
+        help='for results, if the workgroup has none',
     ),
     Option(
         '--quiet', group=_OTHER, with_list=True, action='store_true',
-        help='nothing on stderr but errors (default: off)',
+        help='nothing on stderr but errors',
     ),
     Option(
-        '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose (default: off)'
+        '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose'
+    ),
+    Option(
+        '-h', '--help', group=_OTHER, action=ShowHelp, nargs='?', metavar='TOPIC',
+        help='show an overview, or help on an action, options, fields, conditions, times or permissions; man is a '
+        'manual page',
     ),
     Option('--version', group=_OTHER, action=ShowVersion, nargs=0, help='show the version, and which kernel is in use'),
 )  # fmt: skip

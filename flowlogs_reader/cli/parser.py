@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..output.stream import writing
-from .actions import ACTIONS
-from .options import GROUPS, OPTIONS, PARSER_OWN
+from .options import OPTIONS
 from .status import Exit, Status
 from .stderr import PROGRAM, print_message, write
 
@@ -20,6 +19,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that writes to the given streams, and does not end the process."""
 
     streams: tuple[BinaryIO, TextIO]
+    words: Sequence[str] = ()
 
     def _print_message(self, message: str, file: Any = None) -> None:
         with writing():
@@ -33,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 
         Scripts write ``--profile "$PROFILE"`` even if the variable may be empty.
         """
+        self.words = argv
         options = self.parse_intermixed_args(argv)
         for option in OPTIONS:
             value = getattr(options, option.name, None)
@@ -58,25 +59,18 @@ class Parser(argparse.ArgumentParser):
         raise Exit(Status.USAGE)
 
 
+USAGE = f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]'
+
+
 def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
     """Return the parser. `streams` are stdout and stderr.
 
     Raises RuntimeError if an option has no row in the table: nothing would check it.
     """
-    parser = Parser(
-        prog=PROGRAM,
-        usage=f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n'
-        f'       {PROGRAM} --list [RESOURCE] [options]',
-        description='Reads AWS VPC Flow Logs from CloudWatch Logs, S3 or files, and writes lines for awk and sort.',
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    actions = '\n'.join(f'  {f"{name} {action.arguments}":<21} {action.about}' for name, action in ACTIONS.items())
-    for title, about in GROUPS.items():
-        group = parser.add_argument_group(title, about.replace('ACTIONS', actions) or None)
-        for option in OPTIONS:
-            if option.group == title:
-                group.add_argument(*option.flags, **option.argparse)
+    # --help is a row of the table: see cli/help.py.
+    parser = Parser(prog=PROGRAM, usage=USAGE, add_help=False)
+    for option in OPTIONS:
+        parser.add_argument(*option.flags, **option.argparse)
     check_table(parser)
     parser.streams = streams
     return parser
@@ -84,24 +78,6 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
 
 def check_table(parser: argparse.ArgumentParser) -> None:
     """Raises RuntimeError if an option or argument of the parser has no row."""
-    rows = {option.name for option in OPTIONS} | PARSER_OWN
+    rows = {option.name for option in OPTIONS}
     if missing := {action.dest for action in parser._actions} - rows:
         raise RuntimeError(f'without a row in cli/options.py: {", ".join(sorted(missing))}')
-
-
-EPILOG = """\
-examples:
-  flowlogs_reader VPCFlowLogGroup --region ap-northeast-1
-  flowlogs_reader VPCFlowLogGroup -s '2016-02-01 10:59:00' --for 1m findip 54.245.120.220
-  flowlogs_reader VPCFlowLogGroup -s 2h top dstaddr -w srcaddr=172.20.0.10
-  flowlogs_reader VPCFlowLogGroup -w action=REJECT -w dstport=ssh,rdp top srcaddr dstport --by flows
-  flowlogs_reader VPCFlowLogGroup -s 1d timeline 1h -w addr=172.20.0.0/16 --tz Asia/Tokyo
-  flowlogs_reader VPCFlowLogGroup -c start,srcaddr,dstaddr,bytes,action --times iso -o csv --header
-  zcat flows.log.gz | flowlogs_reader - aggregate --both-ways
-
-exit status:
-  0  done, also when nothing matched or the reader of the pipe went away
-  1  some or all could not be read
-  2  usage error
-  130  interrupted
-"""

@@ -24,7 +24,7 @@ from ..sources.report import ReadReport
 from .stderr import PROGRAM
 
 ADVICE = {
-    Cause.DENIED: 'not allowed: add this action to the policy of the identity (see Permissions in the README)',
+    Cause.DENIED: 'not allowed: add this action to the policy of the identity (see --help permissions)',
     Cause.CREDENTIALS_EXPIRED: (
         'the credentials have expired: sign in again (aws sso login, aws login) or renew the keys'
     ),

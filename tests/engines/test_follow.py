@@ -524,7 +524,7 @@ def test_a_usage_error_is_told_before_anything_is_asked(
 
 
 def test_help_says_that_records_come_late(cli: Cli) -> None:
-    assert 'minutes late' in ' '.join(cli('--help').stdout.decode().partition('--follow')[2].split())
+    assert 'minutes late' in ' '.join(cli('--help', 'options').stdout.decode().partition('--follow')[2].split())
 
 
 # -- as a process ------------------------------------------------------------------------------------------------------

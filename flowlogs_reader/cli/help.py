@@ -1,0 +1,298 @@
+"""The texts of --help, on one screen each, made from the tables of actions, options and fields.
+
+`--help` shows an overview, and `--help TOPIC` one of TOPICS, an action or, as `man`, everything as a manual page.
+"""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from ..records.fields import FIELDS, Kind
+from .actions import ACTIONS
+from .options import GROUPS, LOCATION, OPTIONS, Option
+from .parser import USAGE
+from .stderr import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+WIDTH = 80
+DESCRIPTION = 'Reads AWS VPC Flow Logs from CloudWatch Logs, S3 or files, and writes lines for awk and sort.'
+# The options that the overview explains, in one line each. It names the others.
+COMMON = {
+    'list': 'the flow logs there are, or those of a resource',
+    'start_time': 'from this time on, such as 2h (ago) or 2016-02-01',
+    'end_time': 'to this time, not included',
+    'for': 'so long after -s or before -e, such as 10m',
+    'follow': 'go on as records arrive, until Ctrl-C',
+    'tz': 'the time zone, such as Asia/Tokyo, or local',
+    'where': 'only records with dstport=22,443 or bytes>=1000',
+    'columns': 'of records, such as start,srcaddr,bytes',
+    'output': 'text, tsv, csv or jsonl',
+    'times': 'epoch or iso',
+    'by': 'sort by bytes, packets or flows',
+    'once': 'count what both ends recorded once',
+    'region': 'the AWS Region',
+    'profile': 'a profile of the AWS configuration',
+    'engine': 'insights or athena: AWS scans large logs itself',
+    'estimate': 'how much it would read, and the price',
+}
+EXAMPLES = """\
+flowlogs_reader VPCFlowLogGroup --region ap-northeast-1
+flowlogs_reader VPCFlowLogGroup -s 2h top dstaddr -w srcaddr=172.20.0.10
+flowlogs_reader VPCFlowLogGroup findip 54.245.120.220 -s 2016-02-01 --for 10m
+flowlogs_reader s3://flow-logs -s 1d timeline 1h -w action=REJECT --tz local
+zcat flows.log.gz | flowlogs_reader - aggregate --both-ways""".splitlines()
+STATUSES = {
+    0: 'done, also when nothing matched or the reader of the pipe went away',
+    1: 'some or all could not be read',
+    2: 'usage error',
+    130: 'interrupted',
+}
+# What an action does, in more words than its row has.
+DETAILS = {
+    'print': 'The records as AWS wrote them, oldest first: the 14 default fields, then the others. -c chooses columns.',
+    'findip': 'The records in which srcaddr, dstaddr, pkt_srcaddr or pkt_dstaddr is one of these addresses, or is in '
+    'one of these CIDR blocks.',
+    'ipset': 'Each address that occurs in srcaddr or dstaddr, once, IPv4 before IPv6, in the order of the addresses.',
+    'top': 'Bytes, packets and flows of each group, the largest first. A FIELD may be an address with a prefix length '
+    '(srcaddr/24) or a mapping (srcaddr/class, srcaddr/az). addr and port count a flow at both its ends.',
+    'aggregate': 'Packets, bytes, first start and last end of each group. Without FIELDs it is the five-tuple. With '
+    '--by the groups are sorted, and N is the number of rows.',
+    'timeline': 'Flows, bytes, packets, accepted and rejected flows of each interval, also of those without flows; '
+    'with a FIELD a row for each of its values.',
+    'report': 'A page with charts and tables that loads nothing: send it to a file. It needs plotly.',
+}  # fmt: skip
+CONDITIONS = (
+    ('-w FIELD=VALUE[,VALUE ...]', 'the field has one of these values; several -w must all hold'),
+    ("-w 'FIELD!=VALUE'", 'it has none of them; quote ! < and > for the shell'),
+    ("-w 'bytes>=1000000'", 'numbers: < <= > >='),
+    ('-w dstport=22,8000-8100', 'numbers and ranges'),
+    ('-w dstport=ssh -w protocol=tcp', 'ports and protocols by name'),
+    ('-w srcaddr=10.0.0.0/8', 'addresses and CIDR blocks, IPv6 in any spelling'),
+    ('-w dstaddr=internet', 'classes of addresses: internet, private, special'),
+    ('-w addr=10.0.0.1 -w port=443', 'one of both sides; pkt_addr: one of the pkt- addresses'),
+    ('-w tcp_flags=syn,ack', 'all of these flags were seen; a number must be equal'),
+    ('-w srcaddr=-', 'the value is missing'),
+    ("-w 'pkt_srcaddr!=srcaddr'", 'compare two fields of a record'),
+    ("-w 'srcaddr/az!=dstaddr/az'", 'zone, subnet or vpc of an address, as EC2 knows them'),
+)
+TIMES = (
+    ('-s 2h', 'from 2 hours ago to now; also 10m, 1h30m, 7d'),
+    ('-s now', 'now'),
+    ("-s '2016-02-01 10:59:22'", 'the default form; --time-format names another one'),
+    ('-s 2016-02-01T10:59:22Z', 'ISO 8601, with or without an offset; 2016-02-01 is midnight'),
+    ('-s 1454324362', 'Unix seconds, or milliseconds'),
+    ("-s 'Feb 1 2016 7pm'", 'in words'),
+    ('-e TIME', 'the end is not included; without -s the window begins an hour before it'),
+    ('--for 10m', 'so long after -s, or before -e, or before now'),
+    ('--tz Asia/Tokyo', 'the zone of times without an offset, and of dates that are written'),
+)
+TIMES_END = (
+    'Without -s, -e and --for it is the last hour, or all of a file. A record is in the window in which its flow '
+    'starts. AWS delivers records 5 to 15 minutes late: a window that ends now is never complete.'
+)
+PERMISSIONS = (
+    ('read a log group', 'logs:FilterLogEvents, logs:DescribeLogStreams on the log group'),
+    ('read a bucket', 's3:ListBucket on the bucket, s3:GetObject on its objects, kms:Decrypt on the key of the bucket'),
+    (
+        'find formats, log groups, zones',
+        'logs:DescribeLogGroups, ec2:DescribeFlowLogs, ec2:DescribeNetworkInterfaces, ec2:DescribeSubnets, '
+        'ec2:DescribeRegions on *',
+    ),
+    ('--role-arn', 'sts:AssumeRole on the role'),
+    (
+        '--engine insights',
+        'logs:StartQuery and logs:FilterLogEvents on the log group; logs:GetQueryResults and logs:StopQuery on *',
+    ),
+    (
+        '--engine athena',
+        'athena:StartQueryExecution, athena:GetQueryExecution, athena:GetQueryResults, athena:StopQueryExecution, '
+        'athena:GetWorkGroup, glue:GetTable, glue:GetDatabase; s3:PutObject, s3:GetObject and s3:GetBucketLocation '
+        'where results go; with --create-table glue:CreateTable',
+    ),
+)
+
+
+def help_on(topic: str) -> str | None:
+    """Return the help on a topic, '' for the overview, or None if there is no such topic."""
+    if topic in ACTIONS:
+        return _text(_action(topic))
+    make = TOPICS.get(topic)
+    return _text(make()) if make else None
+
+
+def _overview() -> Iterator[str]:
+    yield f'usage: {USAGE}'
+    yield from wrap(f'{DESCRIPTION} LOCATION: {LOCATION}.', WIDTH)
+    yield ''
+    yield 'actions:'
+    for name, action in ACTIONS.items():
+        yield from _row(f'{name} {action.arguments}', action.about, 31)
+    yield ''
+    yield 'options:'
+    for option in OPTIONS:
+        if option.name in COMMON:
+            yield from _row(_spelling(option, choices=False), COMMON[option.name], 31)
+    others = [option.shown for option in OPTIONS if option.name not in COMMON and option.shown.startswith('-')]
+    for line in wrap(f'others: {" ".join(others)}', WIDTH - 2, break_on_hyphens=False):
+        yield f'  {line}'
+    yield ''
+    yield 'examples:'
+    yield from (f'  {example}' for example in EXAMPLES)
+    yield 'exit status: 0 done, 1 some or all could not be read, 2 usage error'
+    yield f'more: --help {", ".join(ACTIONS)};'
+    yield f'      --help {", ".join(name for name in TOPICS if name)}'
+
+
+def _action(name: str) -> Iterator[str]:
+    action = ACTIONS[name]
+    yield from wrap(f'usage: {PROGRAM} LOCATION [LOCATION ...] {name} {action.arguments} [options]', WIDTH)
+    yield ''
+    yield from wrap(f'{action.about[0].upper()}{action.about[1:]}. {DETAILS[name]}', WIDTH)
+    if own := [option for option in OPTIONS if option.actions and name in option.actions]:
+        yield ''
+        yield 'options beside those of all actions (--help options):'
+        for option in own:
+            yield from _option(option)
+    if examples := [example for example in EXAMPLES if f' {name} ' in example]:
+        yield ''
+        yield 'example:'
+        yield from (f'  {example}' for example in examples)
+
+
+def _options() -> Iterator[str]:
+    for number, (group, about) in enumerate(GROUPS.items()):
+        if number:
+            yield ''
+        yield f'{group}:'
+        yield from (f'  {line}' for line in about.splitlines() if not line.startswith('ACTIONS') and line != 'actions:')
+        for option in OPTIONS:
+            if option.group == group and option.name != 'action':
+                yield from _option(option)
+
+
+def _fields() -> Iterator[str]:
+    kinds = {Kind.TEXT: 'text', Kind.INTEGER: 'number', Kind.TIME: 'time'}
+    yield 'fields, the version that added them, their kinds, and what they mean:'
+    for field in FIELDS:
+        yield from _row(f'{field.name:<26} {field.version:>2} {kinds[field.kind]}', field.about, 37)
+    yield from wrap('Names may have hyphens, as AWS writes them. Fields that are not in this table are text.', WIDTH)
+
+
+def _conditions() -> Iterator[str]:
+    yield 'conditions, which all records that come out must meet:'
+    for condition, about in CONDITIONS:
+        yield from _row(condition, about, 34)
+    yield from wrap('The fields: --help fields.', WIDTH)
+
+
+def _times() -> Iterator[str]:
+    yield 'times, for -s (start, included) and -e (end, not included):'
+    for time, about in TIMES:
+        yield from _row(time, about, 28)
+    yield from wrap(TIMES_END, WIDTH)
+
+
+def _permissions() -> Iterator[str]:
+    yield 'what the identity must be allowed to do:'
+    for purpose, actions in PERMISSIONS:
+        yield from _row(purpose, actions, 34)
+
+
+def _manual() -> Iterator[str]:
+    """The manual page, for man -l -."""
+    yield f'.TH {PROGRAM.upper()} 1'
+    yield from _section('NAME', [f'{PROGRAM} - read AWS VPC Flow Logs'])
+    yield from _section('SYNOPSIS', [' '.join(line.split()) for line in USAGE.splitlines()], '.br')
+    yield from _section('DESCRIPTION', [f'{DESCRIPTION} LOCATION: {LOCATION}.'])
+    yield '.SH ACTIONS'
+    for name, action in ACTIONS.items():
+        yield from _entry(f'{name} {action.arguments}', f'{action.about}. {DETAILS[name]}')
+    yield '.SH OPTIONS'
+    for option in OPTIONS:
+        if option.shown.startswith('-'):
+            yield from _entry(_spelling(option), option.about)
+    yield '.SH CONDITIONS'
+    for condition, about in CONDITIONS:
+        yield from _entry(condition, about)
+    yield '.SH TIMES'
+    for time, about in TIMES:
+        yield from _entry(time, about)
+    yield _roff(TIMES_END)
+    yield '.SH FIELDS'
+    for field in FIELDS:
+        yield from _entry(f'{field.name} (version {field.version})', field.about)
+    yield '.SH PERMISSIONS'
+    for purpose, actions in PERMISSIONS:
+        yield from _entry(purpose, actions)
+    yield '.SH EXIT STATUS'
+    for status, about in STATUSES.items():
+        yield from _entry(str(status), about)
+    yield from _section('EXAMPLES', EXAMPLES, '.br')
+
+
+# The topics beside the actions.
+TOPICS: dict[str, Callable[[], Iterator[str]]] = {
+    '': _overview,
+    'options': _options,
+    'fields': _fields,
+    'conditions': _conditions,
+    'times': _times,
+    'permissions': _permissions,
+    'man': _manual,
+}
+
+
+def _text(lines: Iterator[str]) -> str:
+    return '\n'.join([*lines, ''])
+
+
+def _spelling(option: Option, choices: bool = True) -> str:
+    """Return an option as the user writes it, with its argument: `-s, --start-time TIME`."""
+    settings = option.argparse
+    flags = ', '.join(option.flags) + (', --no-header' if option.name == 'header' else '')
+    metavar = str(settings.get('metavar') or option.name.upper())
+    if choices and 'choices' in settings:
+        metavar = f'{{{",".join(settings["choices"])}}}'
+    if not flags.startswith('-'):
+        return metavar
+    if option.takes_nothing:
+        return flags
+    return f'{flags} [{metavar}]' if settings.get('nargs') == '?' else f'{flags} {metavar}'
+
+
+def _option(option: Option) -> Iterator[str]:
+    return _row(_spelling(option), option.about, 30)
+
+
+def _row(term: str, about: str, place: int) -> Iterator[str]:
+    """Yield a term and its description, which begins at a column."""
+    lines = wrap(about, WIDTH - place, break_on_hyphens=False)
+    first = f'  {term}'
+    if len(first) >= place - 1:
+        yield first
+        first = ''
+    for line in lines:
+        yield f'{first:<{place}}{line}'
+        first = ''
+
+
+def _section(title: str, lines: Sequence[str], between: str = '') -> Iterator[str]:
+    yield f'.SH {title}'
+    for number, line in enumerate(lines):
+        if number and between:
+            yield between
+        yield _roff(line)
+
+
+def _entry(term: str, about: str) -> Iterator[str]:
+    yield '.TP'
+    yield f'.B {_roff(term)}'
+    yield _roff(about)
+
+
+def _roff(text: str) -> str:
+    """Return text that troff shows as it is."""
+    return ('\\&' if text[:1] in ".'" else '') + text.replace('\\', '\\e').replace('-', '\\-')
