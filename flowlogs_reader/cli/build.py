@@ -348,14 +348,14 @@ def subnet_session(options: Namespace, readers: Iterable[BaseReader], query: Que
 
     Raises UsageError if the Region is not known, or for options of a session that nobody needs.
     """
-    from ..aws.session import NO_REGION
-
     own: AwsSession | None = next(filter(None, (getattr(reader, 'session', None) for reader in readers)), None)
     if not query.unknown_mappings:
         for option in OPTIONS:
             if own is None and option.name in SESSION and getattr(options, option.name) is not None:
                 raise UsageError(f'{option.shown} does not go with a file')
         return None
+    from ..aws.session import NO_REGION
+
     session = own or make_session(options)
     if own is None and session.region_and_source[1] == NO_REGION:
         needs = f'/{min(query.unknown_mappings)} needs the subnets of the VPC, which EC2 knows'

@@ -9,8 +9,7 @@ from textwrap import wrap
 
 from ..records.fields import FIELDS, Kind
 from .actions import ACTIONS
-from .options import GROUPS, LOCATION, OPTIONS, Option
-from .parser import USAGE
+from .options import GROUPS, LOCATION, OPTIONS, USAGE, Option
 from .stderr import PROGRAM
 
 TYPE_CHECKING = False

@@ -25,6 +25,7 @@ LOCATION = (
     'a log group (name or ARN), s3://BUCKET/PREFIX, a file, a directory with a slash, or - for standard input; '
     'or several of these'
 )
+USAGE = f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]'
 # The sections of --help and their texts. The list of actions replaces ACTIONS.
 GROUPS = {
     'what to read, and what to do': 'actions:\nACTIONS',
@@ -83,7 +84,7 @@ class Option:
         self.engines = engines
         self.setting = setting
         self.argparse = settings
-        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, ShowHelp):
+        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, 'topic'):
             # None: the option was not given. build.py checks only those that were.
             self.argparse.setdefault('default', None)
 
@@ -104,7 +105,7 @@ class Option:
 
     @property
     def takes_nothing(self) -> bool:
-        return self.argparse.get('action') not in (None, 'append', ShowHelp) or self.argparse.get('nargs') == 0
+        return self.argparse.get('action') not in (None, 'append', 'topic') or self.argparse.get('nargs') == 0
 
     @property
     def shown(self) -> str:
@@ -122,22 +123,6 @@ class ShowVersion(argparse.Action):
         version = 'compiled' if kernel.NATIVE else 'Python'
         inflater = 'ISA-L' if isal_zlib else 'zlib'
         parser._print_message(f'{PROGRAM} {__version__} ({version} kernel, {inflater})\n')
-        parser.exit()
-
-
-class ShowHelp(argparse.Action):
-    """Shows the help on a topic; without one that on the action of the command line, or the overview."""
-
-    def __call__(self, parser: argparse.ArgumentParser, _: Any, topic: Any, flag: str | None = None) -> None:
-        from .help import TOPICS, help_on
-
-        words = getattr(parser, 'words', ())
-        named = next((word for word in words[1:] if word in ACTIONS), '') if topic is None else str(topic)
-        text = help_on(named)
-        if text is None:
-            topics = ', '.join([*ACTIONS, *filter(None, TOPICS)])
-            parser.error(f'there is no help on {named[:40]!r}: choose from {topics}')
-        parser._print_message(text)
         parser.exit()
 
 
@@ -299,7 +284,7 @@ OPTIONS = (
         '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose'
     ),
     Option(
-        '-h', '--help', group=_OTHER, action=ShowHelp, nargs='?', metavar='TOPIC',
+        '-h', '--help', group=_OTHER, action='topic', nargs='?', metavar='TOPIC',
         help='show an overview, or help on an action, options, fields, conditions, times or permissions; man is a '
         'manual page',
     ),

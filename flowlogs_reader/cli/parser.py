@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..output.stream import writing
-from .options import OPTIONS
+from .actions import ACTIONS
+from .options import OPTIONS, USAGE
 from .status import Exit, Status
 from .stderr import PROGRAM, print_message, write
 
@@ -59,7 +60,20 @@ class Parser(argparse.ArgumentParser):
         raise Exit(Status.USAGE)
 
 
-USAGE = f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n       {PROGRAM} --list [RESOURCE] [options]'
+class ShowHelp(argparse.Action):
+    """Shows the help on a topic; without one that on the action of the command line, or the overview."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, topic: Any, flag: str | None = None) -> None:
+        from .help import TOPICS, help_on
+
+        words = getattr(parser, 'words', ())
+        named = next((word for word in words[1:] if word in ACTIONS), '') if topic is None else str(topic)
+        text = help_on(named)
+        if text is None:
+            topics = ', '.join([*ACTIONS, *filter(None, TOPICS)])
+            parser.error(f'there is no help on {named[:40]!r}: choose from {topics}')
+        parser._print_message(text)
+        parser.exit()
 
 
 def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
@@ -67,8 +81,9 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
 
     Raises RuntimeError if an option has no row in the table: nothing would check it.
     """
-    # --help is a row of the table: see cli/help.py.
+    # --help is a row of the table.
     parser = Parser(prog=PROGRAM, usage=USAGE, add_help=False)
+    parser.register('action', 'topic', ShowHelp)
     for option in OPTIONS:
         parser.add_argument(*option.flags, **option.argparse)
     check_table(parser)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..engines.remote import RemoteSource
 from ..engines.run import LOCAL, open_engine
 from ..errors import UsageError
 from ..query.query import Query
@@ -19,6 +18,7 @@ from .options import OPTIONS
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..engines.remote import RemoteSource
     from .clock import Clock
 
 TITLES = {'insights': 'CloudWatch Logs Insights', 'athena': 'Athena'}
@@ -52,6 +52,8 @@ def remote_source(
 
     `tell` writes a line to stderr. Raises UsageError if the engine cannot answer.
     """
+    from ..engines.remote import RemoteSource
+
     name = options.engine
     settings: dict[str, Any] = {}
     for option in OPTIONS:

@@ -37,10 +37,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ..aws.session import AwsSession
-    from ..output.page import Page
     from .listing import Listing
-
-    Output = Writer | Page
 
 
 class Run:
@@ -131,7 +128,7 @@ class Run:
         log_group = options.locations[0] if sources[0].name == 'cwl' else ''
         return partial(self._read, query, reader, writer, options, log_group, session)
 
-    def _make_writer(self, query: Query, options: Namespace) -> Output:
+    def _make_writer(self, query: Query, options: Namespace) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
             return Writer(self._stdout, build.make_style(options, self._width(), query))
@@ -172,7 +169,7 @@ class Run:
         self,
         query: Query,
         reader: BaseReader,
-        writer: Output,
+        writer: Writer,
         options: Namespace,
         log_group: str,
         subnets_of: AwsSession | None,
@@ -213,7 +210,7 @@ class Run:
         reader.set_query(query)
         return query
 
-    def _ask(self, query: Query, reader: BaseReader, writer: Output, options: Namespace) -> None:
+    def _ask(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
         """Read, follow, or show what a read would do or take."""
         if options.show_query:
             with writing():
@@ -227,7 +224,7 @@ class Run:
         else:
             self._read_once(query, reader, writer, with_progress=not is_remote(options))
 
-    def _read_once(self, query: Query, reader: BaseReader, writer: Output, with_progress: bool) -> None:
+    def _read_once(self, query: Query, reader: BaseReader, writer: Writer, with_progress: bool) -> None:
         if with_progress and self._stderr.isatty() and not self._quiet:
             self._progress = reader.on_block = Progress(reader, self._stderr)
             writer.before_write = self._progress.clear if self._width() else None
@@ -245,7 +242,7 @@ class Run:
             show(usage)
             self._progress = show
 
-    def _round(self, query: Query, reader: BaseReader, writer: Output) -> None:
+    def _round(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         self._rounds += 1
         writer.write(local.run(query, [reader]))
         if self._rounds == 1 or reader.report.left_out:
@@ -254,7 +251,7 @@ class Run:
     def _report_retry(self, error: Exception) -> None:
         self._print_message(f'{explain(error)}; --follow goes on')
 
-    def _report_read(self, query: Query, reader: BaseReader, writer: Output) -> None:
+    def _report_read(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         for note in after(query, reader.report, reader.mismatch(), writer.written, self._failed):
             self._failed = self._failed or note.failed
             if note.failed:

@@ -37,10 +37,10 @@ _PLAIN = re.compile('[!-~]+')
 _STATUS = {'Complete': 'done', 'Failed': 'failed', 'Cancelled': 'failed', 'Timeout': 'timeout'}
 # How each sum is written, and its name. Names of fields that AWS may find by itself are not used.
 _SUMS = {
-    'packets': ('sum(replace({}, "-", "0"))', 'sPackets'),
-    'bytes': ('sum(replace({}, "-", "0"))', 'sBytes'),
-    'start': ('min({})', 'sFirst'),
-    'end': ('max({})', 'sLast'),
+    'packets': ('sum(replace(', ', "-", "0"))', 'sPackets'),
+    'bytes': ('sum(replace(', ', "-", "0"))', 'sBytes'),
+    'start': ('min(', ')', 'sFirst'),
+    'end': ('max(', ')', 'sLast'),
 }
 _FLOWS = 'sFlows'
 # The number of the task that asks for an estimate.
@@ -183,8 +183,8 @@ def _sums(plan: Plan, part: Part, names: Mapping[int, str]) -> Iterator[str]:
     yield f'count(*) as {_FLOWS}'
     for field in plan.sums:
         if part.has(field):
-            form, alias = _SUMS[field]
-            yield f'{form.format(names[part.layout.position[field]])} as {alias}'
+            before, after, alias = _SUMS[field]
+            yield f'{before}{names[part.layout.position[field]]}{after} as {alias}'
 
 
 def _own_keys(part: Part) -> list[tuple[int, Key]]:
@@ -409,7 +409,7 @@ def _row_of(plan: Plan, at: int, row: Mapping[str, str]) -> Group | Line:
         keys[place] = str(_number(value)) if key.bucket else value
         if not _PLAIN.fullmatch(keys[place]):
             raise FlowLogsError(f'CloudWatch Logs Insights gave {value[:60]!r} for {key.field}')
-    sums = {name: _number(row.get(_SUMS[name][1], '')) for name in plan.sums if part.has(name)}
+    sums = {name: _number(row.get(_SUMS[name][-1], '')) for name in plan.sums if part.has(name)}
     return Group(
         at, tuple(keys), sums.get('packets', 0), sums.get('bytes', 0), sums.get('start'), sums.get('end'), flows
     )

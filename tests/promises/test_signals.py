@@ -158,7 +158,9 @@ def test_a_closed_stdout(argv: list[str], aws: FakeAWS) -> None:
 
 
 @pytest.mark.parametrize('stderr', ['2>&-', '2>/dev/full', '2> >(exec <&-)'])
-@pytest.mark.parametrize(('argv', 'status'), [(['x', 'bogus'], 2), (['nothing', *WINDOW], 1), (['large', *WINDOW], 0)])
+@pytest.mark.parametrize(
+    ('argv', 'status'), [(['x', '--bogus'], 2), (['nothing', *WINDOW], 1), (['large', *WINDOW], 0)]
+)
 def test_a_stderr_that_takes_nothing_does_not_change_the_status(
     argv: list[str], status: int, stderr: str, aws: FakeAWS, large: Path
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flowlogs_reader.cli.build import source_of
+from flowlogs_reader.cli.build import prepare, sources_of
 from flowlogs_reader.cli.parser import make_parser
 from flowlogs_reader.records.fields import DEFAULT_FIELDS
 from tests import traffic
@@ -145,7 +145,8 @@ def test_what_a_location_is_told_by_its_form(
     for kind in (None, 'cwl', 's3', 'file'):
         given = [location, *(['--location-type', kind] if kind else [])]
         options = make_parser((BytesIO(), StringIO())).parse_args(given)
-        assert source_of(options).name == (kind or source)
+        prepare(options)
+        assert [found.name for found in sources_of(options)] == [kind or source]
 
 
 @pytest.mark.parametrize('argv', [['flowlogs', '--include-accounts', '1'], ['-', '--include-regions', 'us-east-1']])

@@ -83,14 +83,6 @@ def test_a_table_of_a_read_that_brought_nothing_is_not_written(
 
 
 @pytest.mark.parametrize(
-    'condition', ['az_id!=next_hop_az_id', 'pkt_srcaddr!=srcaddr', 'srcport=dstport', 'bytes>packets', 'addr=srcaddr']
-)
-def test_a_value_that_is_the_name_of_a_field_is_refused(condition: str, cli: Cli) -> None:
-    told = cli('-', '-w', condition, status=2).stderr
-    assert 'is the name of a field' in told
-
-
-@pytest.mark.parametrize(
     ('condition', 'found'),
     [
         ('pkt_dst_aws_service=s3', 1),
