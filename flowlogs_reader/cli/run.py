@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from shutil import get_terminal_size
@@ -17,6 +18,7 @@ from ..output.stream import writing
 from ..output.writer import Writer
 from ..query.conditions import host_bits
 from ..query.query import Query
+from ..records.block import Block
 from ..sources.base import BaseReader
 from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
@@ -222,12 +224,30 @@ class Run:
         elif options.follow:
             follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
         else:
-            self._read_once(query, reader, writer, with_progress=not is_remote(options))
+            if not is_remote(options):
+                self._watch(query, reader, writer, options)
+            self._read_once(query, reader, writer)
 
-    def _read_once(self, query: Query, reader: BaseReader, writer: Writer, with_progress: bool) -> None:
-        if with_progress and self._stderr.isatty() and not self._quiet:
-            self._progress = reader.on_block = Progress(reader, self._stderr)
+    def _watch(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
+        """Show the progress of a read on a terminal, and name the engine on AWS that would be quicker."""
+        watchers: list[Callable[[Block], None]] = []
+        if self._stderr.isatty() and not self._quiet:
+            self._progress = Progress(reader, self._stderr)
             writer.before_write = self._progress.clear if self._width() else None
+            watchers.append(self._progress)
+        (source, *others) = build.sources_of(options)
+        if source.asks_aws and not (others or options.filter_pattern or self._quiet):
+            from .suggest import Suggestion
+
+            watchers.append(Suggestion(reader, source.name, query, self._clock.now, self._note))
+
+        def watch(block: Block) -> None:
+            for watcher in watchers:
+                watcher(block)
+
+        reader.on_block = watch if watchers else None
+
+    def _read_once(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         try:
             writer.write(local.run(query, [reader]))
             writer.flush()

@@ -46,11 +46,22 @@ def check_source(engine: str, source: str) -> None:
         )
 
 
+def engine_for(source: str) -> str | None:
+    """Return the name of the engine on AWS that reads locations of a source, or None."""
+    return next((name for name, row in ENGINES.items() if row.source == source), None)
+
+
+def engine_class(engine: str) -> type[RemoteEngine]:
+    """Import and return the class of an engine on AWS."""
+    module, _, name = ENGINES[engine].engine.partition(':')
+    found: type[RemoteEngine] = getattr(import_module(f'.{module}', __package__), name)
+    return found
+
+
 def open_engine(engine: str, reader: BaseReader, settings: Mapping[str, Any] | None = None) -> RemoteEngine:
     """Return an engine on AWS for the location of a reader. `settings` are keywords of its class."""
-    module, _, name = ENGINES[engine].engine.partition(':')
-    made: RemoteEngine = getattr(import_module(f'.{module}', __package__), name)(reader, **(settings or {}))
-    return made
+    make: Callable[..., RemoteEngine] = engine_class(engine)
+    return make(reader, **(settings or {}))
 
 
 def run(
