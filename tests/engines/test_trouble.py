@@ -15,7 +15,7 @@ from flowlogs_reader.engines.remote import split
 from flowlogs_reader.query.query import Window
 from tests import traffic
 from tests.conftest import ROOT, Cli, Result
-from tests.fake.aws import FakeAWS
+from tests.fake.aws import FakeAWS, s3_objects
 from tests.fake.wire import Params
 
 LINES = [*traffic.lines(400, per_second=2)]
@@ -311,3 +311,13 @@ def test_parts_of_a_window_are_the_whole_and_share_no_second(window: tuple[int, 
     for one, other in zip(parts, parts[1:]):
         assert one.end_ms == other.start_ms and one.end_ms % 1000 == 0
     assert all(part.start_ms < part.end_ms for part in parts)
+
+
+def test_a_bucket_is_estimated_from_its_listing(fake: FakeAWS, cli: Cli) -> None:
+    objects = s3_objects(LINES, max_lines=50)
+    fake.add_bucket('flows', objects=objects)
+    (row,) = cli('s3://flows', 'top', *WINDOW, '--estimate', '--no-header').lines
+    size = sum(map(len, objects.values()))
+    assert row.split('\t')[:4] == ['local', f'{size}', f'{len(objects)}', f'{len(objects)}']
+    assert not fake.count('GetObject')
+    assert 'file' in cli('tests/data/seed-minute.log', '--estimate', status=2).stderr

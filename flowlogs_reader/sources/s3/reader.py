@@ -22,6 +22,7 @@ from ..gunzip import CHUNK
 from ..keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, key_time, period_of
 from ..objects import Contents, Piece
 from ..ordered import in_order
+from ..report import Estimate
 from .listing import Listing
 from .seen import SeenObjects
 
@@ -34,6 +35,10 @@ OBJECT_ERRORS = frozenset({
 MAX_BREAKS = 3
 # Blocks of a few hundred kilobytes that each thread reads ahead.
 AHEAD = 2
+# For estimates: the usual times of a request and of a byte, and US dollars for a GET (list price).
+SECONDS_AN_OBJECT = 0.05
+BYTES_A_SECOND = 20_000_000
+GET_PRICE = 0.0004 / 1000
 # Later than any record, in milliseconds.
 FAR = 2**63
 
@@ -116,6 +121,14 @@ class S3FlowLogsReader(AwsReader):
     def describe(self) -> str:
         window = ' to '.join(map(resume_text, (self.start_ms, self.end_ms)))
         return f's3://{self.bucket}/{self.prefix} from {window}'
+
+    def estimate(self) -> Estimate:
+        """Return what reading the whole window would take, from the listing, without the transfer out of the Region."""
+        keys = list(self.found_keys())
+        sizes = [key.size for key in keys if key.size is not None]
+        size = sum(sizes) if len(sizes) == len(keys) else None
+        seconds = ((size or 0) / BYTES_A_SECOND + len(keys) * SECONDS_AN_OBJECT) / max(1, self.workers)
+        return Estimate(size, len(keys), len(keys), len(keys) * GET_PRICE, seconds)
 
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
         """Prepare for the next window: new keys of this window, all records that start in the first window or later."""
