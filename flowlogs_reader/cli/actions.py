@@ -88,7 +88,23 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     measure = _measure(options.by, measures, MEASURES[0], 'top')
     if options.share and measure not in MEASURES:
         raise UsageError(f'--share is of bytes, packets or flows, which --by chooses; not of {measure}')
-    return {'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure, 'share': bool(options.share)}
+    return {
+        'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure, 'share': bool(options.share),
+        'compare': _compare(options),
+    }  # fmt: skip
+
+
+def _compare(options: Namespace) -> int | None:
+    """Return how many seconds earlier the window of --compare is."""
+    from ..errors import UsageError
+    from ..query.typed_times import parse_length
+
+    if options.compare is None:
+        return None
+    for name in ('distinct', 'share'):
+        if getattr(options, name):
+            raise UsageError(f'--compare does not go with --{name}')
+    return int(parse_length(options.compare).total_seconds())
 
 
 def _counted(arguments: Sequence[str], action: str) -> tuple[int | None, Sequence[str]]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # AWS delivers records up to so long after the end of an aggregation interval of 10 minutes, or later if it is slow
 # (vpc/latest/userguide/flow-log-records).
 DELIVERY = timedelta(minutes=15)
+# June 2015, in milliseconds (aws.amazon.com/blogs/aws/vpc-flow-logs-log-and-view-network-traffic-flows).
+FIRST_FLOW_LOGS = 1433116800000
 SCHEMES = 's3://BUCKET/PREFIX'
 
 
@@ -213,11 +215,43 @@ def make_query(options: Namespace, default_window: timedelta | None, now: dateti
         delivered_ms=milliseconds(now - DELIVERY),
         **asked,
     )
-    lacking = [names[0] for names in query.asked_fields if fields and not {*names} & {*fields}]
+    if query.compare:
+        _check_compare(query, options.compare)
+    needed = (*query.asked_fields, *((name,) for name in query.required_fields))
+    lacking = [names[0] for names in needed if fields and not {*names} & {*fields}]
     if lacking:
         missing = ', '.join(dict.fromkeys(lacking))
         raise UsageError(f'--fields has no {missing}: the fields of the log are {" ".join(fields)}')
     return query
+
+
+def _check_compare(query: Query, length: str) -> None:
+    """Raises UsageError if there are no two windows that can be compared."""
+    window, earlier = query.window, query.earlier_window
+    if not window or not earlier:
+        raise UsageError('--compare needs a window of time: give -s, -e or --for')
+    if earlier.end_ms > window.start_ms:
+        raise UsageError(f'--compare {length} is shorter than the window: the two would overlap')
+    if earlier.start_ms < FIRST_FLOW_LOGS:
+        raise UsageError(f'--compare {length} leads to {resume_text(earlier.start_ms)}: there were no flow logs then')
+
+
+def earlier_reads(
+    options: Namespace, sources: Sequence[Source], queries: Sequence[Query]
+) -> tuple[list[Source], list[Query]]:
+    """Return the sources and queries of all reads if windows are compared, and put their locations into the options.
+
+    AWS is read twice, each time with one window; files and standard input once, with a window that holds both.
+    """
+    if not queries[0].compare:
+        return [*sources], [*queries]
+    reads: list[tuple[str, Source, Query]] = []
+    for location, source, query in zip(options.locations, sources, queries):
+        if source.asks_aws:
+            reads.append((location, source, replace(query, window=query.earlier_window)))
+        reads.append((location, source, query if source.asks_aws else query.over_both_windows))
+    options.locations = [location for location, _, _ in reads]
+    return [source for _, source, _ in reads], [query for _, _, query in reads]
 
 
 def _columns(options: Namespace) -> tuple[str, ...] | None:

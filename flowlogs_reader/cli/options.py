@@ -184,6 +184,10 @@ OPTIONS = (
         help='count flows that both ends recorded only at their sender',
     ),
     Option(
+        '--compare', group=_OUTPUT, actions=('top',), metavar='LENGTH',
+        help='what changed most since the same window so much earlier, such as 1d',
+    ),
+    Option(
         '--distinct', group=_OUTPUT, actions=('top',), metavar='NAMES', type=_names,
         help='with top: the number of distinct values of these fields in each row',
     ),

@@ -109,6 +109,7 @@ class Run:
         query, queries = build.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
             self._check_file(options, location, source)
+        sources, queries = build.earlier_reads(options, sources, queries)
         readers = build.open_sources(options, sources, queries, self._standard_input, self._report_error)
         session = build.subnet_session(options, readers, query)
         if is_remote(options):

@@ -152,15 +152,23 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
     if matched and report.format_trouble:
         trouble = explain(report.format_trouble)
         yield Note(f'the format of the log is not known ({trouble}): the default one is used')
+    yield from map(Note, _doubts(query, report))
+
+
+def _doubts(query: Query, report: ReadReport) -> Iterator[str]:
+    """Yield what may be wrong with sums: flows that are not there, or count twice."""
     if report.skipdata:
-        yield Note(_skipdata(query, report.skipdata))
+        yield _skipdata(query, report.skipdata)
     if report.seen_twice:
-        yield Note(f'{report.seen_twice} bytes were recorded at both ends and count twice: --once counts them once')
+        yield f'{report.seen_twice} bytes were recorded at both ends and count twice: --once counts them once'
     if report.undecided:
         were = 'flow was' if report.undecided == 1 else 'flows were'
-        yield Note(f'{report.undecided} {were} recorded at two interfaces and may count twice: the sender is not known')
+        yield f'{report.undecided} {were} recorded at two interfaces and may count twice: the sender is not known'
+    if query.compare and query.window and query.window.end_ms > (query.delivered_ms or query.window.end_ms):
+        since = iso((query.delivered_ms or 0) // 1000, query.tz)
+        yield f'AWS may still deliver flows of {since} and later: the numbers of now may be too low'
     if report.incomplete:
-        yield Note(_incomplete(query, report.incomplete))
+        yield _incomplete(query, report.incomplete)
 
 
 def _lacked_by_all(query: Query, report: ReadReport) -> str:

@@ -16,9 +16,10 @@ from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import LOCATION, Block, with_location
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
+from .compare import COMPARED, Comparison
 from .distinct import DistinctValues
 from .ends import DIRECTIONS, BothEnds, keys_of_ends
-from .once import EachFlowOnce, bytes_seen_twice
+from .once import bytes_seen_twice, read_sums
 from .report import report
 from .share import with_shares
 from .sums import SUMS, after_reading, chunks_of, fields_of, ranked, read_into, tab_separated, table_of, transform_of
@@ -76,8 +77,10 @@ def _address_order(text: bytes) -> tuple[int, int, bytes]:
 def top(query: Query, sources: Sources) -> Table:
     """Return the rows with the most bytes, packets, flows or distinct values.
 
-    Equal rows are in the order of the text of their keys.
+    Equal rows are in the order of the text of their keys. To compare two windows, return the rows that changed most.
     """
+    if query.compare:
+        return _compared(query, sources)
     keys = (*keys_of_ends(query.keys), *query.distinct)
     table = table_of(keys, ('packets', 'bytes'))
     width, names = len(query.keys), [key.name for key in query.distinct]
@@ -105,14 +108,20 @@ def top(query: Query, sources: Sources) -> Table:
     return Table(columns, after_reading(reading, lambda: tab_separated([lines()])), places)
 
 
+def _compared(query: Query, sources: Sources) -> Table:
+    comparison = Comparison(query)
+    width = len(query.keys)
+    columns = [*map(_sum_column, COMPARED), *_key_columns(query)]
+    places = [*range(width, width + len(COMPARED)), *range(width)]
+    rows = after_reading(partial(comparison.read, sources), partial(comparison.rows, query.limit or TOP))
+    return Table(columns, tab_separated(rows), places)
+
+
 def _read_sums(query: Query, table: Sums, keys: Sequence[GroupKey], sources: Sources) -> None:
     """Read all records into a table of these keys, each flow once if the query says so."""
     fields = fields_of(keys)
-    if query.once:
-        once = EachFlowOnce(table, [*map(transform_of, keys)], fields, query.conditions)
-        once.read(sources, lambda layout: [fields], fields)
-    else:
-        read_into(table, sources, [fields])
+    read_sums(query, table, [*map(transform_of, keys)], [fields], fields, sources)
+    if not query.once:
         sources[0].report.seen_twice += bytes_seen_twice(table, keys, query.conditions)
 
 

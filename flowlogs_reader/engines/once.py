@@ -21,17 +21,40 @@ from ..kernel import Sums, columns
 from ..query.conditions import Condition
 from ..query.groups import GroupKey
 from ..query.mappings import CLASSES
-from ..query.query import RECORDER
+from ..query.query import RECORDER, Query
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.report import ReadReport
-from .sums import SUMS, chunks_of, kinds_of, picked
+from .sums import SUMS, add_groups, chunks_of, kinds_of, picked
 
 # Logs without flow_direction are common.
 WITNESS = (*RECORDER, 'flow_direction')
 # Fields that have the same value in the records of the sender and the receiver.
 SHARED = {'srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol', 'type'}
+# The fields of the keys, as BaseReader.sum_into takes them.
+Keys = Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]]
 DIRECTIONS = (b'ingress', b'egress')
+
+
+def read_sums(
+    query: Query,
+    table: Sums,
+    transforms: Sequence[Any],
+    keys: Keys,
+    columns: Sequence[str],
+    sources: Iterable[BaseReader],
+) -> None:
+    """Read all records into a table whose keys are made by `transforms`; each flow once, if the query says so.
+
+    `keys` and `columns` as in BaseReader.sum_into. If the read fails, the table has the sums of what was read before.
+    """
+    if query.once:
+        fields = {name for key in (*query.keys, *query.distinct) for name in key.fields}
+        EachFlowOnce(table, transforms, fields, query.conditions).read([*sources], keys, columns)
+        return
+    for source in sources:
+        for _ in source.sum_into(table, keys, columns):
+            pass
 
 
 class EachFlowOnce:
@@ -52,30 +75,22 @@ class EachFlowOnce:
         self._may_guess = SHARED.issuperset(fields)
         self._all_records = _holds_both(conditions)
 
-    def read(
-        self, sources: Sequence[BaseReader], keys: Callable[[Layout], Iterable[Sequence[str]]], columns: Iterable[str]
-    ) -> None:
+    def read(self, sources: Sequence[BaseReader], keys: Keys, columns: Iterable[str]) -> None:
         """Read all records of the sources, with keys and columns as in BaseReader.sum_into.
 
         If the read fails, the sums of what was read before are in the table.
         """
+
+        def with_witness(layout: Layout) -> list[Sequence[str]]:
+            _check_recorder(layout)
+            return [(*fields, *WITNESS) for fields in (keys(layout) if callable(keys) else keys)]
+
         try:
             for source in sources:
-                for _ in source.sum_into(
-                    self._wide, lambda layout: self._keys(layout, keys(layout)), [*columns, *WITNESS]
-                ):
+                for _ in source.sum_into(self._wide, with_witness, [*columns, *WITNESS]):
                     pass
         finally:
             self._finish(sources[0].report)
-
-    def _keys(self, layout: Layout, alternatives: Iterable[Sequence[str]]) -> list[Sequence[str]]:
-        """Return the keys of a layout. Raises FlowLogsError if it does not say who recorded a flow."""
-        if lacking := [name for name in RECORDER if name not in layout.position]:
-            raise FlowLogsError(
-                f'which flows were recorded twice is not known: this log has no field {", ".join(lacking)}; its fields '
-                f'are {" ".join(layout.fields)}'
-            )
-        return [(*keys, *WITNESS) for keys in alternatives]
 
     def _finish(self, report: ReadReport) -> None:
         """Add what was read to the table, without the records of receivers that are copies."""
@@ -84,7 +99,7 @@ class EachFlowOnce:
         witness = tuple(range(width, width + len(WITNESS)))
         found = Sums([None] * len(WITNESS), ())
         for chunk in chunks_of(self._wide):
-            found.add_groups(picked(chunk, [*witness, *sums]))
+            add_groups(found, picked(chunk, [*witness, *sums]))
         witnesses = Witnesses(found, self._all_records, self._may_guess)
         copies = {b' '.join(row[: len(WITNESS)]) for row in witnesses.copies()}
         report.undecided += witnesses.undecided
@@ -94,7 +109,16 @@ class EachFlowOnce:
                 ((column,), _) = columns(kinds, (), None, (witness,), chunk)
                 chunk = b''.join([row for row, by in zip(chunk.splitlines(keepends=True), column) if by not in copies])
             if chunk:
-                self._table.add_groups(picked(chunk, [*range(width), *sums]))
+                add_groups(self._table, picked(chunk, [*range(width), *sums]))
+
+
+def _check_recorder(layout: Layout) -> None:
+    """Raises FlowLogsError if a log does not say who recorded a flow."""
+    if lacking := [name for name in RECORDER if name not in layout.position]:
+        raise FlowLogsError(
+            f'which flows were recorded twice is not known: this log has no field {", ".join(lacking)}; its fields '
+            f'are {" ".join(layout.fields)}'
+        )
 
 
 def bytes_seen_twice(table: Sums, keys: Sequence[GroupKey], conditions: Iterable[Condition]) -> int:
@@ -105,7 +129,7 @@ def bytes_seen_twice(table: Sums, keys: Sequence[GroupKey], conditions: Iterable
     places = [names.index(name) if name in names else -1 for name in WITNESS]
     found = Sums([None] * len(WITNESS), ('bytes',))
     for chunk in chunks_of(table):
-        found.add_groups(picked(chunk, [*places, *range(len(keys), len(keys) + len(SUMS))]))
+        add_groups(found, picked(chunk, [*places, *range(len(keys), len(keys) + len(SUMS))]))
     witnesses = Witnesses(found, _holds_both(conditions), may_guess=True)
     return sum(int(row[len(WITNESS) + SUMS.index('bytes')]) for row in witnesses.copies())
 

@@ -83,11 +83,16 @@ def folded(table: Sums, keys: int, places: Sequence[int]) -> Sums:
     found = Sums([None] * len(places), table.track)
     kept = [*places, *range(keys, keys + len(SUMS))]
     for chunk in chunks_of(table):
-        try:
-            found.add_groups(picked(chunk, kept))
-        except ValueError as error:
-            raise FlowLogsError('a sum has more than 19 digits') from error
+        add_groups(found, picked(chunk, kept))
     return found
+
+
+def add_groups(table: Sums, lines: bytes) -> None:
+    """Add lines of another table to a table. Raises FlowLogsError if a sum has more than 19 digits."""
+    try:
+        table.add_groups(lines)
+    except ValueError as error:
+        raise FlowLogsError('a sum has more than 19 digits') from error
 
 
 def ranked(chunks: Iterable[bytes], keys: int, measure: str, count: int) -> bytes:

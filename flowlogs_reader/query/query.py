@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import FlowLogsError
 from ..records.times import UTC
-from .conditions import Condition
+from .conditions import Condition, Range
 from .groups import GroupKey
 from .mappings import Mapping
 
@@ -35,7 +35,8 @@ class Query:
     that are `optional` may be missing from the log.
     top: sums by `keys`, and the number of distinct values of each key in `distinct`; the `limit` rows with the largest
     `measure` (bytes, packets, flows, or the name of a key in `distinct`). With `share` a row has its share of all that
-    was measured, and the last row is of all others. A key that stands for both ends counts each flow at both.
+    was measured, and the last row is of all others. A key that stands for both ends counts each flow at both. With
+    `compare` the rows are those whose measure changed most since the same window so many seconds earlier.
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
     If it is `ranked`, the rows are the `limit` ones (None: all) with the largest `measure`.
     top, aggregate and timeline count each flow `once`, at its sender, even if the log has the records of both ends.
@@ -56,6 +57,7 @@ class Query:
     distinct: tuple[GroupKey, ...] = ()
     measure: str = 'bytes'
     once: bool = False
+    compare: int | None = None
     share: bool = False
     ranked: bool = False
     both_ways: bool = False
@@ -76,13 +78,36 @@ class Query:
 
     @property
     def asked_fields(self) -> tuple[tuple[str, ...], ...]:
-        """The fields that the conditions, then the keys, and `once` need: a tuple of alternatives for each.
+        """The fields that the conditions, then the keys, need: a tuple of alternatives for each.
 
         The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
         """
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
         keys = () if by_default else tuple((field,) for key in (*self.keys, *self.distinct) for field in key.fields)
-        return (*self.condition_fields, *keys, *(((name,) for name in RECORDER) if self.once else ()))
+        return (*self.condition_fields, *keys)
+
+    @property
+    def required_fields(self) -> tuple[str, ...]:
+        """The fields without which a log cannot answer the query at all: that is an error of the read."""
+        return (*(RECORDER if self.once else ()), *(('start',) if self.compare else ()))
+
+    @property
+    def earlier_window(self) -> Window | None:
+        """The window that the query compares its own with."""
+        if not self.window or not self.compare:
+            return None
+        return Window(*(time - self.compare * 1000 for time in self.window))
+
+    @property
+    def over_both_windows(self) -> Query:
+        """The query for one read of both windows: a longer one, without what lies between them."""
+        window, earlier = self.window, self.earlier_window
+        if not window or not earlier:
+            return self
+        # In whole seconds, as the times of records.
+        first, last = -(-earlier.end_ms // 1000), -(-window.start_ms // 1000) - 1
+        gap = (Condition('start', '!=', (Range(first, last),)),) if first <= last else ()
+        return replace(self, window=Window(earlier.start_ms, window.end_ms), conditions=(*self.conditions, *gap))
 
     @property
     def unknown_mappings(self) -> frozenset[str]:

@@ -118,7 +118,8 @@ class BaseReader(Iterator[FlowRecord]):
 
     def set_query(self, query: Query) -> None:
         """Take the conditions of a query before the first read: what is known now was not when the reader was made."""
-        self.where.conditions = query.conditions
+        # The reader may have more conditions, after those of the query.
+        self.where.conditions = (*query.conditions, *self.where.conditions[len(query.conditions) :])
 
     @property
     def poll_seconds(self) -> int | None:
