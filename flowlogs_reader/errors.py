@@ -46,6 +46,7 @@ class Cause(Enum):
     CONNECTION_BROKEN = auto()
     FORMAT_MISMATCH = auto()
     TOO_MANY_INTERVALS = auto()
+    SEVERAL_FORMATS = auto()
     RESOURCE_UNKNOWN = auto()
     OVER_BUDGET = auto()
     LOG_CLASS = auto()

@@ -313,16 +313,32 @@ def _shown(moment: datetime) -> str:
     return resume_text(milliseconds(moment))
 
 
+def _check_parquet(options: Namespace, terminal: int) -> None:
+    for name, reason in (
+        ('header', 'which has names and types'),
+        ('times', 'which has Unix seconds, as the files of AWS do'),
+        ('follow', 'which is not complete before its end'),
+    ):
+        if getattr(options, name) is not None:
+            raise UsageError(f'--{name} does not go with -o parquet, {reason}')
+    if terminal:
+        raise UsageError('-o parquet is not for a terminal: send it to a file, as in … -o parquet > flows.parquet')
+
+
 def make_style(options: Namespace, terminal: int, query: Query | None = None) -> Style:
     """Make the Style of the output, from the options and the defaults of the action."""
     action = ACTIONS[query.action] if query else None
+    times = options.times or (action.times if action else 'epoch')
+    if options.output == 'parquet':
+        _check_parquet(options, terminal)
+        times = 'epoch'
     header = action.header if action else True
     return Style(
         output=options.output or 'text',
         columns=query.columns if query else None,
         raw=bool(query and query.raw),
         header=header if options.header is None else options.header,
-        times=options.times or (action.times if action else 'epoch'),
+        times=times,
         tz=query.tz if query else UTC,
         terminal=terminal,
         colour=terminal > 0 and wants_colour(os.environ),

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-OUTPUTS = ('text', 'tsv', 'csv', 'jsonl')
+OUTPUTS = ('text', 'tsv', 'csv', 'jsonl', 'parquet')
 TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 TIME_ZONE = 'UTC'
 THREADS = 4

@@ -48,6 +48,7 @@ ADVICE = {
     Cause.CONNECTION_BROKEN: 'the connection broke: try again',
     Cause.FORMAT_MISMATCH: 'give the fields of this log with --fields',
     Cause.TOO_MANY_INTERVALS: 'give a longer interval, or -s and -e',
+    Cause.SEVERAL_FORMATS: 'choose columns with -c',
     Cause.OVER_BUDGET: 'give a shorter window, or allow more with --max-scan',
     Cause.TABLE_MISSING: 'create it with --create-table, or by this statement',
     Cause.OUTPUT_MISSING: 'give one with --output-location s3://BUCKET/PREFIX/',

@@ -50,6 +50,9 @@ class Encoding:
         self._shape: Shape | None = None
         self._header_due = False
 
+    def expect(self, columns: Sequence[Column]) -> None:
+        """Say which columns the output has if there are no lines."""
+
     def begin(self, shape: Shape, header: bool) -> None:
         """Set the shape of the next lines. With `header`, new columns get a header."""
         if self._shape is None or shape.columns != self._shape.columns:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..kernel.memo import Memo
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
-from ..records.fields import Kind
+from ..records.fields import DEFAULT_FIELDS, Kind
 from ..records.times import UTC, iso
 from .encodings import Encoding, Shape
 from .stream import writing
@@ -40,17 +40,26 @@ class Style:
     live: bool = False
 
 
+def _encoding(output: str) -> Encoding:
+    if output == 'parquet':
+        from .parquet import Parquet
+
+        return Parquet()
+    return Encoding(output)
+
+
 class Writer:
     """Writes results. In text output, records have a space between two columns, tables a tab.
 
-    `written` counts bytes. `before_write` is called before each write.
+    `written` is 0 until there is a record or a row. `before_write` is called before each write. Raises
+    MissingExtraError if the output needs a library that is not installed.
     """
 
     def __init__(self, stdout: BinaryIO, style: Style = Style()) -> None:
         self._stdout = stdout
         self._style = style
         aligned = style.terminal > 0 and style.output == 'text'
-        self._encoding: Encoding = Aligned(style.colour) if aligned else Encoding(style.output)
+        self._encoding = Aligned(style.colour) if aligned else _encoding(style.output)
         self._zoned = {form: Memo(partial(self._time, form)) for form in ('iso', 'date')}
         self.written = 0
         self.before_write: Callable[[], None] | None = None
@@ -70,12 +79,15 @@ class Writer:
             self._stdout.flush()
 
     def end(self, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
-        """Lines say nothing of how they were read."""
+        """Write what is still held after a read that failed. Lines say nothing of how they were read."""
+        self.flush()
 
     def _records(self, result: Records) -> None:
+        self._encoding.expect([*map(column_of, self._style.columns or DEFAULT_FIELDS)])
         for block in result.blocks:
             if self._style.raw:
                 data = block.raw or block.data
+                self.written += len(data)
                 self._write(escaped(data) if self._style.terminal else data)
             else:
                 self._block(block)
@@ -89,6 +101,7 @@ class Writer:
     def _table(self, table: Table) -> None:
         if self._style.bars and isinstance(self._encoding, Aligned):
             table = self._with_bars(table)
+        self._encoding.expect(table.columns)
         for chunk in table.chunks:
             if chunk:
                 self._lines(table.columns, table.places, b'\t', chunk)
@@ -127,6 +140,7 @@ class Writer:
     ) -> None:
         shape, data = self._shape(columns, places, separator, data, whole)
         self._encoding.begin(shape, self._style.header)
+        self.written += len(data)
         self._write(self._encoding.lines(data))
 
     def _shape(
@@ -164,7 +178,6 @@ class Writer:
         return str(datetime.fromtimestamp(int(text), self._style.tz)).encode()
 
     def _write(self, data: bytes) -> None:
-        self.written += len(data)
         if self.before_write:
             self.before_write()
         with writing():

@@ -127,6 +127,30 @@ def with_location(block: Block) -> Block:
     return Block(Layout([*block.layout.fields, LOCATION]), lines, block.origin, block.ended)
 
 
+def runs(blocks: Iterable[Block], size: int) -> Iterator[tuple[Layout, bytes]]:
+    """Yield layouts with lines: those of as many Blocks of one layout as have `size` bytes together.
+
+    Lines before an error are yielded before it is raised.
+    """
+    layout, held = Layout(), 0
+    waiting: list[bytes] = []
+    failure = None
+    try:
+        for block in blocks:
+            if waiting and (block.layout != layout or held >= size):
+                yield layout, b''.join(waiting)
+                waiting, held = [], 0
+            layout = block.layout
+            waiting.append(block.data)
+            held += len(waiting[-1])
+    except Exception as error:
+        failure = error
+    if waiting:
+        yield layout, b''.join(waiting)
+    if failure:
+        raise failure
+
+
 def first_lines(data: bytes, count: int) -> bytes:
     """Return the first `count` lines, or all if there are fewer."""
     if data.count(b'\n') <= count:

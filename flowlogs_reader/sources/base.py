@@ -25,21 +25,25 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import ClassVar, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ..aws.trouble import error_code
-from ..errors import Cause, FlowLogsError, IncompleteError, UsageError
+from ..errors import Cause, FlowLogsError, IncompleteError, MissingExtraError, UsageError
 from ..kernel import Sums, check
 from ..query.conditions import Condition
 from ..query.query import Query, Window
-from ..records.block import Block, first_lines, joined
+from ..records.block import Block, first_lines, joined, runs
 from ..records.fields import DEFAULT_FIELDS
-from ..records.layout import Layout, default_record
+from ..records.layout import Layout, default_record, normalise
 from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
 from .filter import Filter, fields_summed
 from .objects import Piece
 from .report import Estimate, ReadReport
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Reader = TypeVar('Reader', bound='BaseReader')
 # The window of flowlogs-reader 5.0.1 if no times are given.
@@ -259,6 +263,30 @@ class BaseReader(Iterator[FlowRecord]):
                 self._account(block, max(map(len, values), default=0), skipped)
                 yield from zip(*values)
 
+    def to_arrow_batches(self, *names: str) -> Iterator[pyarrow.RecordBatch]:
+        """Yield record batches of Arrow, of about a megabyte of text each. Needs pyarrow.
+
+        >>> reader.to_arrow_batches('start', 'srcaddr', 'bytes')  # doctest: +SKIP
+
+        Without `names`, a batch has the fields of its layout: a log with several formats has batches of several
+        schemas. `start` and `end` are timestamps in UTC, numbers have the types that AWS uses in Parquet, and a missing
+        value is null. Raises ValueError for a number that is too large for its type.
+        """
+        typed, asked = _typed(), tuple(map(normalise, names))
+        for layout, lines in runs(self.blocks(columns=asked or None), typed.PIECE):
+            fields = asked or layout.fields
+            yield typed.batch_of(typed.schema_of_fields(fields), layout.places(fields), b' ', lines)
+
+    def to_arrow(self, *names: str) -> pyarrow.Table:
+        """Return all records as a Table of Arrow, from which pandas, polars and DuckDB take them. Needs pyarrow.
+
+        Names and types are as in :meth:`to_arrow_batches`. If the log has several formats, the Table has the fields of
+        all of them, and null where the format of a record lacks one.
+        """
+        typed = _typed()
+        batches = [*self.to_arrow_batches(*names)]
+        return typed.table_of(batches, tuple(map(normalise, names)) or self.fields or DEFAULT_FIELDS)
+
     @contextmanager
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
         """The Blocks of the source. The source is closed if the generator that reads them is closed."""
@@ -370,6 +398,15 @@ class BaseReader(Iterator[FlowRecord]):
         self.report.unreadable.append(error)
         if self._on_unreadable:
             self._on_unreadable(error)
+
+
+def _typed() -> ModuleType:
+    """Return records/typed.py. Raises MissingExtraError without pyarrow."""
+    try:
+        from ..records import typed
+    except ImportError:
+        raise MissingExtraError('parquet', 'making Arrow tables') from None
+    return typed
 
 
 def _outside() -> int:

@@ -98,7 +98,7 @@ def written(*blocks: Block, style: Style) -> bytes:
         for result in results:
             writer.write(result)
         writer.flush()
-        assert writer.written == len(stdout.getvalue())
+        assert bool(writer.written) == bool(stdout.getvalue())
         outputs.add(stdout.getvalue())
     (output,) = outputs
     return output

@@ -43,7 +43,7 @@ def sessions() -> list[tuple[str, str]]:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    assert {name for name, _ in FENCED} == {'sh', 'console', 'pycon', 'json', 'text'}
+    assert {name for name, _ in FENCED} == {'sh', 'console', 'pycon', 'python', 'json', 'text'}
 
 
 @pytest.fixture
@@ -89,6 +89,17 @@ def test_python_examples_give_what_is_shown(seeded: FakeAWS, monkeypatch: pytest
     results = doctest.DocTestRunner().run(examples, out=said.append)
     assert results.attempted > 10
     assert results.failed == 0, ''.join(said)
+
+
+@pytest.mark.parametrize('text', blocks('python'))
+def test_notebooks_run_where_their_library_is_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ('pyarrow', 'pandas', 'polars', 'duckdb'):
+        if library in text or library == 'pyarrow':
+            pytest.importorskip(library)
+    monkeypatch.chdir(ROOT)
+    printed: list[object] = []
+    exec(text, {'print': printed.append})
+    assert '172.20.0.10' in str(printed[0])
 
 
 def test_the_policy_can_be_pasted() -> None:

@@ -43,12 +43,11 @@ class Answer(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A line for the shell, and how its output is read. `once`: too slow to be run in every round."""
+    """A line for the shell, and how its output is read."""
 
     line: str
     answer: Callable[[Iterable[bytes]], Answer | None]
     environ: dict[str, str] = {}
-    once: bool = False
 
 
 class Goal(NamedTuple):
@@ -371,7 +370,7 @@ def _cloudwatch(
 
 def cloudwatch_print(place: Place) -> Job:
     job = _cloudwatch(place, 'print', RECORDS, (cpu_less(18), PEAK), MET)
-    job.commands['awslogs'] = Command(_awslogs(place), RECORDS, job.commands['ours'].environ, once=True)
+    job.commands['awslogs'] = Command(_awslogs(place), RECORDS, job.commands['ours'].environ)
     job.rows.insert(1, Row('CloudWatch `print`', 'ours', ('awslogs',)))
     return job
 
