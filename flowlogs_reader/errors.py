@@ -48,6 +48,8 @@ class Cause(Enum):
     TOO_MANY_INTERVALS = auto()
     SEVERAL_FORMATS = auto()
     RESOURCE_UNKNOWN = auto()
+    FIELD_UNKNOWN = auto()
+    OPERATOR_MISSING = auto()
     OVER_BUDGET = auto()
     LOG_CLASS = auto()
     OUTPUT_MISSING = auto()

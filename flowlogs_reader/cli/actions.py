@@ -82,7 +82,7 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     try:
         keys = parse_keys(names or ('srcaddr', 'dstaddr'), MEASURES, options.fields or (), EITHER)
     except UsageError as error:
-        raise UsageError(f'top takes a number and fields: {error}') from None
+        raise UsageError(f'top takes a number and fields: {error}', error.cause) from None
     distinct = _distinct(options, keys)
     measures = (*MEASURES, *(key.name for key in distinct))
     measure = _measure(options.by, measures, MEASURES[0], 'top')
@@ -127,7 +127,7 @@ def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, .
     try:
         distinct = parse_keys(options.distinct or (), MEASURES, options.fields or ())
     except UsageError as error:
-        raise UsageError(f'--distinct takes fields: {error}') from None
+        raise UsageError(f'--distinct takes fields: {error}', error.cause) from None
     for key in distinct:
         if key in keys:
             raise UsageError(f'--distinct {key.name}: {key.name} is a key already, and has one value in each row')
@@ -167,7 +167,7 @@ def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]
     try:
         keys = parse_keys(arguments[timed:], summed, options.fields or ())
     except UsageError as error:
-        raise UsageError(f'timeline takes a length of time, such as 5m, and a field: {error}') from None
+        raise UsageError(f'timeline takes a length of time, such as 5m, and a field: {error}', error.cause) from None
     if len(keys) > 1:
         raise UsageError(f'timeline takes one field, not {" ".join(key.name for key in keys)!r}')
     return {

@@ -17,7 +17,7 @@ from ..engines.run import LOCAL, check_source
 from ..errors import FlowLogsError, UsageError
 from ..output.terminal import wants_colour
 from ..output.writer import Style
-from ..query.conditions import field_name, parse_condition
+from ..query.conditions import field_name, is_condition, parse_condition
 from ..query.query import Query, Window
 from ..query.typed_times import parse_length, parse_time, parse_zone
 from ..records.block import LOCATION
@@ -47,13 +47,16 @@ SCHEMES = 's3://BUCKET/PREFIX'
 def prepare(options: Namespace) -> None:
     """Set the locations, the default action and thread count, and make a tuple of the names in --fields.
 
-    Raises UsageError for a word that looks like a misspelt action.
+    Raises UsageError for a word that looks like a misspelt action or a condition.
     """
     words = [word for word in (options.location, options.action, *options.arguments) if word is not None]
     # The first word is a location, even if it has the name of an action.
     at = next((at for at, word in enumerate(words) if at and word in ACTIONS), len(words))
     options.locations = words[:at]
     options.action, *options.arguments = words[at:] or ['print']
+    for word in words:
+        if is_condition(word) and not os.path.exists(word):
+            raise UsageError(f'{word!r} is a condition: did you forget -w?')
     for word in options.locations[1:]:
         _check_spelling(word)
     options.thread_count = THREADS if options.thread_count is None else options.thread_count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from ..output.stream import writing
 from .actions import ACTIONS
@@ -47,14 +48,19 @@ class Parser(argparse.ArgumentParser):
         return arg_string if self._is_empty(action, arg_string) else super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if not self._is_empty(action, value):
-            super()._check_value(action, value)
+        if action.choices and value not in action.choices and not self._is_empty(action, value):
+            choices = [*map(str, action.choices)]
+            advice = _similar(value, choices) or f': choose from {", ".join(choices)}'
+            raise argparse.ArgumentError(action, f'there is no {value!r}{advice}')
 
     @staticmethod
     def _is_empty(action: argparse.Action, value: Any) -> bool:
         return bool(action.option_strings) and value == ''
 
     def error(self, message: str) -> NoReturn:
+        if unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--[^\s=]+)', message):
+            flags = [flag for option in OPTIONS for flag in option.flags]
+            message = f'there is no option {unknown[1]}{_similar(unknown[1], flags) or ": --help options lists them"}'
         write(self.streams[1], self.format_usage())
         print_message(self.streams[1], f'error: {message}')
         raise Exit(Status.USAGE)
@@ -74,6 +80,14 @@ class ShowHelp(argparse.Action):
             parser.error(f'there is no help on {named[:40]!r}: choose from {topics}')
         parser._print_message(text)
         parser.exit()
+
+
+def _similar(word: str, words: Sequence[str]) -> str:
+    """Return a suggestion for a misspelt word, or ''."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, words, 1)
+    return f': did you mean {close[0]}?' if close else ''
 
 
 def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:

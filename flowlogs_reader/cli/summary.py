@@ -53,6 +53,8 @@ ADVICE = {
     Cause.TABLE_MISSING: 'create it with --create-table, or by this statement',
     Cause.OUTPUT_MISSING: 'give one with --output-location s3://BUCKET/PREFIX/',
     Cause.LOG_CLASS: 'log groups of the class Infrequent Access are read with --engine insights',
+    Cause.FIELD_UNKNOWN: '--help fields lists them',
+    Cause.OPERATOR_MISSING: "quote < and >, which the shell takes for names of files: -w 'bytes>=1000'",
     Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
 }
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
-from ..errors import UsageError
+from ..errors import Cause, UsageError
 from ..records.fields import KNOWN, Kind
 from ..records.layout import normalise
 from .mappings import CLASSES, MAPPINGS, Mapping, Network
@@ -122,6 +122,8 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     `extra_fields` are names that AWS does not document. Raises UsageError, which says what is valid.
     """
     match = _CONDITION.fullmatch(text)
+    if not match and _is_field(text, extra_fields):
+        raise UsageError(f'the condition {text!r} has no operator and no value', Cause.OPERATOR_MISSING)
     if not match:
         raise UsageError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
     written, operator, value = match.groups()
@@ -142,6 +144,12 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     return Condition(name, operator, values, text, mapping)
 
 
+def is_condition(text: str, extra_fields: Iterable[str] = ()) -> bool:
+    """Whether a text has the form of a condition about a field that exists."""
+    match = _CONDITION.fullmatch(text)
+    return match is not None and _is_field(match[1], extra_fields)
+
+
 def find_addresses(texts: Iterable[str]) -> Condition:
     """Return the condition of ``findip``: one of the four address fields is in these addresses or CIDR blocks."""
     given = ','.join(texts)
@@ -155,7 +163,7 @@ def find_addresses(texts: Iterable[str]) -> Condition:
 def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> str:
     """Return the normalised name of a field: one that AWS documents, one of `extra_fields` or one of `words`.
 
-    Raises UsageError, which lists similar or all names.
+    Raises UsageError, which lists similar names.
     """
     name = normalise(text)
     names = [*words, *KNOWN, *extra_fields]
@@ -164,8 +172,8 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
     if name in EITHER:
         raise UsageError(f'{name} is {" and ".join(EITHER[name])}: give one of them here')
     close = get_close_matches(name, names, 3)
-    advice = f'did you mean {" or ".join(close)}?' if close else f'choose from {", ".join(names)}'
-    raise UsageError(f'there is no field {text[:60]!r}: {advice}')
+    similar = f' (similar: {", ".join(close)})' if close else ''
+    raise UsageError(f'there is no field {text[:60]!r}{similar}', Cause.FIELD_UNKNOWN)
 
 
 def mapped_field(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> tuple[str, Mapping | None]:

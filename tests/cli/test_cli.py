@@ -157,7 +157,9 @@ class TestHelp:
 
     def test_an_action_has_its_own_options(self, cli: Cli) -> None:
         text = cli('--help', 'aggregate').stdout.decode()
-        assert text.startswith('usage: flowlogs_reader LOCATION [LOCATION ...] aggregate [N] [FIELD ...] [options]\n')
+        assert ' '.join(text.split()).startswith(
+            'usage: flowlogs_reader LOCATION [LOCATION ...] aggregate [N] [FIELD ...]'
+        )
         assert '\n  --both-ways ' in text and '\n  --share ' not in text
         assert cli('flows', 'aggregate', '-h').stdout.decode() == text
         # The first word is a location.
@@ -177,7 +179,7 @@ class TestHelp:
 
     def test_the_times_are_valid(self, cli: Cli) -> None:
         for line in cli('--help', 'times').stdout.decode().splitlines()[1:]:
-            if line.startswith(('  -s', '  --for', '  --tz')):
+            if line.startswith(('  -s', '  --for', '  --tz')) and line.split()[1] != 'now':
                 cli(str(DATA / 'seed-minute.log'), '--quiet', *shlex.split(line[:28]), now=NOW.replace(year=2030))
 
     def test_the_permissions_are_those_of_the_readme(self, cli: Cli) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from botocore import exceptions
 
@@ -18,7 +20,7 @@ from flowlogs_reader.errors import (
     UsageError,
 )
 from tests import traffic
-from tests.conftest import Cli
+from tests.conftest import MINUTE, Cli
 from tests.fake.aws import FakeAWS
 from tests.fake.wire import TROUBLES
 
@@ -147,3 +149,38 @@ def test_an_infrequent_access_group(fake: FakeAWS, cli: Cli) -> None:
     result = cli('g', *WINDOW, status=1)
     assert 'INFREQUENT_ACCESS' in result.stderr
     assert result.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('argv', 'says'),
+    [
+        (['g', '--regoin', 'eu-west-1'], 'there is no option --regoin: did you mean --region?'),
+        (['g', '--colums=srcaddr'], 'there is no option --colums: did you mean --columns?'),
+        (['g', '--xyzzy'], 'there is no option --xyzzy: --help options lists them'),
+        (['g', '-o', 'josn'], "there is no 'josn': did you mean jsonl?"),
+        (['g', '-o', 'xml'], "there is no 'xml': choose from text, tsv"),
+        (['g', '--location-type', 'clw'], "there is no 'clw': did you mean cwl?"),
+        (['g', '--times', 'isoo'], "there is no 'isoo': did you mean iso?"),
+        (['g', 'tpo'], "there is no action 'tpo': did you mean top?"),
+        (['g', 'dstport=443'], "'dstport=443' is a condition: did you forget -w?"),
+        (['g', 'top', 'dstport=443'], "'dstport=443' is a condition: did you forget -w?"),
+        (['bytes>=800000'], "'bytes>=800000' is a condition: did you forget -w?"),
+        (['g', '-w', 'bytes'], "the condition 'bytes' has no operator and no value: quote < and >"),
+        (['g', '-w', 'dstprt=443'], "no field 'dstprt' (similar: dstport, start, srcport): --help fields lists them"),
+        (['g', 'top', 'srcadr'], "no field 'srcadr' (similar: srcaddr, pkt_srcaddr"),
+        (['g', 'top', 'xyzzy'], "no field 'xyzzy': --help fields lists them"),
+        (['g', '-c', 'srcadr'], '--help fields lists them'),
+    ],
+    ids=lambda value: ' '.join(value) if isinstance(value, list) else '',
+)
+def test_a_typing_error_has_a_remedy(cli: Cli, argv: list[str], says: str) -> None:
+    result = cli(*argv, status=2)
+    assert says in result.stderr.splitlines()[-1]
+    # Nobody reads a list of 76 fields.
+    assert len(result.stderr.splitlines()[-1]) < 200
+
+
+def test_a_file_may_have_the_name_of_a_condition(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('dstport=443').write_bytes(MINUTE)
+    assert cli('dstport=443').stdout == MINUTE

@@ -95,7 +95,7 @@ def test_a_field_that_the_log_lacks_is_told(cli: Cli) -> None:
     [
         (
             ['top', 'srcaddr', '--distinct', 'dstprt'],
-            "--distinct takes fields: there is no field 'dstprt': did you mean",
+            "--distinct takes fields: there is no field 'dstprt' (similar: dstport",
         ),
         (['top', 'srcaddr', '--distinct', 'bytes'], '--distinct takes fields: bytes is a sum'),
         (['top', 'srcaddr', '--distinct', 'dstport,dstport'], 'dstport is given twice'),
