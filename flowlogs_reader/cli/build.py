@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..aws.log_groups import parse_arn
 from ..engines.run import LOCAL, check_source
 from ..errors import FlowLogsError, UsageError
+from ..output.short import Fit
 from ..output.terminal import wants_colour
 from ..output.writer import Style
 from ..query.conditions import field_name, is_condition, parse_condition
@@ -26,7 +27,7 @@ from ..records.layout import Layout
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
 from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
-from .options import MAX_THREADS, OPTIONS, SESSION, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
+from .options import MAX_THREADS, OPTIONS, RECORDS, SESSION, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
 from .process import tune_malloc
 
 if TYPE_CHECKING:
@@ -100,11 +101,7 @@ def check_options(options: Namespace, sources: Sequence[Source]) -> None:
     for option in OPTIONS:
         if getattr(options, option.name, None) is not None:
             _check_option(option, options.action, sources, options.engine or LOCAL)
-    for name in ('columns', 'output', 'times', 'header'):
-        if options.raw and getattr(options, name) is not None:
-            raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
-    if options.header and options.output == 'jsonl':
-        raise UsageError('--header does not go with -o jsonl, which names every value')
+    _check_output(options)
     if options.follow:
         _check_follow(options)
     for source in sources:
@@ -129,6 +126,16 @@ def _check_option(option: Option, action: str, sources: Sequence[Source], engine
         raise UsageError(f'{option.shown} goes with --engine {" or ".join(option.engines)}')
     if option.actions and action not in option.actions:
         raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
+
+
+def _check_output(options: Namespace) -> None:
+    for name in ('columns', 'output', 'times', 'header', 'human'):
+        if options.raw and getattr(options, name) is not None:
+            raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
+    if options.human and options.output in ('csv', 'jsonl', 'parquet'):
+        raise UsageError(f'--human does not go with -o {options.output}, which has numbers')
+    if options.header and options.output == 'jsonl':
+        raise UsageError('--header does not go with -o jsonl, which names every value')
 
 
 def _check_follow(options: Namespace) -> None:
@@ -328,7 +335,12 @@ def _check_parquet(options: Namespace, terminal: int) -> None:
         raise UsageError('-o parquet is not for a terminal: send it to a file, as in … -o parquet > flows.parquet')
 
 
-def make_style(options: Namespace, terminal: int, query: Query | None = None) -> Style:
+def make_style(
+    options: Namespace,
+    terminal: int,
+    query: Query | None = None,
+    on_short: Callable[[int, int], None] | None = None,
+) -> Style:
     """Make the Style of the output, from the options and the defaults of the action."""
     action = ACTIONS[query.action] if query else None
     times = options.times or (action.times if action else 'epoch')
@@ -336,18 +348,29 @@ def make_style(options: Namespace, terminal: int, query: Query | None = None) ->
         _check_parquet(options, terminal)
         times = 'epoch'
     header = action.header if action else True
+    encoded = options.output not in (None, 'text')
     return Style(
         output=options.output or 'text',
         columns=query.columns if query else None,
         raw=bool(query and query.raw),
-        header=header if options.header is None else options.header,
+        header=(header or terminal > 0 and not encoded) if options.header is None else options.header,
         times=times,
         tz=query.tz if query else UTC,
         terminal=terminal,
         colour=terminal > 0 and wants_colour(os.environ),
         bars=query.measure if query and action and action.bars else '',
         live=terminal > 0 or bool(options.follow),
+        human=bool(options.human),
+        fit=_fit(options, query, on_short) if query else None,
     )
+
+
+def _fit(options: Namespace, query: Query, on_short: Callable[[int, int], None] | None) -> Fit | None:
+    """Return how records fit a terminal; None for tables, and for columns that the user chose."""
+    if query.action not in RECORDS or options.columns not in (None, 'short'):
+        return None
+    span = (query.window.end_ms - query.window.start_ms) // 1000 if query.window and not options.follow else None
+    return Fit(span, always=options.columns == 'short', on_short=on_short)
 
 
 # -- the reader -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ..errors import FlowLogsError, UsageError
 from ..query.result import Column, Table
 from ..records.fields import Kind
 from .stderr import PROGRAM
+from .summary import chosen
 
 COLUMNS = (
     'flow_log_id', 'region', 'resource_id', 'traffic_type', 'destination', 'format', 'status', 'command',
@@ -44,9 +45,9 @@ class Listing:
         """Return the message if no flow log was found."""
         if self._search.resource:
             advice = 'those of a VPC that another account shares are only visible in that account'
-            return f'no flow log covers {self._search.resource} {self._search.where()}: {advice}'
+            return f'no flow log covers {self._search.resource} {chosen(self._search.where())}: {advice}'
         advice = '' if self._search.all_regions else ': try --all-regions'
-        return f'this account has no flow logs {self._search.where()}{advice}'
+        return f'this account has no flow logs {chosen(self._search.where())}{advice}'
 
     def _command(self, row: FlowLog) -> str:
         if not row.location:

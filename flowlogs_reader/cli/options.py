@@ -176,6 +176,10 @@ OPTIONS = (
         help='default: epoch; a date for aggregate, iso for timeline',
     ),
     Option(
+        '--human', group=_OUTPUT, actions=(*RECORDS, 'top', 'aggregate', 'timeline'), action='store_true',
+        help='numbers of bytes as sizes: 1.2G, as du -h writes them; for text and tsv',
+    ),
+    Option(
         '--raw', group=_OUTPUT, actions=RECORDS, action='store_true',
         help='the lines as they are in the log',
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -134,13 +135,16 @@ class Run:
     def _make_writer(self, query: Query, options: Namespace) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
-            return Writer(self._stdout, build.make_style(options, self._width(), query))
+            return Writer(self._stdout, build.make_style(options, self._width(), query, self._on_short))
         from ..output.page import Page
 
         if self._stdout.isatty():
             name = query.action
             raise UsageError(f'{name} writes a page, not text: send it to a file, as in … {name} > {name}.html')
         return Page(self._stdout, query.tz)
+
+    def _on_short(self, shown: int, of_all: int) -> None:
+        self._note(f'{shown} of {of_all} columns fit: -c all, or a pipe to cat, shows all')
 
     def _report_failure(
         self, query: Query, reader: BaseReader, error: Exception, location: str, source: Source
@@ -234,7 +238,11 @@ class Run:
         watchers: list[Callable[[Block], None]] = []
         if self._stderr.isatty() and not self._quiet:
             self._progress = Progress(reader, self._stderr)
-            writer.before_write = self._progress.clear if self._width() else None
+            if self._width():
+                writer.before_write = self._progress.clear
+            elif self._is_pipe():
+                # A pager may use the terminal from now on.
+                writer.before_write = self._progress.stop
             watchers.append(self._progress)
         (source, *others) = build.sources_of(options)
         if source.asks_aws and not (others or options.filter_pattern or self._quiet):
@@ -267,13 +275,13 @@ class Run:
         self._rounds += 1
         writer.write(local.run(query, [reader]))
         if self._rounds == 1 or reader.report.left_out:
-            self._report_read(query, reader, writer)
+            self._report_read(query, reader, writer, waits=True)
 
     def _report_retry(self, error: Exception) -> None:
         self._print_message(f'{explain(error)}; --follow goes on')
 
-    def _report_read(self, query: Query, reader: BaseReader, writer: Writer) -> None:
-        for note in after(query, reader.report, reader.mismatch(), writer.written, self._failed):
+    def _report_read(self, query: Query, reader: BaseReader, writer: Writer, waits: bool = False) -> None:
+        for note in after(query, reader.report, reader.mismatch(), writer.written, self._failed, waits):
             self._failed = self._failed or note.failed
             if note.failed:
                 self._print_message(note.text)
@@ -307,6 +315,12 @@ class Run:
 
     def _status(self) -> int:
         return Status.NOT_ALL_READ if self._failed else Status.DONE
+
+    def _is_pipe(self) -> bool:
+        try:
+            return stat.S_ISFIFO(os.fstat(self._stdout.fileno()).st_mode)
+        except (OSError, ValueError):
+            return False
 
     def _width(self) -> int:
         """Return the width of the terminal, in characters, or 0 if stdout is not a terminal."""

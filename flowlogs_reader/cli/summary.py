@@ -126,8 +126,14 @@ def _complete_up_to(report: ReadReport, until: int, is_one_of_several: bool) -> 
     return f'the output is complete up to {told}{later}: go on from there with -s {told}'
 
 
+def chosen(region_source: str) -> str:
+    """Return how the Region was chosen: the library does not know the option."""
+    return region_source.replace('as asked for', 'from --region')
+
+
 def _missing_group(group: MissingLogGroup) -> str:
-    message = f'there is no log group {group.name} in {group.region} ({group.region_source})'
+    source = chosen(group.region_source)
+    message = f'there is no log group {group.name} in {group.region} ({source})'
     if group.account:
         return f'{message} of account {group.account}: check the ARN, and whether that account shares it'
     if os.path.isdir(group.name):
@@ -139,8 +145,13 @@ def _missing_group(group: MissingLogGroup) -> str:
     return f'{message}, nor in another Region that answered, nor a file: check the name, --region and --profile'
 
 
-def after(query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool) -> Iterator[Note]:
-    """Yield the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums."""
+def after(
+    query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool, waits: bool = False
+) -> Iterator[Note]:
+    """Yield the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums.
+
+    `waits` says that the next records are waited for.
+    """
     matched = report.matched.total()
     if report.left_out:
         were = 'line was' if report.left_out == 1 else 'lines were'
@@ -150,7 +161,10 @@ def after(query: Query, report: ReadReport, mismatch: Exception | None, written:
     elif lacking := _lacked_by_all(query, report):
         yield Note(lacking, failed=not matched)
     elif not (written and matched) and not failed:
-        yield Note(f'no records: {report.origin} was read completely')
+        # It has no end.
+        origin = report.origin.rpartition(' to ')[0] or report.origin
+        waiting = f'waiting for records of {origin}: AWS delivers them 5 to 15 minutes late; Ctrl-C ends this'
+        yield Note(waiting if waits else f'no records: {report.origin} was read completely')
     yield from map(Note, _lacked_by_some(query, report))
     if matched and report.format_trouble:
         trouble = explain(report.format_trouble)

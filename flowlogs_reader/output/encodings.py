@@ -42,11 +42,29 @@ class Shape:
         return encode(encoding, self.names, self.numbers, self.places, self.times, self.separator, lines)
 
 
-class Encoding:
-    """Encodes lines of one Shape after another, with headers if requested."""
+def size_text(number: bytes) -> bytes:
+    """Return a number of bytes as `du -h` writes it: rounded up, in powers of 1024. Other texts stay as they are.
 
-    def __init__(self, name: str) -> None:
+    >>> [size_text(number) for number in (b'1023', b'1025', b'10240', b'-')]
+    [b'1023', b'1.1K', b'10K', b'-']
+    """
+    if not number.isdigit() or int(number) < 1024:
+        return number
+    for power, unit in enumerate('KMGTPE', 1):
+        tenths, whole = (-(-int(number) * factor // 1024**power) for factor in (10, 1))
+        if tenths < 100:
+            return f'{tenths // 10}.{tenths % 10}{unit}'.encode()
+        if whole < 1024 or unit == 'E':
+            break
+    return f'{whole}{unit}'.encode()
+
+
+class Encoding:
+    """Encodes lines of one Shape after another, with headers if requested; `human` writes numbers of bytes as sizes."""
+
+    def __init__(self, name: str, human: bool = False) -> None:
         self._name = name
+        self._human = human
         self._shape: Shape | None = None
         self._header_due = False
 
@@ -63,11 +81,23 @@ class Encoding:
         """Return encoded lines of the shape, after a header if one is due."""
         assert self._shape
         header, self._header_due = self._header() if self._header_due else b'', False
-        return header + self._shape.encoded(self._name, data)
+        text = self._shape.encoded(self._name, data)
+        return header + (self._with_sizes(text) if self._human else text)
 
     def end(self) -> bytes:
         """Return what follows the last line."""
         return b''
+
+    def _with_sizes(self, text: bytes) -> bytes:
+        """Return the lines with numbers of bytes as sizes."""
+        assert self._shape
+        separator = b'\t' if self._name == 'tsv' else self._shape.separator
+        sizes = [at for at, name in enumerate(self._shape.names) if name.startswith(b'bytes')]
+        rows = [line.split(separator) for line in text[:-1].split(b'\n')]
+        for row in rows if sizes else ():
+            for at in sizes:
+                row[at] = size_text(row[at])
+        return b''.join([separator.join(row) + b'\n' for row in rows])
 
     def _header(self) -> bytes:
         assert self._shape

@@ -24,8 +24,8 @@ class Aligned(Encoding):
     A column is as wide as its widest value so far: lines are written before all values are known.
     """
 
-    def __init__(self, colour: bool = False) -> None:
-        super().__init__('text')
+    def __init__(self, colour: bool = False, human: bool = False) -> None:
+        super().__init__('text', human)
         self._colour = colour
         self._widths: list[int] = []
 
@@ -36,12 +36,18 @@ class Aligned(Encoding):
 
     def lines(self, data: bytes) -> bytes:
         assert self._shape
-        shape = self._shape
-        rows = [line.split(shape.separator) for line in super().lines(data)[:-1].split(b'\n')]
+        return self._aligned(self._rows(data), self._shape.names, self._shape.numbers, GAP)
+
+    def _rows(self, data: bytes) -> list[list[bytes]]:
+        assert self._shape
+        return [line.split(self._shape.separator) for line in super().lines(data)[:-1].split(b'\n')]
+
+    def _aligned(
+        self, rows: Sequence[Sequence[bytes]], names: Sequence[bytes], numbers: Sequence[bool], gap: bytes
+    ) -> bytes:
         self._widths = [max(old, *map(len, values)) for old, values in zip(self._widths, zip(*rows))]
-        names = [column.name for column in shape.columns]
-        action = names.index('action') if self._colour and 'action' in names else None
-        return b''.join([GAP.join(self._cells(row, shape.numbers, action)).rstrip() + b'\n' for row in rows])
+        action = names.index(b'action') if self._colour and b'action' in names else None
+        return b''.join([gap.join(self._cells(row, numbers, action)).rstrip() + b'\n' for row in rows])
 
     def _cells(self, row: Sequence[bytes], numbers: Sequence[bool], action: int | None) -> Iterator[bytes]:
         for at, (value, width, number) in enumerate(zip(row, self._widths, numbers)):

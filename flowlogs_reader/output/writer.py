@@ -14,6 +14,7 @@ from ..records.block import Block
 from ..records.fields import DEFAULT_FIELDS, Kind
 from ..records.times import UTC, iso
 from .encodings import Encoding, Shape
+from .short import Fit, Short
 from .stream import writing
 from .terminal import Aligned, escaped, with_bars
 
@@ -25,7 +26,7 @@ class Style:
     `columns` are the fields of records (None: those of their layout); `raw` writes lines as they are in the log.
     `header` writes headers; `times` is 'epoch' (Unix seconds), 'iso' or 'date', in the zone `tz`. `terminal` is the
     width of the terminal in characters, or 0 if stdout is not one. `bars` is the column of tables to draw there. `live`
-    flushes after every write.
+    flushes after every write. `human` writes numbers of bytes as sizes. `fit` says how records fit a terminal.
     """
 
     output: str = 'text'
@@ -38,14 +39,16 @@ class Style:
     colour: bool = False
     bars: str = ''
     live: bool = False
+    human: bool = False
+    fit: Fit | None = None
 
 
-def _encoding(output: str) -> Encoding:
-    if output == 'parquet':
+def _encoding(style: Style) -> Encoding:
+    if style.output == 'parquet':
         from .parquet import Parquet
 
         return Parquet()
-    return Encoding(output)
+    return Encoding(style.output, style.human)
 
 
 class Writer:
@@ -59,7 +62,7 @@ class Writer:
         self._stdout = stdout
         self._style = style
         aligned = style.terminal > 0 and style.output == 'text'
-        self._encoding = Aligned(style.colour) if aligned else _encoding(style.output)
+        self._encoding: Encoding = _terminal(style) if aligned else _encoding(style)
         self._zoned = {form: Memo(partial(self._time, form)) for form in ('iso', 'date')}
         self.written = 0
         self.before_write: Callable[[], None] | None = None
@@ -184,3 +187,9 @@ class Writer:
             self._stdout.write(data)
             if self._style.live:
                 self._stdout.flush()
+
+
+def _terminal(style: Style) -> Aligned:
+    if style.fit:
+        return Short(style.fit, style.terminal, style.tz, style.colour, style.human)
+    return Aligned(style.colour, style.human)

@@ -121,5 +121,10 @@ FIELD_SETS: dict[str, tuple[str, ...]] = {
     name: tuple(field.name for field in FIELDS if field.version <= version)
     for name, version in (('default', 2), ('v3', 3), ('v4', 4), ('v5', 5), ('legacy', 6))
 }
+# The columns of a narrow terminal.
+SHORT: tuple[str, ...] = (
+    'start', 'srcaddr', 'srcport', 'dstaddr', 'dstport', 'protocol', 'packets', 'bytes', 'action',
+)  # fmt: skip
+FIELD_SETS['short'] = SHORT
 # What flows can be ranked by.
 MEASURES: tuple[str, ...] = ('bytes', 'packets', 'flows')

@@ -83,9 +83,12 @@ class FileFlowLogsReader(BaseReader):
             return
         location = os.fspath(self.location)
         if os.path.isdir(location):
-            tasks = [partial(self._file, os.path.join(location, key.name), key.time) for key in self._files(location)]
+            found = [(os.path.join(location, key.name), key.time) for key in self._files(location)]
+            tasks = [partial(self._file, *each) for each in found]
+            self.report.expected_bytes = sum(map(_size, (path for path, _ in found)))
         else:
             tasks = [partial(self._file, location)]
+            self.report.expected_bytes = _size(location)
         # Inflating leaves the interpreter to others, so that several files may be inflated at a time.
         workers = min(max(1, self.thread_count), len(tasks), os.cpu_count() or 1)
         if limit or self.thread_count == 1:
@@ -126,6 +129,13 @@ class FileFlowLogsReader(BaseReader):
 
     def _contents(self, origin: str, time: int | None = None) -> Contents:
         return Contents(origin, self.layout, period_of(time) if time else None, self._columns, self.where)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _is_special(path: str) -> bool:

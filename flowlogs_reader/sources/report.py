@@ -79,6 +79,8 @@ class ReadReport:
     `seen_twice` counts the bytes that were recorded at both ends of a flow, as far as that is known. If each flow was
     to count once, `undecided` counts the flows that two interfaces recorded of which the sender is not known.
 
+    `expected_bytes` is what `stored_bytes` will be in the end; 0 if that is not known.
+
     `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
     say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
     `in_order`: no later record was returned yet. `format_trouble` is the error of EC2 when it was asked for the format;
@@ -101,6 +103,7 @@ class ReadReport:
     seen_twice: int = 0
     undecided: int = 0
     complete_until: int | None = None
+    expected_bytes: int = 0
     in_order: bool = False
     spilled: bool = False
     format_trouble: Exception | None = None

@@ -210,7 +210,7 @@ def test_a_resource_is_found_in_the_region_that_has_it(network: FakeAWS, cli: Cl
     ('argv', 'told'),
     [
         (['--list'], 'this account has no flow logs in us-east-1 (because no Region is configured): try --all-regions'),
-        (['--list', '--region', 'eu-west-1'], 'no flow logs in eu-west-1 (as asked for): try --all-regions'),
+        (['--list', '--region', 'eu-west-1'], 'no flow logs in eu-west-1 (from --region): try --all-regions'),
         (['--list', '--all-regions'], 'this account has no flow logs in any Region'),
         (['--list', VPC], f'no flow log covers {VPC} in us-east-1'),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import os
 import pty
 import re
@@ -23,7 +24,7 @@ from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.progress import DELAY, INTERVAL, Progress
 from flowlogs_reader.sources.base import BaseReader
 from tests import traffic
-from tests.conftest import DATA, HOUR, ROOT
+from tests.conftest import HOUR, ROOT
 from tests.fake.aws import FakeAWS
 
 GROUP = 'flows'
@@ -122,17 +123,61 @@ def test_pages_without_a_match_count_too(group: FakeAWS) -> None:
     assert int(told[-1].split('%')[0]) > 50
 
 
-def test_a_file_has_no_window_to_be_through() -> None:
-    written = watched(FileFlowLogsReader(DATA / 'seed-hour.log'), DELAY)
-    count = HOUR.count(b'\n')
-    assert states(written)[-1].startswith(f'{count} records, 0.0 MB [')
-    assert shown(written) == ['']
+def test_of_a_file_the_bytes_are_counted(tmp_path: Path) -> None:
+    log = tmp_path / 'flows.log.gz'
+    log.write_bytes(gzip.compress(b''.join(line + b'\n' for line in traffic.lines(20_000))))
+    told = states(watched(FileFlowLogsReader(log), DELAY))
+    assert told[-1].startswith('100%|')
+    assert '20,000 records, 2.2 MB [' in told[-1]
+    assert shown(watched(FileFlowLogsReader(log), DELAY)) == ['']
+
+
+def test_of_a_stream_nothing_is_known() -> None:
+    (told, cleared) = states(watched(FileFlowLogsReader(BytesIO(HOUR)), DELAY))
+    assert told.startswith(f'{len(HOUR.splitlines())} records, 0.0 MB [') and '<' not in told
+
+
+def seconds(text: str) -> int:
+    """The remaining time in a line."""
+    minutes, rest = re.findall(r'<(\d+):(\d\d)\]', text)[0]
+    return int(minutes) * 60 + int(rest)
 
 
 @pytest.mark.usefixtures('group')
-def test_without_tqdm_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize('hours_before', [0, 3])
+@pytest.mark.parametrize('with_tqdm', [True, False])
+def test_the_remaining_time_is_right_after_a_tenth(
+    hours_before: int, with_tqdm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the window begins long before the first record."""
+    if not with_tqdm:
+        monkeypatch.setitem(sys.modules, 'tqdm', None)
+    reader = FlowLogsReader(GROUP, start_time=START - timedelta(hours=hours_before), end_time=END)
+    told = [state for state in states(watched(reader, DELAY)) if 'records' in state]
+    assert len(told) == 100
+    for at in range(10, 95):
+        assert (99 - at) / 2 <= seconds(told[at]) <= (101 - at) * 2, told[at]
+
+
+@pytest.mark.usefixtures('group')
+def test_the_remaining_time_is_not_told_before_it_is_known() -> None:
+    """The window is ten years longer than the log."""
+    reader = FlowLogsReader(GROUP, start_time=START, end_time=END + timedelta(days=3650))
+    told = [state for state in states(watched(reader, DELAY)) if 'records' in state]
+    assert not [state for state in told[:-1] if '<' in state]
+
+
+@pytest.mark.usefixtures('group')
+def test_without_tqdm_there_is_a_line_without_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'tqdm', None)
-    assert watched(log_group(), DELAY) == ''
+    monkeypatch.setenv('COLUMNS', '80')
+    written = watched(log_group(), DELAY)
+    told = [state for state in states(written) if 'records' in state]
+    assert told[49] == '49% 2016-02-01T11:08:09Z, 4,990 records, 0.6 MB [00:50<00:51]\x1b[K'
+    assert '\n' not in written
+    assert written.endswith('\r\x1b[K')
+    monkeypatch.setenv('COLUMNS', '20')
+    assert max(len(state.replace('\x1b[K', '')) for state in states(watched(log_group(), DELAY))) < 20
 
 
 # -- on the command line -----------------------------------------------------------------------------------------------
@@ -208,7 +253,7 @@ def test_a_real_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures('slow')
-@pytest.mark.parametrize('argv', [['-w', 'protocol=icmp'], ['top', '5']], ids=' '.join)
+@pytest.mark.parametrize('argv', [['-w', 'protocol=icmp', '-c', 'all', '--no-header'], ['top', '5']], ids=' '.join)
 def test_records_on_the_same_terminal_stay_whole(argv: list[str]) -> None:
     status, written = on_a_terminal([*argv], None)
     assert status == 0
@@ -218,3 +263,27 @@ def test_records_on_the_same_terminal_stay_whole(argv: list[str]) -> None:
     expected = [line.split() for line in stdout.getvalue().decode().splitlines()]
     told = [line.split() for line in shown(written) if line and not line.startswith('flowlogs_reader: ')]
     assert told == expected
+
+
+@pytest.mark.usefixtures('slow')
+@pytest.mark.parametrize('action', ['print', 'top'])
+def test_nothing_is_drawn_once_output_flows_into_a_pipe(action: str, tmp_path: Path) -> None:
+    """A pager may use the terminal then. Here `cat` stands for it, and writes to the same terminal."""
+    script = tmp_path / 'script'
+    script.write_text(f'{sys.executable} -m flowlogs_reader "$@" | cat')
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    argv = [GROUP, *WINDOW, '--thread-count', '1', action]
+    process = subprocess.Popen(['bash', script, *argv], cwd=ROOT, stdout=slave, stderr=slave)
+    os.close(slave)
+    written = b''
+    try:
+        while data := os.read(master, 65536):
+            written += data
+    except OSError:
+        pass
+    os.close(master)
+    assert process.wait() == 0
+    before, first, after = written.partition(b'2 123456789010' if action == 'print' else b'bytes\t')
+    assert first and b' records, ' not in after and b'\x1b' not in after
+    assert (b' records, ' in before) == (action == 'top')

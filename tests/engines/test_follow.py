@@ -420,7 +420,7 @@ def test_that_there_is_nothing_yet_is_told_once(fake: FakeAWS, following: Follow
     fake.add_log_group(GROUP)
     result = following(Steps(lambda: None, lambda: fake.put_lines(GROUP, [line(15)])), GROUP)
     assert result.stdout == text(line(15))
-    assert result.stderr.startswith('flowlogs_reader: no records: flows in us-east-1 from ')
+    assert result.stderr.startswith('flowlogs_reader: waiting for records of flows in us-east-1 from ')
     assert len(result.stderr.splitlines()) == 1
     assert following(Steps(now=NOW + timedelta(days=1)), GROUP, '--quiet').stderr == ''
 

@@ -14,7 +14,7 @@ from flowlogs_reader.cli.main import main
 from flowlogs_reader.output.encodings import Shape
 from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
 from flowlogs_reader.query.result import Column
-from flowlogs_reader.records.fields import Kind
+from flowlogs_reader.records.fields import FIELDS, Kind
 from tests.conftest import MINUTE, NOW, Cli
 
 RED = '\x1b[31m'
@@ -51,7 +51,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
 
 
 def test_columns_line_up(see: See, cli: Cli) -> None:
-    seen = see('-c', 'srcaddr,dstport,action', '--header')
+    seen = see('-c', 'srcaddr,dstport,action')
     assert seen[:4] == [
         'srcaddr          dstport  action',
         '172.20.0.10          443  ACCEPT',
@@ -73,7 +73,10 @@ def test_reject_is_red(see: See, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_the_verdict_is_coloured(see: See) -> None:
     log = b'action instance-tag\nREJECT REJECT\nACCEPT REJECT\n'
-    assert see('-c', 'instance_tag,action', stdin=log) == [f'REJECT  {RED}REJECT\x1b[0m', 'REJECT  ACCEPT']
+    assert see('-c', 'instance_tag,action', '--no-header', stdin=log) == [
+        f'REJECT  {RED}REJECT\x1b[0m',
+        'REJECT  ACCEPT',
+    ]
 
 
 def test_a_timeline_has_bars(see: See) -> None:
@@ -164,3 +167,101 @@ def test_who_wants_colour(environment: dict[str, str], wanted: bool) -> None:
 
 def test_what_is_escaped() -> None:
     assert escaped(b'a\tb\x1b[2J\x07\x7f\xc2\x9b \n') == b'a\tb\\x1b[2J\\x07\\x7f\\xc2\\x9b \n'
+
+
+# -- what fits ---------------------------------------------------------------------------------------------------------
+
+DAY = ('-s', '2016-02-01', '--for', '1d')
+
+
+@pytest.fixture
+def narrow(see: See, monkeypatch: pytest.MonkeyPatch) -> See:
+    """The same with a terminal of 80 columns."""
+    monkeypatch.setenv('COLUMNS', '80')
+    monkeypatch.setenv('NO_COLOR', '1')
+    return see
+
+
+def test_records_on_a_narrow_terminal(narrow: See) -> None:
+    assert narrow(*DAY)[:2] == [
+        '   start srcaddr         sport dstaddr         dport proto pkts bytes action',
+        '10:59:22 172.20.0.10     44589 103.246.150.154   443     6   12  1501 ACCEPT',
+    ]
+    assert narrow(*DAY, '--tz', 'Asia/Tokyo')[1].startswith('19:59:22 ')
+
+
+@pytest.mark.parametrize(
+    ('window', 'start'),
+    [
+        (DAY, '10:59:22'),
+        ((), '02-01 10:59'),
+        (('-s', '2016-01-01', '-e', '2016-02-02'), '02-01 10:59'),
+        (('-s', '2015-01-01', '-e', '2016-02-02'), '2016-02-01'),
+    ],
+)
+def test_a_line_of_ipv4_never_wraps(window: tuple[str, ...], start: str, narrow: See) -> None:
+    widest = '255.255.255.255 255.255.255.254 65535 65534 255'
+    numbers = [('1', '40'), ('99999', '99999999'), ('100000', '100000000'), (str(10**18), str(10**18))]
+    log = ''.join(
+        [f'2 1 eni-1 {widest} {packets} {size} 1454324362 1454324422 REJECT OK\n' for packets, size in numbers]
+    )
+    seen = narrow(*window, stdin=log.encode())
+    assert max(map(len, seen)) <= 80
+    assert [line[: len(start)] for line in seen[1:]] == [start] * 4
+    assert all(line.endswith(' REJECT') for line in seen[1:])
+
+
+def test_short_columns_anywhere(narrow: See, cli: Cli) -> None:
+    assert narrow('-c', 'short', *DAY) == narrow(*DAY)
+    piped = cli('-', '-c', 'short', stdin=MINUTE)
+    assert piped.lines[0] == '1454324362 172.20.0.10 44589 103.246.150.154 443 6 12 1501 ACCEPT'
+
+
+@pytest.mark.parametrize('argv', [['-c', 'all'], ['-c', 'default'], ['--raw']], ids=' '.join)
+def test_columns_that_were_asked_for_are_all_shown(argv: list[str], narrow: See) -> None:
+    assert {len(line.split()) for line in narrow(*argv)} == {14}
+
+
+def test_what_fits_is_shown_whole(see: See, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '200')
+    header, *rows = see('--times', 'iso')
+    assert header.split() == [field.name for field in FIELDS if field.version == 2]
+    assert rows[0].split()[10] == '2016-02-01T10:59:22Z'
+
+
+def test_a_line_says_that_columns_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '80')
+    ours, theirs = os.openpty()
+    stderr = StringIO()
+    with open(theirs, 'wb') as stdout:
+        assert main(['-', 'print', '1'], BytesIO(MINUTE), stdout, stderr, NOW) == 0
+    os.close(ours)
+    assert stderr.getvalue() == 'flowlogs_reader: 9 of 14 columns fit: -c all, or a pipe to cat, shows all\n'
+    assert len(stderr.getvalue()) <= 80
+
+
+@pytest.mark.parametrize('output', ['text', 'tsv'])
+def test_sizes_for_people(output: str, cli: Cli) -> None:
+    log = sized_log()
+    rows = cli('-', 'top', '20', '--human', '-o', output, '--no-header', stdin=log).lines
+    assert [row.split('\t')[0] for row in rows] == [*SIZES.values()][::-1]
+    assert {row.split('\t')[1] for row in rows} == {'5000'}
+    lines = cli('-', '-c', 'dstaddr,bytes', '--human', '-o', output, stdin=log).lines
+    assert [line.split()[1] for line in lines] == [*SIZES.values()]
+
+
+# As du -h --apparent-size of GNU coreutils 9.1 writes them.
+SIZES = {
+    0: '0', 1: '1', 1023: '1023', 1024: '1.0K', 1025: '1.1K', 10188: '10K', 10240: '10K', 10241: '11K',
+    1047552: '1023K', 1047553: '1.0M', 1500000: '1.5M', 10**9: '954M', 10**12: '932G', 10**15: '910T',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('output', ['csv', 'jsonl'])
+def test_sizes_are_not_for_programs(output: str, cli: Cli) -> None:
+    assert '--human does not go with -o' in cli('-', 'top', '--human', '-o', output, status=2).stderr
+
+
+def sized_log() -> bytes:
+    lines = [f'2 1 eni-1 10.0.0.1 10.0.0.{at} 1 2 6 5000 {size} 1 2 ACCEPT OK\n' for at, size in enumerate(SIZES)]
+    return ''.join(lines).encode()

@@ -220,7 +220,7 @@ class TestMissingGroup:
         [
             ({'AWS_REGION': 'eu-west-1', 'AWS_DEFAULT_REGION': 'eu-west-2'}, [], 'eu-west-1 (from AWS_REGION)'),
             ({}, [], 'us-east-1 (because no Region is configured)'),
-            ({'AWS_REGION': 'eu-west-1'}, ['--region', 'sa-east-1'], 'sa-east-1 (as asked for)'),
+            ({'AWS_REGION': 'eu-west-1'}, ['--region', 'sa-east-1'], 'sa-east-1 (from --region)'),
         ],
     )
     def test_the_region_and_where_it_came_from(
