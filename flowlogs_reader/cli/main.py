@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import StringIO
 
@@ -10,6 +11,9 @@ from ..output.stream import writing
 from .parser import make_parser
 from .status import Exit, Status
 from .stderr import print_message, redirect_to_null
+
+# Set by the scripts of cli/completion.py.
+COMPLETING = 'FLOWLOGS_READER_COMPLETING'
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +65,12 @@ def _run(
     now: datetime | None,
     clock: Clock | None,
 ) -> int:
+    if shell := os.environ.get(COMPLETING):
+        from .completion import candidates
+
+        with writing():
+            stdout.write(''.join([f'{word}\n' for word in candidates([*argv] or [''], shell)]).encode())
+        return Status.DONE
     parser = make_parser((stdout, stderr))
     try:
         options = parser.options(argv)

@@ -84,7 +84,7 @@ class Option:
         self.engines = engines
         self.setting = setting
         self.argparse = settings
-        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, 'topic'):
+        if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, 'topic', 'script'):
             # None: the option was not given. build.py checks only those that were.
             self.argparse.setdefault('default', None)
 
@@ -105,7 +105,8 @@ class Option:
 
     @property
     def takes_nothing(self) -> bool:
-        return self.argparse.get('action') not in (None, 'append', 'topic') or self.argparse.get('nargs') == 0
+        takers = (None, 'append', 'topic', 'script')
+        return self.argparse.get('action') not in takers or self.argparse.get('nargs') == 0
 
     @property
     def shown(self) -> str:
@@ -295,6 +296,10 @@ OPTIONS = (
         '-h', '--help', group=_OTHER, action='topic', nargs='?', metavar='TOPIC',
         help='show an overview, or help on an action, options, fields, conditions, times or permissions; man is a '
         'manual page',
+    ),
+    Option(
+        '--completion', group=_OTHER, action='script', choices=('bash', 'zsh', 'fish'),
+        help='print a script for the shell to complete words: eval "$(flowlogs_reader --completion bash)"',
     ),
     Option('--version', group=_OTHER, action=ShowVersion, nargs=0, help='show the version, and which kernel is in use'),
 )  # fmt: skip

@@ -66,6 +66,16 @@ class Parser(argparse.ArgumentParser):
         raise Exit(Status.USAGE)
 
 
+class ShowCompletion(argparse.Action):
+    """Prints the script of a shell."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, shell: Any, flag: str | None = None) -> None:
+        from .completion import script
+
+        parser._print_message(script(shell))
+        parser.exit()
+
+
 class ShowHelp(argparse.Action):
     """Shows the help on a topic; without one that on the action of the command line, or the overview."""
 
@@ -98,6 +108,7 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
     # --help is a row of the table.
     parser = Parser(prog=PROGRAM, usage=USAGE, add_help=False)
     parser.register('action', 'topic', ShowHelp)
+    parser.register('action', 'script', ShowCompletion)
     for option in OPTIONS:
         parser.add_argument(*option.flags, **option.argparse)
     check_table(parser)
