@@ -311,10 +311,19 @@ MAY_CALL = {
     },
     'ec2': {'describe_flow_logs', 'describe_network_interfaces', 'describe_regions', 'describe_subnets'},
     's3': {'list_objects_v2', 'get_object', 'head_bucket', 'get_bucket_location'},
+    'athena': {
+        'start_query_execution',
+        'stop_query_execution',
+        'get_query_execution',
+        'get_query_results',
+        'get_work_group',
+    },
+    'glue': {'get_table', 'create_table'},
     'sts': set(),
 }
-# They store nothing, and are called with --engine only.
-RUN_QUERIES = {'StartQuery', 'StopQuery'}
+# They are called with --engine only. Athena stores the result; tests/engines/test_athena_trouble.py says when CreateTable
+# is called.
+RUN_QUERIES = {'StartQuery', 'StopQuery', 'StartQueryExecution', 'StopQueryExecution'}
 
 
 def test_only_operations_that_read_are_named_anywhere() -> None:
@@ -346,6 +355,8 @@ def test_only_operations_that_read_are_called(flowlogs: FakeAWS, cli: Cli) -> No
     assert not {call.operation for call in flowlogs.calls()} & RUN_QUERIES
     for options in ([], ['--show-query'], ['--estimate']):
         cli('flowlogs', 'top', *WINDOW, '--engine', 'insights', *options)
+    for option in ('--show-query', '--estimate'):
+        cli('s3://flowlogs', 'top', *WINDOW, '--engine', 'athena', '--create-table', option)
     called = {call.operation for call in flowlogs.calls()}
     assert called <= {
         'FilterLogEvents', 'DescribeLogGroups', 'DescribeLogStreams', 'DescribeFlowLogs', 'DescribeNetworkInterfaces',
