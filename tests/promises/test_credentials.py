@@ -321,8 +321,7 @@ MAY_CALL = {
     'glue': {'get_table', 'create_table'},
     'sts': set(),
 }
-# They are called with --engine only. Athena stores the result; tests/engines/test_athena_trouble.py says when CreateTable
-# is called.
+# They are called with --engine only. Athena stores the result. For CreateTable see test_athena_trouble.py.
 RUN_QUERIES = {'StartQuery', 'StopQuery', 'StartQueryExecution', 'StopQueryExecution'}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -10,7 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ...aws.session import retry_without
-from ...aws.trouble import error_code, member, said
+from ...aws.trouble import error_code, is_aws_error, member, said
 from ...errors import Cause, FlowLogsError, UsageError
 from ...query.query import Window
 from ...records.fields import KNOWN
@@ -97,7 +98,12 @@ class Athena(RemoteEngine):
         session = self._reader.session
         if session.region_name:
             return str(session.region_name)
-        answer = self._reader.boto_client.head_bucket(Bucket=self._reader.bucket)
+        try:
+            answer = self._reader.boto_client.head_bucket(Bucket=self._reader.bucket)
+        except Exception as error:
+            if not is_aws_error(error):
+                raise
+            return str(session.region)
         return str(answer['ResponseMetadata']['HTTPHeaders'].get('x-amz-bucket-region') or session.region)
 
     @cached_property
@@ -121,7 +127,9 @@ class Athena(RemoteEngine):
         if key_time(self._reader.prefix.removesuffix('/')) is not None:
             raise UsageError('Athena reads folders, not a single object: read that directly')
         window = self._window
-        days = KeyWindow(window.first // DAY * DAY * 1000, -(-window.stop // DAY) * DAY * 1000)
+        # No key is in the future.
+        stop = min(window.stop, int(time.time()) + DAY)
+        days = KeyWindow(window.first // DAY * DAY * 1000, -(-stop // DAY) * DAY * 1000)
         return items(self._reader.found_keys(days))
 
     @property
@@ -281,11 +289,12 @@ class Athena(RemoteEngine):
     def _line(self, form: Form, values: dict[str, str]) -> Line:
         """The line. As in the bucket lines are ordered by the time and the name of the object; in it by their start."""
         text, layout = values['raw'].encode(), form.layout
-        time = key_time(values['place']) or 0
+        ended = key_time(values['place']) or 0
         at = layout.position.get('start', layout.position.get('end', len(layout.fields)))
         parts = text.split(b' ', at + 1)
         start = parts[at].decode() if at < len(parts) and parts[at].isdigit() else ''
-        return Line(text, int(values['flows']), layout, f'{time:12} {values["place"]} {start:>19}', period_of(time))
+        order = f'{ended:12} {values["place"]} {start:>19}'
+        return Line(text, int(values['flows']), layout, order, period_of(ended))
 
     def _check_headers(self, piece: Piece, times: KeyTimes, headers: Counter[int]) -> None:
         """Raises FlowLogsError if objects of a flow log lack the header row: their format may be another one."""
@@ -418,7 +427,7 @@ def _in_partitions(objects: Iterable[Item], values: dict[str, list[str]]) -> lis
     days = sorted(values.get('day', ()))
     found = []
     for item in objects:
-        pairs = zip(item.folders.columns, item.values)
+        pairs = zip(item.folders.columns, item.place.values)
         if all(days[0] <= value <= days[-1] if name == 'day' else value in chosen[name] for name, value in pairs):
             found.append(item)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
+from sys import intern
 from typing import NamedTuple
 
 from ...errors import FlowLogsError, UsageError
@@ -19,16 +20,17 @@ from ...sources.ordered import in_order
 from ...sources.s3.reader import S3FlowLogsReader
 
 # What Athena calls the parts of a path: none of them is the name of a field, which Parquet tables have as columns.
-_KEY = re.compile(
-    r"""(?P<base>(?:.*/)?AWSLogs/)
+_FOLDER = re.compile(
+    r"""(?P<base>(?:[^'$\\]*/)?AWSLogs/)
     (?P<account_word>aws-account-id=)?(?P<acct>[^/='$]+)/
     (?P<service>(?:(?:aws-)?service=)?vpcflowlogs)/
     (?P<region_word>aws-region=)?(?P<rgn>[^/='$]+)/
     (?:(?P<date>\d{4}/\d\d/\d\d)|year=(?P<year>\d{4})/month=(?P<month>\d\d)/day=(?P<day>\d\d))/
-    (?:(?P<hour_word>hour=)?(?P<hour>\d\d)/)?
-    (?![._])[^/]*_(?P<flow_log>[^_/']+)_\d{8}T\d{4}Z_[^/]*""",
-    re.VERBOSE | re.DOTALL,
+    (?:(?P<hour_word>hour=)?(?P<hour>\d\d)/)?""",
+    re.VERBOSE,
 )
+# Athena does not read objects whose names begin with a dot or an underscore.
+_NAME = re.compile(r"(?![._])[^/']*_([^_/']+)_\d{8}T\d{4}Z_[^/']*")
 PARQUET = '.parquet'
 # An object of fewer bytes may have no header row: it holds nothing.
 EMPTY = 64
@@ -38,6 +40,8 @@ SAMPLE = 1 << 16
 SAMPLED = 1_000
 # Of so many lines one may be malformed, or so many of a sample: Athena returns all of them, to be read here.
 ODD, MAX_ODD = 20, 50
+# The year 9000, in Unix seconds: later times in names have more digits.
+LAST_TIME = 221_845_392_000
 
 
 class Folders(NamedTuple):
@@ -67,16 +71,26 @@ class Folders(NamedTuple):
         return f'/AWSLogs/{folder}[^/]*_[0-9]{{8}}T[0-9]{{4}}Z_[^/]*[.]({suffixes})$'
 
 
-class Item(NamedTuple):
-    """An object: its key, where it is, the values of the partition columns, and the flow log that wrote it."""
+class Place(NamedTuple):
+    """A partition: its folder structure, and the values of the partition columns."""
 
-    key: Key
     folders: Folders
     values: tuple[str, ...]
+
+
+class Item(NamedTuple):
+    """An object: its key, the partition that it is in, and the flow log that wrote it."""
+
+    key: Key
+    place: Place
     flow_log: str
 
+    @property
+    def folders(self) -> Folders:
+        return self.place.folders
+
     def value(self, column: str) -> str:
-        return self.values[self.folders.columns.index(column)]
+        return self.place.values[self.folders.columns.index(column)]
 
 
 class Format(NamedTuple):
@@ -88,18 +102,28 @@ class Format(NamedTuple):
 
 def items(keys: Iterable[Key]) -> list[Item]:
     """Return the objects of these keys, sorted by name. Raises UsageError for what Athena would not find."""
+    places: dict[tuple[str, bool], Place | None] = {}
     found: list[Item] = []
     for key in keys:
-        match = _KEY.fullmatch(key.name)
-        if not match:
+        folder, _, name = key.name.rpartition('/')
+        kind = folder, name.endswith(PARQUET)
+        if kind not in places:
+            places[kind] = _place(f'{folder}/', kind[1])
+        place, match = places[kind], _NAME.fullmatch(name)
+        if not place or not match:
             raise UsageError(f'Athena cannot read {key.name}: it is not in a folder that AWS makes')
         if key.archived:
             raise UsageError(f'Athena leaves out {key.name}: the object is archived')
-        found.append(_item(key, match.groupdict(default='')))
+        # There are many objects of few flow logs.
+        found.append(Item(key, place, intern(match[1])))
     return sorted(found, key=lambda item: item.key.name)
 
 
-def _item(key: Key, part: dict[str, str]) -> Item:
+def _place(folder: str, parquet: bool) -> Place | None:
+    match = _FOLDER.fullmatch(folder)
+    if not match:
+        return None
+    part = match.groupdict(default='')
     date = ['day'] if part['date'] else ['year', 'month', 'day']
     names = ['acct', 'rgn', *date, *(['hour'] if part['hour'] else [])]
     values = {**part, 'day': part['date'] or part['day']}
@@ -107,8 +131,7 @@ def _item(key: Key, part: dict[str, str]) -> Item:
     hours = part['hour_word'] + '${hour}/' if part['hour'] else ''
     regions = part['region_word'] + '${rgn}/'
     template = f'{part["account_word"]}${{acct}}/{part["service"]}/{regions}{days}{hours}'
-    folders = Folders(part['base'], template, key.name.endswith(PARQUET))
-    return Item(key, folders, tuple(values[name] for name in names), part['flow_log'])
+    return Place(Folders(part['base'], template, parquet), tuple(values[name] for name in names))
 
 
 # -- formats -----------------------------------------------------------------------------------------------------------
@@ -186,8 +209,9 @@ class KeyTimes(NamedTuple):
         """`window` is a part of the `whole` window of the query."""
         keys = KeyWindow(window.start_ms, window.end_ms, CAPTURE_WINDOW)
         begins, ends = (ms // 1000 // BUCKET * BUCKET for ms in window)
-        own_first = keys.first if window.start_ms <= whole.start_ms else begins
-        return cls(keys.first, keys.stop, own_first, keys.stop if window.end_ms >= whole.end_ms else ends)
+        first, stop = min(keys.first, LAST_TIME), min(keys.stop, LAST_TIME)
+        own_first = first if window.start_ms <= whole.start_ms else begins
+        return cls(first, stop, own_first, stop if window.end_ms >= whole.end_ms else ends)
 
     def hold(self, item: Item) -> bool:
         return self.first <= item.key.time < self.stop
