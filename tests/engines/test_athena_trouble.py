@@ -9,15 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowlogs_reader import Query, S3FlowLogsReader, Window, run
+from flowlogs_reader import Query, Window, run
 from flowlogs_reader.engines import remote
-from flowlogs_reader.engines.athena.engine import Athena
 from flowlogs_reader.query.groups import parse_keys
 from tests.conftest import ROOT, Cli, Result
 from tests.engines.matrix import LINES, ODD, START, V5, WINDOW
@@ -28,6 +26,7 @@ from tests.traffic import to_format
 
 for module in ('duckdb', 'numpy', 'sqlglot', 'trino_sql_validator'):
     pytest.importorskip(module, reason='there is no wheel for this Python')
+from tests.fake.trino import defined_table  # noqa: E402
 
 OBJECTS = s3_objects([*LINES, *ODD], prefix='some/prefix')
 LOGS = 's3://flow-logs/some/prefix'
@@ -325,39 +324,22 @@ def test_only_these_operations_are_called(ask: Ask, athena: FakeAWS) -> None:
     assert {call.operation for call in athena.calls()} == started | reading
 
 
-@pytest.mark.parametrize('layout', ['default', 'hourly', 'hive', 'hive-hourly'])
-@pytest.mark.parametrize('format', ['text', 'parquet'])
-def test_the_ddl_makes_the_table_that_glue_is_given(fake: FakeAWS, layout: str, format: str) -> None:
-    import sqlglot
-    from sqlglot import exp
-
-    fake.add_bucket('flow-logs', objects=s3_objects(LINES[:10], layout, format=format))
-    reader = S3FlowLogsReader('flow-logs', start_time=moment(0), end_time=moment(600), exact_window=True)
-    query = Query('ipset', window=Window(START * 1000, (START + 600) * 1000))
-    engine = Athena(reader)
-    source = remote.RemoteSource(engine, query, reader)
-    ddl, _ = source.queries()
-    table = engine._pieces[0].table
-    given = table.glue_input()
-    made = sqlglot.parse_one(ddl, read='athena')
-    types = {'TEXT': 'string', 'INT': 'int', 'BIGINT': 'bigint'}
-
-    def columns(schema: Any) -> list[tuple[str, str]]:
-        return [(each.name, types[each.kind.this.name]) for each in schema.expressions]
-
-    assert columns(made.this) == [(each['Name'], each['Type']) for each in given['StorageDescriptor']['Columns']]
-    partitions = made.find(exp.PartitionedByProperty).this
-    assert columns(partitions) == [(each['Name'], each['Type']) for each in given['PartitionKeys']]
-    assert made.find(exp.LocationProperty).this.name == given['StorageDescriptor']['Location']
-    properties = {
-        each.this.name: each.args['value'].name for each in made.find_all(exp.Property) if each.args.get('value')
-    }
-    assert properties | {'EXTERNAL': 'TRUE'} == given['Parameters']
-    assert made.this.this.name == given['Name'] == given['Name'].lower()
-
-
-def moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(START + seconds, timezone.utc)
+@pytest.mark.parametrize(
+    'layout, format', [('default', 'text'), ('hive-hourly', 'text'), ('hourly', 'parquet'), ('hive', 'parquet')]
+)
+def test_the_statement_makes_the_table_that_glue_is_given(athena: FakeAWS, cli: Cli, layout: str, format: str) -> None:
+    athena.add_bucket('flow-logs', objects=s3_objects(LINES, layout, format=format, prefix='some/prefix'))
+    shown = cli(LOGS, 'top', *WINDOW, *ENGINE, status=2).stderr
+    name, table = defined_table(shown[shown.index('CREATE EXTERNAL TABLE') :])
+    athena.glue.tables['123456789010', 'us-east-1', name, table['Name']] = table
+    assert cli(LOGS, 'top', *WINDOW, *ENGINE).stdout == cli(LOGS, 'top', *WINDOW).stdout
+    athena.glue.tables.clear()
+    cli(LOGS, 'top', *WINDOW, *ENGINE, '--create-table')
+    (given,) = athena.glue.tables.values()
+    for each in (table, given):
+        assert each['Parameters'] == given['Parameters'] and each['PartitionKeys'] == given['PartitionKeys']
+        assert each['StorageDescriptor']['Columns'] == given['StorageDescriptor']['Columns']
+        assert each['StorageDescriptor']['Location'] == given['StorageDescriptor']['Location']
 
 
 def test_scripts_get_the_same_result(athena: FakeAWS) -> None:

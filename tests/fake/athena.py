@@ -257,7 +257,7 @@ class AthenaService:
         return found
 
     def _run(self, execution: Execution) -> None:
-        from tests.fake.trino import Refused, Trino
+        from tests.fake.trino import Refused, Trino, defined_table
 
         failure, call = execution.failure, execution.call
         if failure:
@@ -265,6 +265,12 @@ class AthenaService:
             return
         catalog = {key[2:]: table for key, table in self._glue.tables.items() if key[:2] == (call.account, call.region)}
         database = call.params.get('QueryExecutionContext', {}).get('Database', 'default')
+        if 'CREATE EXTERNAL TABLE' in call.params['QueryString']:
+            name, table = defined_table(call.params['QueryString'])
+            self._glue.check(table)
+            self._glue.tables.setdefault((call.account, call.region, name, table['Name']), table)
+            execution.end('SUCCEEDED')
+            return
         engine = Trino(catalog, self._s3.buckets, self.prunes_paths)
         try:
             answer = engine.run(call.params['QueryString'], database)

@@ -328,7 +328,7 @@ class FakeAWS:
             return (self.athena if service == 'athena' else self.glue).parse(headers.get('x-amz-target', ''), body)
         if service == 's3':
             parts = urlsplit(target)
-            return self.s3.parse(method, parts.path, parts.query, headers)
+            return self.s3.parse(method, parts.path, parts.query, headers, body)
         return self.ec2.parse(body) if service == 'ec2' else self.sts.parse(body)
 
     def _handle(self, call: Call) -> Reply:

@@ -58,21 +58,24 @@ class Bucket:
 
 
 class S3Service:
-    """ListObjectsV2, GetObject, HeadObject, HeadBucket and GetBucketLocation, path style."""
+    """ListObjectsV2, Get-, Head-, Put- and DeleteObject, HeadBucket and GetBucketLocation, path style."""
 
     def __init__(self, tokens: Tokens):
         self.buckets: dict[str, Bucket] = {}
         self.page_keys = _MAX_KEYS
         self._tokens = tokens
 
-    def parse(self, method: str, path: str, query: str, headers: dict[str, str]) -> tuple[str, Params]:
+    def parse(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes = b''
+    ) -> tuple[str, Params]:
         name, _, key = unquote(path.lstrip('/')).partition('/')
         asked = dict(parse_qsl(query, keep_blank_values=True))
         params: Params = {'Bucket': name}
         if key:
             names = {'if-match': 'IfMatch', 'range': 'Range'}
             params |= {'Key': key} | {names[header]: headers[header] for header in names if header in headers}
-            return {'GET': 'GetObject', 'HEAD': 'HeadObject'}.get(method, f'{method}Object'), params
+            params |= {'Body': body} if method == 'PUT' else {}
+            return f'{method.title()}Object', params
         if method == 'HEAD':
             return 'HeadBucket', params
         if 'location' in asked:
@@ -148,6 +151,16 @@ class S3Service:
         stored = self._object(call, bucket)
         return Reply([stored.body], 200, 'application/octet-stream', _object_headers(stored))
 
+    def _put(self, call: Call, bucket: Bucket) -> Reply:
+        stored = StoredObject(call.params['Body'])
+        bucket.put(call.params['Key'], stored)
+        return Reply([], 200, 'application/xml', {'ETag': stored.etag})
+
+    def _delete(self, call: Call, bucket: Bucket) -> Reply:
+        if call.params['Key'] in bucket.objects:
+            bucket.delete(call.params['Key'])
+        return Reply([], 204, 'application/xml')
+
     def _object(self, call: Call, bucket: Bucket) -> StoredObject:
         key = call.params['Key']
         stored = bucket.objects.get(key)
@@ -162,8 +175,8 @@ class S3Service:
 
 
 _OPERATIONS = {
-    'ListObjectsV2': '_list', 'GetObject': '_get', 'HeadObject': '_head', 'HeadBucket': '_head_bucket',
-    'GetBucketLocation': '_location',
+    'ListObjectsV2': '_list', 'GetObject': '_get', 'HeadObject': '_head', 'PutObject': '_put',
+    'DeleteObject': '_delete', 'HeadBucket': '_head_bucket', 'GetBucketLocation': '_location',
 }  # fmt: skip
 
 

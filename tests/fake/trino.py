@@ -122,6 +122,50 @@ class Trino:
         return _Scan(table, conjuncts, self._buckets, self._prunes_paths)
 
 
+def defined_table(sql: str) -> tuple[str, dict[str, Any]]:
+    """Return the database, and the table as Glue has it, of a statement CREATE EXTERNAL TABLE.
+
+    Raises Refused if it has anything else than what this program writes.
+    """
+    checked = trino_sql_validator.validate(sql, dialect='hive')
+    if not checked.valid or checked.statement_count != 1:
+        raise Refused(f'SYNTAX_ERROR: {checked.error}')
+    made = sqlglot.parse_one(sql, read='athena')
+    found = {type(each): each for each in made.args['properties'].expressions if not each.args.get('value')}
+    found.pop(exp.ExternalProperty)
+    text = exp.RowFormatDelimitedProperty in found
+    delimiter = found.pop(exp.RowFormatDelimitedProperty).args['fields'].name if text else ''
+    formats = {'TEXTFILE': TEXT_SERDE, 'PARQUET': PARQUET_SERDE}
+    storage = {
+        'Columns': _columns(made.this),
+        'Location': found.pop(exp.LocationProperty).this.name,
+        'SerdeInfo': {
+            'SerializationLibrary': formats[found.pop(exp.FileFormatProperty).this.name],
+            'Parameters': {'field.delim': delimiter},
+        },
+    }
+    partitions = _columns(found.pop(exp.PartitionedByProperty).this)
+    if found:
+        raise Refused(f'NOT_SUPPORTED: {found} is not faked')
+    properties = {
+        each.this.name: each.args['value'].name
+        for each in made.args['properties'].expressions
+        if each.args.get('value')
+    }
+    return made.this.this.db, {
+        'Name': made.this.this.name,
+        'TableType': 'EXTERNAL_TABLE',
+        'Parameters': {'EXTERNAL': 'TRUE', **properties},
+        'PartitionKeys': partitions,
+        'StorageDescriptor': storage,
+    }
+
+
+def _columns(schema: Any) -> list[dict[str, str]]:
+    types = {'TEXT': 'string', 'INT': 'int', 'BIGINT': 'bigint'}
+    return [{'Name': each.name, 'Type': types[each.kind.this.name]} for each in schema.expressions]
+
+
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     """DuckDB with the functions that it lacks. Opening it takes as long as a small query."""
