@@ -362,6 +362,7 @@ def make_style(
         live=terminal > 0 or bool(options.follow),
         human=bool(options.human),
         fit=_fit(options, query, on_short) if query else None,
+        names=bool(options.names),
     )
 
 

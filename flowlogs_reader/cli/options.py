@@ -181,6 +181,10 @@ OPTIONS = (
         help='numbers of bytes as sizes: 1.2G, as du -h writes them; for text and tsv',
     ),
     Option(
+        '--names', group=_OUTPUT, actions=(*RECORDS, 'top', 'aggregate', 'timeline'), action='store_true',
+        help='protocols, TCP flags and traffic paths by name: tcp, SYN+ACK, igw',
+    ),
+    Option(
         '--raw', group=_OUTPUT, actions=RECORDS, action='store_true',
         help='the lines as they are in the log',
     ),

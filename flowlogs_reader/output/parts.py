@@ -8,7 +8,7 @@ from html import escape
 from operator import add, sub
 from typing import Any, NamedTuple
 
-from ..query.conditions import PROTOCOLS
+from ..query.names import PROTOCOLS
 from ..query.result import Column
 from ..records.times import UTC, iso
 

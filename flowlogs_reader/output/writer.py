@@ -9,6 +9,7 @@ from functools import partial
 from typing import BinaryIO
 
 from ..kernel.memo import Memo
+from ..query.names import NAMED, name_of
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import DEFAULT_FIELDS, Kind
@@ -26,7 +27,8 @@ class Style:
     `columns` are the fields of records (None: those of their layout); `raw` writes lines as they are in the log.
     `header` writes headers; `times` is 'epoch' (Unix seconds), 'iso' or 'date', in the zone `tz`. `terminal` is the
     width of the terminal in characters, or 0 if stdout is not one. `bars` is the column of tables to draw there. `live`
-    flushes after every write. `human` writes numbers of bytes as sizes. `fit` says how records fit a terminal.
+    flushes after every write. `human` writes numbers of bytes as sizes. `fit` says how records fit a terminal. With
+    `names`, values of the fields NAMED are written by name.
     """
 
     output: str = 'text'
@@ -41,6 +43,7 @@ class Style:
     live: bool = False
     human: bool = False
     fit: Fit | None = None
+    names: bool = False
 
 
 def _encoding(style: Style) -> Encoding:
@@ -64,6 +67,7 @@ class Writer:
         aligned = style.terminal > 0 and style.output == 'text'
         self._encoding: Encoding = _terminal(style) if aligned else _encoding(style)
         self._zoned = {form: Memo(partial(self._time, form)) for form in ('iso', 'date')}
+        self._named = {field: Memo(partial(name_of, field)) for field in NAMED if style.names}
         self.written = 0
         self.before_write: Callable[[], None] | None = None
 
@@ -151,26 +155,28 @@ class Writer:
     ) -> tuple[Shape, bytes]:
         """Return the shape of the lines, and the lines.
 
-        The kernel writes times in UTC. For another zone, they are converted here, and lines of only these columns are
-        returned.
+        The kernel writes times in UTC, and numbers as they are. Times of another zone and names are made here, and
+        lines of only these columns are returned.
         """
         forms = [self._form(column) for column in columns]
-        if any(forms) and self._style.tz is not UTC:
-            data = self._in_zone(columns, places, separator, data)
-            columns = [Column(column.name, Kind.TEXT) if form else column for column, form in zip(columns, forms)]
-            places, forms = range(len(columns)), [None] * len(columns)
+        made = [self._maker(column, form) for column, form in zip(columns, forms)]
+        if any(make is not None for make in made):
+            data = _made(made, places, separator, data)
+            columns = [
+                column if make is None else Column(column.name, Kind.TEXT) for column, make in zip(columns, made)
+            ]
+            forms = [form if make is None else None for form, make in zip(forms, made)]
+            places = range(len(columns))
         return Shape(tuple(columns), tuple(places), separator, tuple(forms), whole), data
+
+    def _maker(self, column: Column, form: str | None) -> Memo[bytes] | None:
+        """Return what makes the text of the values of a column; None if the kernel does."""
+        if form and self._style.tz is not UTC:
+            return self._zoned[form]
+        return self._named.get(column.name)
 
     def _form(self, column: Column) -> str | None:
         return self._style.times if column.kind is Kind.TIME and self._style.times != 'epoch' else None
-
-    def _in_zone(self, columns: Sequence[Column], places: Sequence[int], separator: bytes, data: bytes) -> bytes:
-        rows = [line.split(separator) for line in data[:-1].split(b'\n')]
-        values = [[row[place] if place >= 0 else b'-' for row in rows] for place in places]
-        for at, column in enumerate(columns):
-            if form := self._form(column):
-                values[at] = [*map(self._zoned[form].__getitem__, values[at])]
-        return b'\n'.join([*map(separator.join, zip(*values)), b''])
 
     def _time(self, form: str, text: bytes) -> bytes:
         if text == b'-':
@@ -193,3 +199,11 @@ def _terminal(style: Style) -> Aligned:
     if style.fit:
         return Short(style.fit, style.terminal, style.tz, style.colour, style.human)
     return Aligned(style.colour, style.human)
+
+
+def _made(made: Sequence[Memo[bytes] | None], places: Sequence[int], separator: bytes, data: bytes) -> bytes:
+    """Return lines of the values at these places, some of them made into other texts."""
+    rows = [line.split(separator) for line in data[:-1].split(b'\n')]
+    columns = [[row[place] if place >= 0 else b'-' for row in rows] for place in places]
+    columns = [column if make is None else [*map(make.__getitem__, column)] for make, column in zip(made, columns)]
+    return b'\n'.join([*map(separator.join, zip(*columns)), b''])

@@ -17,6 +17,7 @@ from ..errors import Cause, UsageError
 from ..records.fields import KNOWN, Kind
 from ..records.layout import normalise
 from .mappings import CLASSES, MAPPINGS, Mapping, Network
+from .names import NUMBER_NAMES, TCP_FLAGS
 
 ADDRESSES = ('srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
 ANY_ADDRESS = 'any address'
@@ -26,19 +27,6 @@ EITHER = {
     'port': ('srcport', 'dstport'),
     'pkt_addr': ('pkt_srcaddr', 'pkt_dstaddr'),
 }
-PORTS = {
-    'ftp': 21, 'ssh': 22, 'telnet': 23, 'smtp': 25, 'dns': 53, 'domain': 53, 'dhcp': 67, 'http': 80, 'kerberos': 88,
-    'pop3': 110, 'ntp': 123, 'imap': 143, 'snmp': 161, 'bgp': 179, 'ldap': 389, 'https': 443, 'smb': 445, 'syslog': 514,
-    'ldaps': 636, 'imaps': 993, 'mssql': 1433, 'oracle': 1521, 'nfs': 2049, 'mysql': 3306, 'rdp': 3389,
-    'postgres': 5432, 'postgresql': 5432, 'vnc': 5900, 'redis': 6379, 'elasticsearch': 9200, 'memcached': 11211,
-    'mongodb': 27017,
-}  # fmt: skip
-PROTOCOLS = {
-    'icmp': 1, 'igmp': 2, 'ipip': 4, 'tcp': 6, 'udp': 17, 'ipv6': 41, 'gre': 47, 'esp': 50, 'ah': 51, 'icmpv6': 58,
-    'ospf': 89, 'pim': 103, 'vrrp': 112, 'l2tp': 115, 'sctp': 132,
-}  # fmt: skip
-NUMBER_NAMES = {'srcport': PORTS, 'dstport': PORTS, 'protocol': PROTOCOLS}
-TCP_FLAGS = {'fin': 1, 'syn': 2, 'rst': 4, 'psh': 8, 'ack': 16, 'urg': 32}
 # The largest values. Protocol and flags are octets of the packet's header.
 LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
 # The kernel accepts numbers of at most 19 digits.
@@ -212,8 +200,9 @@ def _values(name: str, first: str, items: Sequence[str]) -> tuple[Value, ...]:
     """Return the values in a list. `first` is the first field of the condition: it gives their type."""
     if first in ADDRESSES:
         return tuple(value for item in items for value in ((None,) if item == '-' else _networks(name, item)))
-    if first == 'tcp_flags' and any(item.lower() in TCP_FLAGS for item in items):
-        return (_flags(items),)
+    flags = [flag for item in items for flag in item.lower().split('+')]
+    if first == 'tcp_flags' and not TCP_FLAGS.keys().isdisjoint(flags):
+        return (_flags(flags),)
     if _is_number(first):
         return tuple(None if item == '-' else _range(name, first, item) for item in items)
     return tuple(None if item == '-' else _word(first, item) for item in items)
@@ -280,14 +269,15 @@ def _networks(name: str, item: str) -> tuple[Network, ...]:
 
 
 def _flags(items: Sequence[str]) -> Flags:
-    unknown = [item for item in items if item.lower() not in TCP_FLAGS]
+    unknown = [item for item in items if item not in TCP_FLAGS]
     if unknown:
         raise UsageError(f'tcp_flags has no {unknown[0]!r}: give a number, or names of {", ".join(TCP_FLAGS)}')
-    return Flags(sum({TCP_FLAGS[item.lower()] for item in items}))
+    return Flags(sum({TCP_FLAGS[item] for item in items}))
 
 
 def _range(name: str, first: str, item: str) -> Range:
-    match = _RANGE.fullmatch(item)
+    # A name may have a hyphen too.
+    match = None if item.lower() in NUMBER_NAMES.get(first, ()) else _RANGE.fullmatch(item)
     low, high = (match[1], match[2]) if match else (item, item)
     found = Range(_number(name, first, low, item), _number(name, first, high, item))
     if found.low > found.high:

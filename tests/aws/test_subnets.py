@@ -69,6 +69,16 @@ def test_keys_and_conditions_say_where_addresses_are(road: str, fake: FakeAWS, t
     assert fake.count('DescribeSubnets') == 4  # once for each command
 
 
+def test_several_locations_share_the_subnets(fake: FakeAWS, tmp_path: Path, cli: Cli) -> None:
+    parts = [Log(LOG.lines[at::2], V5, region=REGION) for at in range(2)]
+    places = [ROADS[road].lay(part, fake, tmp_path) for road, part in zip(['file gzip', 's3 hourly'], parts)]
+    argv = [*(place.argv[0] for place in places), 'top', '99', 'srcaddr/az', 'dstaddr/az']
+    more = ['-w', 'srcaddr/az!=dstaddr/az', '--no-header', '--quiet', '--region', REGION, *WINDOW]
+    found = {tuple(line.split('\t')) for line in cli(*argv, *more).lines}
+    assert found == expected('srcaddr/az', 'dstaddr/az', across=True)
+    assert fake.count('DescribeSubnets') == 1
+
+
 def test_every_action_takes_them(fake: FakeAWS, cli: Cli) -> None:
     argv = ['--region', REGION, '--no-header']
     once = cli('-', 'top', '99', 'srcaddr/az', '--once', *argv, stdin=LOG.text()).lines

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,65 @@ def test_aggregate_sorts_and_cuts(measure: str, more: list[str], cli: Cli) -> No
     assert [json.loads(line) for line in cli(*ask, '--by', measure, stdin=log).lines] == rows[:7]
     ask.remove('--flows')
     assert ('flows' in json.loads(cli(*ask, '--by', measure, stdin=log).lines[0])) == (measure == 'flows')
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+PATHS = {'-': '-', '1': 'vpc', '4': 'peering', '7': 'endpoint', '8': 'igw'}
+FLAGS = {
+    '-': '-', '0': '0', '2': 'SYN', '3': 'FIN+SYN', '4': 'RST', '18': 'SYN+ACK', '19': 'FIN+SYN+ACK',
+}  # fmt: skip
+NAMED = {
+    'protocol': {'-': '-', '1': 'icmp', '6': 'tcp', '17': 'udp'},
+    'tcp_flags': FLAGS,
+    'traffic_path': PATHS,
+}
+
+
+@pytest.mark.parametrize('more', [[], ['--times', 'iso', '--tz', 'Asia/Tokyo']], ids=['epoch', 'zone'])
+@pytest.mark.parametrize('output', ['text', 'tsv', 'csv', 'jsonl'])
+def test_names_on_every_output(output: str, more: list[str], cli: Cli) -> None:
+    log = vpc.log(ROWS).text()
+    columns = ['start', *NAMED, 'dstport', 'version']
+    argv = ['-', 'print', '-c', ','.join(columns), '-o', output, '--quiet', *more]
+    plain, named = (cli(*argv, *option, stdin=log).lines for option in ([], ['--names']))
+    split = {'text': ' ', 'tsv': '\t', 'csv': ','}
+    if output == 'jsonl':
+        rows = [json.loads(line) for line in plain]
+        expected = [
+            row | {field: row[field] and words[str(row[field])] for field, words in NAMED.items()} for row in rows
+        ]
+        # A zero without a name is text too: a column is of one kind.
+        assert [json.loads(line) for line in named] == [
+            row | {'tcp_flags': '0' if flags == 0 else row['tcp_flags']}
+            for row, flags in zip(expected, (row['tcp_flags'] for row in rows))
+        ]
+        return
+    assert [line.split(split[output]) for line in named] == [
+        [NAMED.get(name, {}).get(value or '-', value) if value else value for name, value in zip(columns, values)]
+        for values in (line.split(split[output]) for line in plain)
+    ]
+
+
+def test_names_of_tables(ask: Ask) -> None:
+    for field, words in NAMED.items():
+        expected = top(FLOWS, itemgetter(field))
+        wanted = [' '.join([*line.split()[:3], words[line.split()[3]]]) for line in expected]
+        assert ask('top', field, '--names', '--no-header') == wanted
+    flows = Counter(NAMED['protocol'][row['protocol']] for row in FLOWS)
+    rows = [line.split() for line in ask('timeline', '1d', 'protocol', '--names', '--no-header')]
+    assert {row[1]: int(row[2]) for row in rows} == flows
+    igw = [row for row in FLOWS if row['traffic_path'] == '8' and row['protocol'] == '6']
+    found = ask(
+        'aggregate', 'traffic_path', 'protocol', '--names', '--flows', '-w', 'traffic_path=igw', '-w', 'protocol=tcp'
+    )
+    assert [row.split()[-1] for row in found] == ['traffic_path', 'igw'] and f' {len(igw)} ' in found[1]
+
+
+def test_names_that_are_not_known_stay_numbers(cli: Cli) -> None:
+    log = b'tcp-flags protocol traffic-path\n0 253 99\n65 6 -\n63 0 2\n'
+    assert cli('-', '-c', 'tcp_flags,protocol,traffic_path', '--names', '--header', stdin=log).lines == [
+        'tcp_flags protocol traffic_path', '0 253 99', '65 tcp -', 'FIN+SYN+RST+PSH+ACK+URG 0 igw-or-endpoint',
+    ]  # fmt: skip
+    assert '--names does not go with --raw' in cli('-', '--names', '--raw', status=2).stderr
+    assert '--names does not go with ipset' in cli('-', 'ipset', '--names', status=2).stderr
