@@ -29,7 +29,7 @@ USAGE = f'{PROGRAM} LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]\n      
 # The sections of --help and their texts. The list of actions replaces ACTIONS.
 GROUPS = {
     'what to read, and what to do': 'actions:\nACTIONS',
-    'when': """TIME: 2h (ago), now, 2016-02-01, '2016-02-01 10:59:22' (see --help times)
+    'when': """TIME: 2h (ago), yesterday, monday, '2016-02-01 10:59:22' (see --help times)
 the start is included, the end is not; without -s, -e and --for a file is read
 whole""",
     'which records': """CONDITION: FIELD=VALUE[,VALUE ...], or != < <= > >=; several -w must all hold

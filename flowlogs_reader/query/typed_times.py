@@ -1,7 +1,7 @@
 """Parsers of times, lengths of time and time zones that users type.
 
-Nothing is guessed or filled in from today's date: a text with two meanings, or with a missing part, is a UsageError of
-one line that says what to type instead. The caller passes the current time.
+Nothing is guessed: a text with two meanings, or with a missing part, is a UsageError of one line that says what to type
+instead. Only words such as `yesterday` go by today's date. The caller passes the current time.
 """
 
 import re
@@ -12,7 +12,10 @@ from ..records.times import EPOCH, UTC, iso
 
 DEFAULT_TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 
-_FORMS = "2h, 1h30m, now, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z or Unix seconds"
+_FORMS = (
+    "2h, 1h30m, now, today, 'yesterday 14:00', monday, 2016-02-01, '2016-02-01 10:59:22', 2016-02-01T10:59:22Z or Unix "
+    'seconds'
+)
 _UNITS = {
     'weeks': r'w(?:eeks?)?',
     'days': r'd(?:ays?)?',
@@ -33,6 +36,7 @@ _CLOCK = re.compile(
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
 _DAYS = ('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')
+_WEEKDAYS = ('monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday')
 _MONTHS = ('jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec')
 _FILLERS = {'st', 'nd', 'rd', 'th', 'of', 'on', 'at'}
 
@@ -52,11 +56,12 @@ def parse_time(text: str, *, now: datetime, tz: tzinfo = UTC, time_format: str |
     >>> [str(parse_time(text, now=now)) for text in ('90m', '2016-02-01T19:59:22+09:00')]
     ['2016-02-01 10:30:00+00:00', '2016-02-01 10:59:22+00:00']
 
-    Reads `now`, a length before now (`2h`, `1h30m`, `30m ago`), ISO 8601, a date alone (its midnight), Unix seconds
-    (9 to 11 digits, or 0) or milliseconds (13 digits), and dates in words (`Feb 1 2016 7pm`).
+    Reads `now`, a length before now (`2h`, `1h30m`, `30m ago`), `today`, `yesterday` or a weekday (the last one before
+    today) with or without a time of day, ISO 8601, a date alone (its midnight), Unix seconds (9 to 11 digits, or 0) or
+    milliseconds (13 digits), and dates in words (`Feb 1 2016 7pm`).
     A time without Z, UTC, GMT or an offset is in `tz`. If clocks go back, it is the earlier of the two moments; a time
     that clocks skip is refused. A `time_format` (as in strptime) is tried first; after it only forms that cannot be
-    mistaken for it: now, lengths, Unix times, ISO 8601 with an offset. Raises UsageError.
+    mistaken for it: now, lengths, days by word, Unix times, ISO 8601 with an offset. Raises UsageError.
     """
     try:
         moment = _moment(' '.join(text.split()), now, tz, time_format or DEFAULT_TIME_FORMAT)
@@ -133,10 +138,34 @@ def _moment(text: str, now: datetime, tz: tzinfo, time_format: str) -> datetime:
     if unix:
         seconds, part, ms = unix.groups()
         return EPOCH + timedelta(seconds=int(seconds or 0), microseconds=_micro(part), milliseconds=int(ms or 0))
+    by_word = _by_word(text, now, tz)
+    if by_word:
+        return _in_utc(by_word, tz)
     here = now.astimezone(tz)
     if time_format != DEFAULT_TIME_FORMAT and not _ZONED_ISO.fullmatch(text):
         raise _Unclear(f'it does not match the format {time_format!r}', f'a time like {here.strftime(time_format)!r}')
     return _in_utc(_calendar(text, here), tz)
+
+
+def _by_word(text: str, now: datetime, tz: tzinfo) -> datetime | None:
+    """Return the moment in a text such as `yesterday 14:00`, naive unless it contains the zone; else None."""
+    word, _, rest = text.lower().partition(' ')
+    # A weekday may also begin a date.
+    weekday = next((at for at, name in enumerate(_WEEKDAYS) if word in (name, _DAYS[at])), None)
+    rest = rest.removeprefix('at ')
+    clock = _CLOCK.fullmatch(rest)
+    if word not in ('today', 'yesterday') and (weekday is None or (rest and not clock)):
+        return None
+    if rest and not clock:
+        raise _Unclear(f'{_quote(rest)} is not a time of day', f"one such as '{word} 14:00'")
+    of_day = _time_of_day(clock) if clock else time()
+    day = now.astimezone(of_day.tzinfo or tz).date()
+    if weekday is None:
+        back = int(word == 'yesterday')
+    else:
+        # The same weekday as today's is that of a week ago.
+        back = (day.weekday() - weekday - 1) % 7 + 1
+    return datetime.combine(day - timedelta(days=back), of_day)
 
 
 def _formatted(text: str, time_format: str) -> datetime | None:

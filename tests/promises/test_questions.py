@@ -150,6 +150,8 @@ def test_a_busy_log_gives_the_same_from_everywhere(fake: FakeAWS, tmp_path: Path
         ['-s', '2016-02-01 19:59', '--for', '1m', '--tz', 'Asia/Tokyo'],
         ['-s', '2016-02-01T10:59Z', '--for', '1m', '--tz', 'Asia/Tokyo'],
         ['-s', '4h1m', '-e', '4h'],
+        ['-s', 'today 10:59', '-e', 'today 11am'],
+        ['-s', 'yesterday 23:59', '-e', 'today', '--tz', 'Pacific/Tongatapu'],
         ['-s', '4h1m', '--for', '1m'],
         ['-s', '4h 1m ago', '-e', '1454324400'],
     ],

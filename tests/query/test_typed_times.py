@@ -1,6 +1,7 @@
 """Times, lengths and zones as people type them: read exactly, or refused with advice."""
 
 import doctest
+import re
 import time
 import zoneinfo
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -68,6 +69,46 @@ def test_examples_in_the_docstrings(module, examples):
 )
 def test_lengths_before_now(text, expected):
     assert read(text) == read(text, tz=TOKYO) == expected
+
+
+# It is Monday, in Tokyo too; in Samoa it is Tuesday, 02:00.
+@pytest.mark.parametrize(
+    ('text', 'utc', 'tokyo', 'samoa'),
+    [
+        ('today', '02-01 00:00', '01-31 15:00', '02-01 10:00'),
+        ('Yesterday', '01-31 00:00', '01-30 15:00', '01-31 10:00'),
+        ('yesterday 14:00', '01-31 14:00', '01-31 05:00', '02-01 00:00'),
+        ('today at 7pm', '02-01 19:00', '02-01 10:00', '02-02 05:00'),
+        ('  yesterday   00:00:30 ', '01-31 00:00', '01-30 15:00', '01-31 10:00'),
+        ('yesterday 14:00Z', '01-31 14:00', '01-31 14:00', '01-31 14:00'),
+        ('yesterday 23:30 +14:00', '02-01 09:30', '02-01 09:30', '02-01 09:30'),
+        ('monday', '01-25 00:00', '01-24 15:00', '01-31 10:00'),
+        ('Sun', '01-31 00:00', '01-30 15:00', '01-30 10:00'),
+        ('tuesday 09:15', '01-26 09:15', '01-26 00:15', '01-25 19:15'),
+        ('sat at 12am', '01-30 00:00', '01-29 15:00', '01-29 10:00'),
+    ],
+)
+def test_days_by_word_are_days_of_the_zone(text, utc, tokyo, samoa):
+    for zone, expected in ((UTC, utc), (TOKYO, tokyo), (timezone(timedelta(hours=14)), samoa)):
+        assert read(text, tz=zone)[:16] == f'2016-{expected}'
+        assert read(text, tz=zone, time_format='%d/%m/%Y')[:16] == f'2016-{expected}'
+
+
+@pytest.mark.parametrize('day', range(7))
+@pytest.mark.parametrize('weekday', 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split())
+def test_a_weekday_is_the_last_one_before_today(weekday, day):
+    now = NOW + timedelta(days=day)
+    found = parse_time(weekday, now=now)
+    assert f'{found:%A %H:%M:%S}' == f'{weekday} 00:00:00'
+    assert 1 <= (now.date() - found.date()).days <= 7
+    assert parse_time(f'{weekday[:3]} 14:00', now=now) == found + timedelta(hours=14)
+
+
+def test_a_day_that_has_no_midnight():
+    assert 'clocks in this zone were put forward over it' in refusal(
+        'yesterday', tz=parse_zone('America/Sao_Paulo'), now=datetime(2015, 10, 19, 12, tzinfo=UTC)
+    )
+    assert read('yesterday 14:00', tz=parse_zone('America/Sao_Paulo')) == '2016-01-31 16:00:00'
 
 
 @pytest.mark.parametrize(
@@ -158,11 +199,11 @@ NO_FORM = 'it has no known form or does not exist'
         ('', MISSING),
         ('   ', MISSING),
         ('Feb', MISSING),
-        ('Monday', MISSING),
         ('Feb 1', MISSING),
         ('Feb 2016', MISSING),
         ('Monday Feb 2016', MISSING),
-        ('Monday 10:59', MISSING),
+        ('Monday 10', MISSING),
+        ('Mon, 10:59', MISSING),
         ('2016-02', MISSING),
         ('Feb 1 10:59:22', MISSING),
         ('10:59', "the date is missing; type the date too, such as '2016-02-01 10:59'"),
@@ -176,7 +217,11 @@ NO_FORM = 'it has no known form or does not exist'
         ('1h30', "'h' has no meaning there"),
         ('-2h', "'h' has no meaning there"),
         ('1y', "'y' has no meaning there"),
-        ('yesterday', "'yesterday' has no meaning there"),
+        ('yesterday noon', "'noon' is not a time of day; type one such as 'yesterday 14:00'"),
+        ('today Feb 1', "'feb 1' is not a time of day; type one such as 'today 14:00'"),
+        ('yesterday 13pm', 'an hour with pm must be in 1..12'),
+        ('10:59 yesterday', "'yesterday' has no meaning there"),
+        ('mond', MISSING),
         ('tomorrow 10:59', "'tomorrow' has no meaning there"),
         ('EST', 'the zone EST is not known there; type Z or an offset'),
         ('Feb 1 2016 10:59 EST', 'the zone EST is not known there; type Z or an offset'),
@@ -235,7 +280,9 @@ def machine_zone(monkeypatch):
 
 @pytest.mark.parametrize('now', [NOW, LATER])
 @pytest.mark.parametrize('zone', ['UTC0', 'EST5EDT', 'JST-9'])
-@pytest.mark.parametrize('text', [*PARTS.split(), 'Feb 1 2016 10:59 EST', 'Feb 1 2016 10:59 JST'])
+@pytest.mark.parametrize(
+    'text', [*({*PARTS.split()} - {'Mon', 'Friday'}), 'Feb 1 2016 10:59 EST', 'Feb 1 2016 10:59 JST']
+)
 def test_nothing_is_filled_in_from_today_or_the_machine(machine_zone, text, zone, now):
     machine_zone(zone)
     refusal(text, now=now)
@@ -249,6 +296,9 @@ def outcome(text: str, now: datetime) -> timedelta | datetime | str:
         assert len(str(exc).splitlines()) == 1
         return 'refused'
     assert moment >= EPOCH
+    if text.lower().split()[0] in ('mon', 'friday') and not re.search(r'(?<![+-])\d{4}|\bfeb|\bmar', text.lower()):
+        assert timedelta(0) < now - moment < timedelta(days=9)
+        return 'a day of last week'
     return now - moment if text.strip().endswith(('ago', 'w', 'd', 'h', 'm', 's', 'now')) else moment
 
 
