@@ -129,7 +129,7 @@ def _check_option(option: Option, action: str, sources: Sequence[Source], engine
 
 
 def _check_output(options: Namespace) -> None:
-    for name in ('columns', 'output', 'times', 'header', 'human'):
+    for name in ('columns', 'output', 'times', 'header', 'human', 'names'):
         if options.raw and getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
     if options.human and options.output in ('csv', 'jsonl', 'parquet'):
@@ -327,6 +327,7 @@ def _check_parquet(options: Namespace, terminal: int) -> None:
     for name, reason in (
         ('header', 'which has names and types'),
         ('times', 'which has Unix seconds, as the files of AWS do'),
+        ('names', 'which has numbers, as the files of AWS do'),
         ('follow', 'which is not complete before its end'),
     ):
         if getattr(options, name) is not None:
