@@ -38,6 +38,7 @@ from ..records.block import Block
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.cloudwatch.ordering import by_layout
+from ..sources.further import Further
 from ..sources.report import Estimate, Usage, size_text
 from . import local
 from .interrupts import held_back, terminable
@@ -416,8 +417,12 @@ class RemoteSource(BaseReader):
         table: Sums,
         keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
         columns: Iterable[str] = (),
+        further: Sequence[Further] = (),
     ) -> Iterator[Block]:
-        """As BaseReader. The table gets the groups by their first start, then by their keys."""
+        """As BaseReader, but without further tables: no query that is answered here has any.
+
+        The table gets the groups by their first start, then by their keys.
+        """
         keys_of = keys if callable(keys) else lambda _: keys
         self._begin()
         plan = plan_groups(self.query, self._layouts, table, keys_of, self.engine.DATED, self.engine.DIGITS)

@@ -39,6 +39,7 @@ from ..records.layout import Layout, default_record, normalise
 from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
 from .filter import Filter, fields_summed
+from .further import Filling, Further
 from .objects import Piece
 from .report import Estimate, ReadReport
 
@@ -241,18 +242,21 @@ class BaseReader(Iterator[FlowRecord]):
         table: Sums,
         keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
         columns: Iterable[str] = (),
+        further: Sequence[Further] = (),
     ) -> Iterator[Block]:
         """Add every record that meets the conditions to a table, and yield each Block after it was added.
 
         `keys` has one or more tuples of fields: a record is added once for each tuple. It may be a function of the
         Layout; then `columns` names all fields that it may return, besides start and end. The caller can look at the
-        table between two Blocks. Small Blocks may have been joined.
+        table between two Blocks. Small Blocks may have been joined. `further` tables are filled too, by the end.
         """
+        filling = Filling(self.where, further)
         names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
-        with self._reading(None, [*names, *fields_summed(table)]) as source:
+        with self._reading(None, [*names, *filling.fields, *fields_summed(table)]) as source, filling:
             for block in joined(source):
                 own = keys(block.layout) if callable(keys) else keys
                 self._account(block, *self.where.add(table, block, own))
+                filling.add(block)
                 yield block
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:

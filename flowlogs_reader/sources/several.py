@@ -12,6 +12,7 @@ from ..query.query import Query
 from ..records.block import Block
 from ..records.layout import Layout
 from .base import BaseReader
+from .further import Further
 from .report import Estimate, ReadReport
 
 # Of more locations, messages give the number.
@@ -107,9 +108,10 @@ class SeveralReaders(BaseReader):
         table: Sums,
         keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
         columns: Iterable[str] = (),
+        further: Sequence[Further] = (),
     ) -> Iterator[Block]:
         names = [*columns]
-        return self._each(lambda reader: reader.sum_into(table, keys, names))
+        return self._each(lambda reader: reader.sum_into(table, keys, names, further))
 
     def _each(self, read: Callable[[BaseReader], Iterator[Block]]) -> Iterator[Block]:
         """Yield the Blocks of each reader, and merges its report."""

@@ -18,6 +18,8 @@ from flowlogs_reader.engines.local import run
 from flowlogs_reader.query.query import Query, Window
 from flowlogs_reader.query.result import Tables
 from flowlogs_reader.sources.base import BaseReader
+from flowlogs_reader.sources.several import SeveralReaders
+from tests.conftest import Cli
 from tests.fake.aws import FakeAWS
 from tests.roads import ROADS, Log
 from tests.traffic import REGION, lines
@@ -262,3 +264,18 @@ def test_a_log_without_flows_has_tables_without_rows() -> None:
     tabled = tables(FileFlowLogsReader(BytesIO(b'')))
     assert tabled.pop('totals') == [(None, None, 0, 0, 0, 0, 0)]
     assert not any(tabled.values())
+
+
+def test_several_locations_have_one_report(cli: Cli, tmp_path: Path) -> None:
+    """Each location has its own format and window; all conditions hold for each."""
+    found, default = vpc(150), [*lines(500)]
+    (tmp_path / 'v5.log').write_bytes(Log(found, V5).text())
+    (tmp_path / 'default.log').write_bytes(Log(default).text())
+    page = cli(str(tmp_path / 'v5.log'), str(tmp_path / 'default.log'), 'report', '-w', 'dstport=443')
+    both = [*records(V5, found), *records(Log(default).fields, default)]
+    kept = [record for record in both if record['dstport'] == '443']
+    assert kept
+    readers = [FileFlowLogsReader(tmp_path / name, where=['dstport=443']) for name in ('v5.log', 'default.log')]
+    tabled = tables(SeveralReaders(readers, pytest.fail))
+    check(kept, tabled)
+    assert f'<dd>{len(kept):,}</dd>' in page.stdout.decode()
