@@ -204,7 +204,7 @@ ACTIONS: dict[str, Action] = {
     'print': Action('[N]', 'the records, or the first N (the default action)', ask_print, header=False),
     'findip': Action('IP ...', 'the records with one of these addresses or blocks', ask_findip, header=False),
     'ipset': Action('', 'each address that occurs, once, sorted', ask_ipset, header=False),
-    'top': Action('[N] [FIELD ...]', '10 or N pairs of hosts, or FIELDs, with most bytes', ask_top),
+    'top': Action('[N] [FIELD ...]', 'the 10 or N largest pairs of hosts, or of FIELDs', ask_top),
     'aggregate': Action(
         '[N] [FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'
     ),

@@ -68,7 +68,7 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         (['g', '-o', ''], ['csv', 'jsonl', 'text', 'tsv']),
         (['g', '--output=c'], ['--output=csv']),
         (['g', '--tz', 'Asia/Tok'], ['Asia/Tokyo']),
-        (['g', '--tz', 'loc'], ['local']),
+        (['g', '--tz', 'Europe/Zur'], ['Europe/Zurich']),
         (['g', '--help', 'cond'], ['conditions']),
         (['g', '-s', ''], []),
         (['g', '--quiet', 'ti'], ['timeline']),
