@@ -142,9 +142,13 @@ def _holds_both(conditions: Iterable[Condition]) -> bool:
 class Witnesses:
     """Who recorded which flows: finds the records of receivers whose sender's interface is in the log too.
 
-    The keys of `table` are the fields of WITNESS. With `all_records` no condition can have kept the sender's record
-    out; otherwise there has to be one with the same addresses. With `may_guess` it does not matter which of two
-    interfaces that have seen nothing but each other has which address.
+    The sender must have recorded the same addresses: in a log of rejected flows, only the receiver has a record. But
+    what a host sends through a NAT gateway is recorded at the gateway with the gateway's address as the destination,
+    and at the host with the final one. So an interface that also sends to addresses outside the log need not have the
+    addresses in common with the sender, with `all_records`: if no condition can have kept the sender's record out.
+
+    The keys of `table` are the fields of WITNESS. With `may_guess` it does not matter which of two interfaces that have
+    seen nothing but each other has which address.
     """
 
     def __init__(self, table: Sums, all_records: bool, may_guess: bool) -> None:
@@ -158,9 +162,12 @@ class Witnesses:
         # Which interfaces recorded flows from one address to another, if both may be addresses of interfaces.
         self._recorders: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
         inside = {*self._owners, *chain.from_iterable(self._own.values())}
+        self._gateways: set[bytes] = set()
         for interface, source, target, *_ in self._rows():
             if source in inside and target in inside:
                 self._recorders[source, target].add(interface)
+            elif source in inside and interface in self._owners.get(source, ()):
+                self._gateways.add(interface)
 
     def copies(self) -> Iterator[list[bytes]]:
         """Yield the rows of receivers that were also recorded at the sender."""
@@ -168,7 +175,8 @@ class Witnesses:
             interface, source, target, *_ = row
             senders = self._owners.get(source, set()) - {interface}
             if senders and source != target and self._is_receiver(row):
-                if self._all_records or senders & self._recorders[source, target]:
+                is_gateway = self._all_records and interface in self._gateways
+                if is_gateway or senders & self._recorders.get((source, target), set()):
                     yield row
 
     def _rows(self) -> Iterator[list[bytes]]:
@@ -195,7 +203,7 @@ class Witnesses:
     def _learn(self) -> None:
         for interface, source, target, direction, *_ in self._rows():
             side = {b'egress': {source}, b'ingress': {target}}.get(direction, {source, target})
-            if direction in DIRECTIONS:
+            if direction in DIRECTIONS and interface != b'-':
                 self._owners[min(side)].add(interface)
             known = self._own.setdefault((interface, b':' in source), side)
             if known != side:

@@ -156,6 +156,15 @@ def test_a_rejection_that_only_the_receiver_recorded_stays(cli: Cli) -> None:
     assert everything.lines == ['80\t2\t2\tREJECT', '40\t1\t1\tACCEPT']
 
 
+def test_a_log_of_rejected_flows_only(cli: Cli) -> None:
+    """The receivers recorded them, and their senders are in the log as receivers of others."""
+    rejected = [(b'1', b'7', b'1'), (b'2', b'1', b'2'), (b'2', b'7', b'2'), (b'3', b'1', b'3'), (b'1', b'8', b'1')]
+    log = text([], vpc.DEFAULT) + b''.join(
+        b'2 1 eni-%b 10.0.0.%b 10.0.0.%b 5000 22 6 1 40 1454324400 1454324459 REJECT OK\n' % row for row in rejected
+    )
+    assert cli('-', 'top', 'action', '--once', '--no-header', stdin=log).lines == ['200\t5\t5\tREJECT']
+
+
 def test_two_that_talk_to_nobody_else_count_once_if_it_does_not_matter_which(cli: Cli) -> None:
     pair = [one for one in MADE['twice'] if one.values['srcaddr'] == vpc.PRIMARY.address]
     log = text(pair, vpc.DEFAULT)
