@@ -10,7 +10,7 @@ import re
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..aws.log_groups import parse_arn
 from ..engines.run import LOCAL, check_source
@@ -43,6 +43,14 @@ DELIVERY = timedelta(minutes=15)
 # June 2015, in milliseconds (aws.amazon.com/blogs/aws/vpc-flow-logs-log-and-view-network-traffic-flows).
 FIRST_FLOW_LOGS = 1433116800000
 SCHEMES = 's3://BUCKET/PREFIX'
+
+
+class Read(NamedTuple):
+    """A read of a location: its source, and its query, whose window may differ from those of others."""
+
+    location: str
+    source: Source
+    query: Query
 
 
 def prepare(options: Namespace) -> None:
@@ -246,22 +254,17 @@ def _check_compare(query: Query, length: str) -> None:
         raise UsageError(f'--compare {length} leads to {resume_text(earlier.start_ms)}: there were no flow logs then')
 
 
-def earlier_reads(
-    options: Namespace, sources: Sequence[Source], queries: Sequence[Query]
-) -> tuple[list[Source], list[Query]]:
-    """Return the sources and queries of all reads if windows are compared, and put their locations into the options.
+def reads_of(locations: Sequence[str], sources: Sequence[Source], queries: Sequence[Query]) -> list[Read]:
+    """Return what is read: each location once, unless windows are compared.
 
-    AWS is read twice, each time with one window; files and standard input once, with a window that holds both.
+    Then AWS is read twice, each time with one window; files and standard input once, with a window that holds both.
     """
-    if not queries[0].compare:
-        return [*sources], [*queries]
-    reads: list[tuple[str, Source, Query]] = []
-    for location, source, query in zip(options.locations, sources, queries):
-        if source.asks_aws:
-            reads.append((location, source, replace(query, window=query.earlier_window)))
-        reads.append((location, source, query if source.asks_aws else query.over_both_windows))
-    options.locations = [location for location, _, _ in reads]
-    return [source for _, source, _ in reads], [query for _, _, query in reads]
+    reads: list[Read] = []
+    for location, source, query in zip(locations, sources, queries):
+        if source.asks_aws and query.compare:
+            reads.append(Read(location, source, replace(query, window=query.earlier_window)))
+        reads.append(Read(location, source, query if source.asks_aws else query.over_both_windows))
+    return reads
 
 
 def _columns(options: Namespace) -> tuple[str, ...] | None:
@@ -380,12 +383,11 @@ def _fit(options: Namespace, query: Query, on_short: Callable[[int, int], None] 
 
 def open_sources(
     options: Namespace,
-    sources: Sequence[Source],
-    queries: Sequence[Query],
+    reads: Sequence[Read],
     stdin: Callable[[], BinaryIO],
     on_unreadable: Callable[[FlowLogsError], None],
 ) -> list[BaseReader]:
-    """Make the reader of each location, with the conditions and the window of its query."""
+    """Make the reader for each read, with the conditions and the window of its query."""
     tune_malloc()
     sessions: dict[str | None, AwsSession] = {}
 
@@ -393,7 +395,7 @@ def open_sources(
         arn = parse_arn(location)
         region = arn.region if arn else None
         if region not in sessions:
-            sessions[region] = make_session(options, location, alone=len(sources) == 1)
+            sessions[region] = make_session(options, location, alone=len(options.locations) == 1)
         return sessions[region]
 
     def open_source(location: str, source: Source, query: Query) -> BaseReader:
@@ -418,7 +420,7 @@ def open_sources(
         reader_class: Callable[..., BaseReader] = source.load()
         return reader_class(stdin() if location == '-' and source.name == 'file' else location, **settings)
 
-    return [*map(open_source, options.locations, sources, queries)]
+    return [open_source(*read) for read in reads]
 
 
 def subnet_session(options: Namespace, readers: Iterable[BaseReader], query: Query) -> AwsSession | None:

@@ -110,19 +110,19 @@ class Run:
         query, queries = build.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
             self._check_file(options, location, source)
-        sources, queries = build.earlier_reads(options, sources, queries)
-        readers = build.open_sources(options, sources, queries, self._standard_input, self._report_error)
+        reads = build.reads_of(options.locations, sources, queries)
+        readers = build.open_sources(options, reads, self._standard_input, self._report_error)
         session = build.subnet_session(options, readers, query)
         if is_remote(options):
             readers = [
-                remote_source(options, each, reader, self._clock, self._note, self._query_progress)
-                for each, reader in zip(queries, readers)
+                remote_source(options, read.query, reader, self._clock, self._note, self._query_progress)
+                for read, reader in zip(reads, readers)
             ]
         reader = readers[0]
         if len(readers) > 1:
-            locations = dict(zip(map(id, readers), zip(options.locations, sources)))
+            read_by = dict(zip(map(id, readers), reads))
             reader = SeveralReaders(
-                readers, lambda failed, error: self._report_failure(query, failed, error, *locations[id(failed)])
+                readers, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)])
             )
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
@@ -146,12 +146,13 @@ class Run:
     def _on_short(self, shown: int, of_all: int) -> None:
         self._note(f'{shown} of {of_all} columns fit: -c all, or a pipe to cat, shows all')
 
-    def _report_failure(
-        self, query: Query, reader: BaseReader, error: Exception, location: str, source: Source
-    ) -> None:
+    def _report_failure(self, reader: BaseReader, error: Exception, read: build.Read) -> None:
         """Report that the read of one of several locations has failed."""
-        log_group = location if source.name == 'cwl' else ''
-        self._report_error(error, failure(query, reader.report, error, reader.diagnose(error), 0, log_group, location))
+        log_group = read.location if read.source.name == 'cwl' else ''
+        message = failure(read.query, reader.report, error, reader.diagnose(error), 0, log_group, read.location)
+        # A location that is read twice, for two windows, may fail twice.
+        if message not in self._told:
+            self._report_error(error, message)
 
     def _check_file(self, options: Namespace, location: str, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""
@@ -245,7 +246,7 @@ class Run:
                 writer.before_write = self._progress.stop
             watchers.append(self._progress)
         (source, *others) = build.sources_of(options)
-        if source.asks_aws and not (others or options.filter_pattern or self._quiet):
+        if source.asks_aws and not (others or query.compare or options.filter_pattern or self._quiet):
             from .suggest import Suggestion
 
             watchers.append(Suggestion(reader, source.name, query, self._clock.now, self._note))

@@ -133,6 +133,16 @@ def test_a_read_that_fails_is_told_and_the_other_counts(fake: FakeAWS, cli: Cli)
     assert 'AccessDenied' in result.stderr
 
 
+def test_a_location_that_is_not_there_is_told_once(fake: FakeAWS, cli: Cli) -> None:
+    argv = ['-s', '1454325000', '--for', '10s', '--compare', '5m', '--region', SEED_REGION]
+    result = cli('group', 'top', *argv, status=1)
+    assert (result.stdout, len(result.stderr.splitlines())) == (b'', 1)
+    assert 'there is no log group group in ap-northeast-1' in result.stderr
+    arn = 'arn:aws:logs:eu-west-1:123456789012:log-group:flows'
+    other = cli(arn, 'top', *argv, status=2).stderr
+    assert 'the log group is in eu-west-1, as its ARN says: leave --region ap-northeast-1 out' in other
+
+
 def test_a_log_without_starts_is_an_error(cli: Cli) -> None:
     argv = ['top', 'srcaddr', '-s', '1454325000', '--for', '10s', '--compare', '5m']
     result = cli('-', *argv, stdin=b'srcaddr bytes end\n10.0.0.1 5 1454325001\n', status=1)

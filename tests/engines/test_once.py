@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections import defaultdict
@@ -79,6 +80,17 @@ def test_the_sums_are_those_of_the_vpc(
         assert {key: total[:2] for key, total in found.items()} == {key: total[:2] for key, total in expected.items()}
         if fields == 'v5':
             assert found == expected
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_any_part_of_the_vpc_may_be_logged(seed: int, cli: Cli) -> None:
+    rng = random.Random(seed)
+    chosen = {host for host in HOSTS if rng.random() < 0.6}
+    records = vpc.records(rng.randrange(10, 60), seed, lambda host: host in chosen)
+    for fields in FORMATS.values():
+        found = table(cli('-', 'top', '9999', 'srcaddr', 'dstaddr', '--once', stdin=text(records, fields)).lines)
+        expected = sums(records, 'srcaddr', 'dstaddr')
+        assert {key: total[:2] for key, total in found.items()} == {key: total[:2] for key, total in expected.items()}
 
 
 @pytest.mark.parametrize('made', MADE)
