@@ -96,7 +96,7 @@ def cause_of(error: BaseException) -> Cause | None:
 def is_log_class(error: BaseException) -> bool:
     """Whether CloudWatch Logs refused it because of the class of the log group, such as Infrequent Access."""
     refused = error_code(error) in ('InvalidOperationException', 'InvalidParameterException')
-    return refused and 'class' in str(error).lower()
+    return refused and re.search('class|infrequent', str(error), re.IGNORECASE) is not None
 
 
 def is_denied(error: BaseException) -> bool:

@@ -305,11 +305,12 @@ class Runner:
             )
 
     def _stop_all(self) -> None:
-        """Stop every running query. An error must not keep others from being stopped."""
-        for query_id in [*self._running]:
-            with suppress(Exception):
-                self._engine.stop(query_id)
-            self._running.pop(query_id, None)
+        """Stop every running query. Neither an error nor a signal must keep others from being stopped."""
+        with held_back():
+            for query_id in [*self._running]:
+                with suppress(Exception):
+                    self._engine.stop(query_id)
+                self._running.pop(query_id, None)
 
 
 _ENDED = {'failed': 'failed', 'timeout': 'took longer than AWS allows'}

@@ -47,10 +47,12 @@ def read_into(table: Sums, sources: Iterable[BaseReader], keys: Sequence[Sequenc
 
 
 def after_reading(read: Callable[[], None], chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Call `read`, then yield the chunks. An error of `read` is raised after them."""
+    """Call `read`, then yield the chunks. An error of `read` is raised after them; a UsageError without them."""
     failure = None
     try:
         read()
+    except UsageError:
+        raise
     except Exception as error:
         failure = error
     yield from chunks()

@@ -34,6 +34,10 @@ class LogsService:
             'FilterLogEvents': self._filter_log_events,
             'DescribeLogGroups': self._describe_log_groups,
             'DescribeLogStreams': self._describe_log_streams,
+            'CreateLogGroup': self._create_log_group,
+            'CreateLogStream': lambda call: Reply([b'']),
+            'PutLogEvents': self._put_log_events,
+            'DeleteLogGroup': self._delete_log_group,
             'StartQuery': self.insights.start_query,
             'GetQueryResults': self.insights.get_query_results,
             'StopQuery': self.insights.stop_query,
@@ -115,6 +119,22 @@ class LogsService:
         if call.params.get('descending'):
             rows.reverse()
         return self._rows(call, 'logStreams', rows, [prefix, order, call.params.get('descending')])
+
+    def _create_log_group(self, call: Call) -> Reply:
+        name = call.params['logGroupName']
+        self.groups[call.account, call.region, name] = LogGroup(name, call.region, call.account)
+        return Reply([b''])
+
+    def _delete_log_group(self, call: Call) -> Reply:
+        del self.groups[call.account, call.region, self._group(call).name]
+        return Reply([b''])
+
+    def _put_log_events(self, call: Call) -> Reply:
+        events = call.params['logEvents']
+        times = iter([event['timestamp'] for event in events])
+        stream = call.params['logStreamName']
+        self._group(call).add([event['message'] for event in events], lambda _: next(times), lambda _: stream, None)
+        return Reply([b'{}'])
 
     def _rows(self, call: Call, member: str, rows: list[Params], scan: list[object]) -> Reply:
         limit = call.params.get('limit', 50)
