@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 from base64 import b64decode
@@ -12,6 +13,8 @@ from types import TracebackType
 from typing import Any
 
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
+# Seconds that an answer of the browser may take.
+PATIENCE = 60
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 # No profile of the user, no sandbox (it does not work for root in a container), and nothing that calls home.
 SWITCHES = (
@@ -72,6 +75,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b'\0' not in self._waiting:
+            ready, _, _ = select.select([self._in], [], [], PATIENCE)
+            assert ready, 'the browser does not answer'
             data = os.read(self._in.fileno(), 1 << 20)
             assert data, 'the browser has gone away'
             self._waiting += data

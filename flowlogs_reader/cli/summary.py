@@ -255,6 +255,7 @@ def facts(query: Query, report: ReadReport, now: datetime) -> list[tuple[str, st
     text = f'{size / 1e6:,.1f} MB' if size >= 1e6 else f'{size:,} bytes'
     told.append(('Records', f'{report.matched.total():,}, in {text} of text'))
     told += [
+        ('Counted', 'every record: a flow that two interfaces of the log recorded counts twice'),
         ('Lines left out', f'{report.left_out:,} (not records of this log format)'),
         ('Skipped by AWS', f'{report.skipdata.total():,} (SKIPDATA records)'),
         ('Unreadable', f'{len(report.unreadable):,} (files or objects)'),
