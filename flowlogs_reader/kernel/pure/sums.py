@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..memo import Memo
 from .keys import Transform, key_function
-from .lines import ANY_VALUE, POSSESSIVE, Column, check_places, line_count, lines_of, require_bytes
+from .lines import ANY_VALUE, MOMENT, POSSESSIVE, Column, check_places, line_count, lines_of, require_bytes
 from .selection import select
 from .tests import Test, Tests, Window, selector
 
@@ -27,11 +27,6 @@ ONE_FLOW = 1 << 2 * LANE
 _SUMMED_PIECE = 1 << 16
 MASK = (1 << LANE) - 1
 SHIFTS = {'bytes': 0, 'packets': LANE, 'flows': 2 * LANE}
-# Every moment up to the last one, 2147483647.
-_MOMENT = (
-    rb'(?:1[0-9]{9}|[1-9][0-9]{0,8}|[0-]|20[0-9]{8}|21[0-3][0-9]{7}|214[0-6][0-9]{6}|2147[0-3][0-9]{5}|'
-    rb'21474[0-7][0-9]{4}|214748[0-2][0-9]{3}|2147483[0-5][0-9]{2}|21474836[0-3][0-9]|214748364[0-7])'
-)
 
 
 @lru_cache(maxsize=64)
@@ -40,7 +35,7 @@ def _group_lines(kinds: bytes) -> re.Pattern[bytes]:
     values = lines_of(kinds).values(ANY_VALUE)
     number = rb'(?:[1-9][0-9]{0,18}' + POSSESSIVE + b'|0)'
     values[-5], values[-4], values[-1] = number, number, rb'[1-9][0-9]{0,18}' + POSSESSIVE
-    values[-3] = values[-2] = _MOMENT
+    values[-3] = values[-2] = MOMENT
     return re.compile(b'(?m)^' + b' '.join(values) + b'\\n')
 
 
