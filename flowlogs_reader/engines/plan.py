@@ -33,7 +33,7 @@ from .timeline import Timeline
 # member is refused: new ones are refused until somebody adds them.
 UNDERSTOOD = frozenset([
     'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'distinct', 'measure',
-    'once', 'share', 'ranked', 'both_ways', 'flows', 'interval', 'delivered_ms', 'tz',
+    'once', 'share', 'ranked', 'compare', 'both_ways', 'flows', 'interval', 'delivered_ms', 'tz',
 ])  # fmt: skip
 ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline')
 # What a test of a writer may be: see Test in kernel/pure.py. Fields compared with each other are tested here only.
@@ -234,6 +234,9 @@ def _flow(layout: Layout) -> tuple[str, ...]:
 
 def _bucket(query: Query) -> tuple[int, int] | None:
     """The seconds of the intervals into which a query divides time, and their offset; None if it does not."""
+    if query.compare:
+        # As engines/compare.py tells two windows apart.
+        return query.compare, -seconds_of(_window(query))[0] % query.compare
     if query.action != 'timeline':
         return None
     seconds, offset = Timeline(query.interval, query.window, query.tz).bucket

@@ -97,6 +97,14 @@ def test_it_does_not_matter_what_a_missing_field_compares_to(
         logs.logs.insights.unknown = 'null'
 
 
+@pytest.mark.parametrize('command', ['top dstport', 'top 5 addr --by flows', 'top srcaddr/16 -w protocol=6'])
+def test_windows_are_compared(ask: Callable[..., Both], logs: FakeAWS, command: str) -> None:
+    window = ('-s', '2016-02-01T11:01:30.500Z', '-e', '2016-02-01T11:02:20.250Z', '--compare', '2m')
+    both = ask('default', *command.split(), *window)
+    assert both.engine.stdout == both.local.stdout
+    assert both.engine.stdout.count(b'\n') > 3
+
+
 @pytest.mark.parametrize('command', V5_COMMANDS, ids=' '.join)
 def test_a_format_of_ones_own(ask: Callable[..., Both], command: list[str]) -> None:
     assert_same(ask('v5', *command), command)
