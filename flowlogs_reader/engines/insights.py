@@ -31,6 +31,8 @@ MAX_TEXT = 10_000
 MAX_SUM = 2**53
 # Lines of the log that are looked at, and how many of them may be odd: each of those comes back whole.
 SAMPLE, MAX_ODD = 1000, 50
+# How many more lines are asked for than are wanted: the last moment may be incomplete, and some lines may be odd.
+SPARE = 10_000
 # In front of a whole line that stands in the column of a key. No plain value has a space.
 _RAW = 'raw '
 _PLAIN = re.compile('[!-~]+')
@@ -84,7 +86,12 @@ def _commands(plan: Plan, at: int, seconds: tuple[int, int]) -> Iterator[str]:
         yield 'sort @timestamp asc'
     else:
         yield f'stats {", ".join(_sums(plan, part, names))} by {", ".join(_keys(plan, part, names))}'
-    yield f'limit {MAX_ROWS}'
+    yield f'limit {most_rows(plan)}'
+
+
+def most_rows(plan: Plan) -> int:
+    """Return how many rows an answer may have: fewer than the most if only the first lines are wanted."""
+    return min(MAX_ROWS, plan.limit + SPARE) if plan.lines and plan.limit else MAX_ROWS
 
 
 def _index(plan: Plan, layout: Layout) -> int:
@@ -296,7 +303,7 @@ class Insights(RemoteEngine):
             )
         # Both bounds are included, in seconds. The events of flow logs have whole seconds.
         start, end = window.start_ms // 1000, (window.end_ms - 1) // 1000
-        parameters = {**self._group(), 'startTime': start, 'endTime': end, 'limit': MAX_ROWS}
+        parameters = {**self._group(), 'startTime': start, 'endTime': end, 'limit': most_rows(self._plan)}
         return Task(part, window, text, parameters)
 
     def _group(self) -> dict[str, Any]:
@@ -345,13 +352,25 @@ class Insights(RemoteEngine):
         rows, stated = self._rows(query_id)
         if task.part == _ESTIMATE:
             return Answer([Line(_estimated(rows))])
-        cut = len(rows) >= MAX_ROWS or stated > len(rows)
-        if cut:
-            return Answer([], cut)
         assert self._plan
+        if len(rows) >= most_rows(self._plan) or stated > len(rows):
+            rows = self._first_lines(rows)
+            if not rows:
+                return Answer([], cut=True)
         at = self._parts[task.part]
         read = _line_of if self._plan.lines else partial(_row_of, self._plan, at)
         return Answer([*map(read, rows)])
+
+    def _first_lines(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Return the rows of a cut answer before its last moment, if there are enough plain ones; or no rows."""
+        assert self._plan
+        if not (self._plan.lines and self._plan.limit and rows):
+            return []
+        last = max(row.get('@timestamp', '') for row in rows)
+        first = [row for row in rows if row.get('@timestamp', '') < last]
+        plain = re.compile('|'.join(map(_line_pattern, self._plan.parts)))
+        found = sum(1 for row in first if plain.fullmatch(row.get('@message', '')))
+        return first if found >= self._plan.limit else []
 
     def _rows(self, query_id: str) -> tuple[list[dict[str, str]], int]:
         """The rows of a complete query, and how many AWS says there are."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from flowlogs_reader.engines import insights
 from flowlogs_reader.engines.remote import split
 from flowlogs_reader.query.query import Window
 from tests import traffic
@@ -116,12 +117,22 @@ def too_long(params: Params) -> bool:
 
 
 @pytest.mark.parametrize('command', ['top 50', 'timeline 2s', 'ipset', 'aggregate dstport', 'print -w port=443'])
-@pytest.mark.parametrize('page', [10_000, 7])
-def test_an_answer_is_never_cut(group: FakeAWS, cli: Cli, command: str, page: int) -> None:
+def test_an_answer_is_never_cut(group: FakeAWS, cli: Cli, command: str) -> None:
     """More rows than an answer has: the window is split, and no record counts twice."""
-    group.logs.insights.max_rows, group.logs.insights.page_rows = 40, page
+    group.logs.insights.max_rows, group.logs.insights.page_rows = 40, 13
     assert_same(cli, command, (*INSIGHTS, '--max-scan', '1GB'))
     assert len(queries(group)) > 2
+
+
+@pytest.mark.parametrize('count', [1, 30, 300])
+def test_the_first_records_need_not_all_records(
+    group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(insights, 'SPARE', 5)
+    command = ['flows', 'print', str(count), '-w', 'protocol=6']
+    local = [line.split()[10] for line in cli(*command, *WINDOW).lines]
+    assert [line.split()[10] for line in cli(*command, *INSIGHTS).lines] == local
+    assert len(queries(group)) == 1
 
 
 def test_one_second_with_too_many_rows_is_refused(group: FakeAWS, cli: Cli) -> None:
