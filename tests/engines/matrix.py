@@ -84,6 +84,8 @@ COMMANDS = [
         'top 4 addr port --share',
         'top 5 srcaddr dstaddr --share',
         'top srcaddr --once',
+        'top srcaddr,dstport --compare 5m',
+        'top 20 srcaddr,dstport --compare 90s -s 2016-02-01T11:01Z -e 2016-02-01T11:02Z',
         'top srcaddr -w dstport=443',
         'top srcaddr -w dstport=ssh,rdp,8000-9000',
         'top srcaddr -w dstport!=443',
