@@ -101,7 +101,7 @@ def _compare(options: Namespace) -> int | None:
 
     if options.compare is None:
         return None
-    for name in ('distinct', 'share'):
+    for name in ('distinct', 'share', 'human'):
         if getattr(options, name):
             raise UsageError(f'--compare does not go with --{name}')
     return int(parse_length(options.compare).total_seconds())

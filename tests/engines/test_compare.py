@@ -165,6 +165,7 @@ DAY = ['-s', '2016-02-01', '--for', '1d']
         ([*DAY, '--compare', '9999w'], 'there were no flow logs then'),
         ([*DAY, '--compare', '1d', '--distinct', 'dstport'], '--compare does not go with --distinct'),
         ([*DAY, '--compare', '1d', '--share'], '--compare does not go with --share'),
+        ([*DAY, '--compare', '1d', '--human'], '--compare does not go with --human'),
         ([*DAY, '--compare', '1d', '--by', 'dstport'], '--by of top is bytes, packets or flows'),
         ([*DAY, '--compare', '1d', '--fields', 'srcaddr dstaddr end'], '--fields has no start'),
         (['--compare', '1d', '--follow'], '--follow does not go with top'),
