@@ -11,8 +11,7 @@ import re
 
 from ..records.fields import FIELD_SETS, FIELDS, KNOWN, MEASURES
 from .actions import ACTIONS, TIMELINE_MEASURES
-from .main import COMPLETING
-from .options import OPTIONS, Option
+from .options import COMPLETING, OPTIONS, Option
 from .stderr import PROGRAM
 
 TYPE_CHECKING = False

@@ -107,9 +107,10 @@ PERMISSIONS = (
     ),
     (
         '--engine athena',
-        'athena:StartQueryExecution, athena:GetQueryExecution, athena:GetQueryResults, athena:StopQueryExecution, '
-        'athena:GetWorkGroup, glue:GetTable, glue:GetDatabase; s3:PutObject, s3:GetObject and s3:GetBucketLocation '
-        'where results go; with --create-table glue:CreateTable',
+        'athena:GetWorkGroup, athena:StartQueryExecution, athena:GetQueryExecution, athena:GetQueryResults, '
+        'athena:GetQueryResultsStream, athena:StopQueryExecution on the workgroup; glue:GetDatabase, glue:GetTable, '
+        'and with --create-table glue:CreateTable; where results go s3:GetBucketLocation, s3:ListBucket, s3:GetObject, '
+        's3:PutObject, s3:AbortMultipartUpload, s3:ListBucketMultipartUploads, s3:ListMultipartUploadParts',
     ),
 )
 

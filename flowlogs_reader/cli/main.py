@@ -8,12 +8,10 @@ from io import StringIO
 
 from ..errors import OutputError
 from ..output.stream import writing
+from .options import COMPLETING
 from .parser import make_parser
 from .status import Exit, Status
 from .stderr import print_message, redirect_to_null
-
-# Set by the scripts of cli/completion.py.
-COMPLETING = 'FLOWLOGS_READER_COMPLETING'
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ OUTPUTS = ('text', 'tsv', 'csv', 'jsonl', 'parquet')
 TIME_FORMAT = '%Y-%m-%d %H:%M:%S'
 TIME_ZONE = 'UTC'
 THREADS = 4
+# The environment variable that the scripts of cli/completion.py set.
+COMPLETING = 'FLOWLOGS_READER_COMPLETING'
 # The number of connections that a client keeps.
 MAX_THREADS = 50
 LOCATION = (

@@ -21,7 +21,7 @@ from ..errors import MissingExtraError
 from ..query.result import Column, Result, Tables
 from ..records.fields import Kind
 from ..records.times import UTC, iso
-from .parts import ALWAYS, PARTS, Part, Rows, in_words, is_drawn, name_of, seconds_of, with_layout
+from .parts import ALWAYS, PARTS, Part, Rows, in_words, is_drawn, label_of, seconds_of, with_layout
 from .stream import writing
 from .writer import Style, Writer
 
@@ -161,7 +161,7 @@ def _cell(column: Column, value: Any, rows: Rows) -> str:
         groups = f'{value:,}'.split(',')
         return f'<td class="number">{"".join([f"<span>{digits}</span>" for digits in groups])}</td>'
     text = '-' if value is None else str(value)
-    name = name_of(column.name, value)
+    name = label_of(column.name, value)
     more = '' if value is None or name == text else f' <span class="soft">{escape(name)}</span>'
     kind = 'long' if len(text) > LONG else 'text'
     return f'<td class="{kind}">{escape(text)}{more}</td>'

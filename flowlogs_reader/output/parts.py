@@ -8,21 +8,12 @@ from html import escape
 from operator import add, sub
 from typing import Any, NamedTuple
 
-from ..query.names import PROTOCOLS
+from ..query.names import NAMED, name_of
 from ..query.result import Column
 from ..records.times import UTC, iso
 
 BLUE, RED, GREY = '#3b82c4', '#d9583b', '#8a94a3'
 BAR = 30
-PATHS = {
-    1: 'same VPC', 2: 'internet gateway or gateway endpoint', 3: 'virtual private gateway',
-    4: 'peering in the Region', 5: 'peering between Regions', 6: 'Local Zone', 7: 'gateway endpoint',
-    8: 'internet gateway',
-}  # fmt: skip
-NAMES: dict[str, dict[int, str]] = {
-    'protocol': {number: name for name, number in PROTOCOLS.items()},
-    'traffic_path': PATHS,
-}
 
 
 class Series(NamedTuple):
@@ -85,14 +76,16 @@ class Rows:
 
     def labels(self) -> list[str]:
         """Return the keys of each row as one text, with names for numbers."""
-        keys = [[name_of(key, value) for value in self.values(key)] for key in self.part.keys]
+        keys = [[label_of(key, value) for value in self.values(key)] for key in self.part.keys]
         return [self.part.link.join(values) for values in zip(*keys)]
 
 
-def name_of(field: str, value: object) -> str:
+def label_of(field: str, value: object) -> str:
+    """Return a value as charts show it: with its name, if it has one."""
     if value is None:
         return '(none)'
-    return NAMES.get(field, {}).get(value, str(value)) if isinstance(value, int) else str(value)
+    text = str(value)
+    return name_of(field, text.encode()).decode() if field in NAMED else text
 
 
 def _bars(chart: Chart, rows: Rows) -> dict[str, Any]:

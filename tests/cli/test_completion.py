@@ -20,8 +20,8 @@ import pytest
 
 from flowlogs_reader.cli.actions import ACTIONS
 from flowlogs_reader.cli.completion import EITHER, SCRIPTS
-from flowlogs_reader.cli.main import COMPLETING, main
-from flowlogs_reader.cli.options import OPTIONS
+from flowlogs_reader.cli.main import main
+from flowlogs_reader.cli.options import COMPLETING, OPTIONS
 from flowlogs_reader.query import conditions
 from flowlogs_reader.records.fields import FIELD_SETS, FIELDS
 from tests.conftest import Cli
