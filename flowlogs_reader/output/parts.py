@@ -268,7 +268,7 @@ PARTS = (
         'scans', 'Scans',
         'Sources of flows to the most different destination ports. A flow to a higher port than its own is taken for a '
         'reply, and does not count. “rejected” are all rejected flows of the source.',
-        'source', ('srcaddr',), (Chart(_bars, 'port', (Series('dstports', '', BLUE),)),),
+        'source', ('srcaddr',), (Chart(_bars, 'ports', (Series('dstports', '', BLUE),)),),
     ),
     Part('protocols', 'Protocols', 'Protocols with the most bytes.', 'protocol', ('protocol',), (_BYTES,)),
     Part(
