@@ -67,6 +67,13 @@ def addresses(query: Query, sources: Sources) -> Table:
 
 
 def _address_order(text: bytes) -> tuple[int, int, bytes]:
+    # An IPv4 address, in a fifth of the time.
+    try:
+        numbers = bytes(map(int, text.split(b'.')))
+    except ValueError:
+        numbers = b''
+    if len(numbers) == 4 and text == b'%d.%d.%d.%d' % (*numbers,):
+        return 4, int.from_bytes(numbers, 'big'), text
     try:
         address = ip_address(text.decode())
     except ValueError:
