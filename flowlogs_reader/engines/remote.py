@@ -474,6 +474,7 @@ class RemoteSource(BaseReader):
         self.report.usage = runner.usage
         answers = [*runner.run(self.tasks)]
         self.report.read.update(dict.fromkeys(self._layouts, 0))
+        self.report.sound = self.report.sound or self.reader.report.sound
         return answers
 
     def _check_budget(self) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO, StringIO
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader.cli.main import main
@@ -195,7 +195,13 @@ CONDITIONS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    # Without shrinking, which takes minutes.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     lines=st.lists(ANY_LINES, min_size=1, max_size=30),
     layout=st.sampled_from(LAYOUTS),
@@ -217,7 +223,8 @@ def test_any_lines_and_any_questions(
     where = [text for condition in conditions for text in ('-w', condition)]
     command = [*question.split(), *where, *window]
     local, engine = (outcome('s3://any/some/prefix', *command, *options) for options in ((), ATHENA))
-    assert engine.status == local.status
+    # With conditions, the local engine passes over lines without looking at them.
+    assert engine.status == local.status or where
     assert_same(Both(local, engine), command)
     assert facts(local) == facts(engine) or where
 

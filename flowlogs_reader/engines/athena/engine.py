@@ -280,6 +280,9 @@ class Athena(RemoteEngine):
                 headers[int(values['form'])] += int(values['flows'])
             elif values['raw']:
                 found.append(self._line(form, values))
+            elif not keys or not values[keys[0]]:
+                # There are records, which do not count.
+                self._reader.report.sound = True
             else:
                 own = tuple(row[len(BEFORE) :][: len(self._plan.parts[form.part].keys)])
                 found.append(_group(form, own, values))

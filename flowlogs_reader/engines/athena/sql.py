@@ -1,7 +1,8 @@
 """The SQL of Athena for a plan: Trino's dialect, engine version 3, documented functions only.
 
 A row of the result is a group (`raw` is empty), a line that has to be read here, or the header row of a flow log's
-objects. Values are never NULL: the result object in S3 does not tell NULL from an empty text.
+objects. One group, without keys, is that of the plain lines that do not count. Values are never NULL: the result object
+in S3 does not tell NULL from an empty text.
 
 The dialect has traps, hence no division (it cuts off), no ``contains(cidr, address)`` (it fails if the versions differ,
 trino issue 18497), no ``array[n]`` (it fails in short lines), and no comparison without COALESCE that could be NULL.
@@ -111,25 +112,28 @@ class _Writer:
     # -- from the result to the objects -----------------------------------------------------------------------------
 
     def _rows(self, keys: Sequence[str]) -> str:
-        """The lines that count, with what is grouped and summed."""
-        whole = self._plan.lines
+        """What is grouped and summed. Plain lines that do not count make one group, without keys."""
         # What the name of the object tells about a line: when it ended, and for whole lines their order.
-        placed, place = ('header', 'path') if whole else ('plain OR header', "'_' || minute || '_'")
-        columns = ['form', f"CASE WHEN {placed} THEN '' ELSE {place} END AS place"]
-        columns.append('line AS raw' if whole else "CASE WHEN plain THEN '' ELSE line END AS raw")
-        columns += [f"CASE WHEN plain THEN {self._key(at)} ELSE '' END AS {name}" for at, name in enumerate(keys)]
+        whole = self._plan.lines
+        apart, place = ('plain AND NOT met', 'path') if whole else ('plain', "'_' || minute || '_'")
+        columns = ['form', f"CASE WHEN header OR ({apart}) THEN '' ELSE {place} END AS place"]
+        columns.append(f"CASE WHEN {apart} THEN '' ELSE line END AS raw")
+        columns += [f"CASE WHEN met THEN {self._key(at)} ELSE '' END AS {name}" for at, name in enumerate(keys)]
         for name, alias in (('packets', 'packets'), ('bytes', 'octets')):
             if name in self._plan.sums:
-                columns.append(f'CASE WHEN plain THEN COALESCE({self._number(name)}, 0) ELSE 0 END AS {alias}')
+                columns.append(f'CASE WHEN met THEN COALESCE({self._number(name)}, 0) ELSE 0 END AS {alias}')
         for name, alias in (('start', 'first'), ('end', 'last')):
             if name in self._plan.sums:
-                columns.append(f'CASE WHEN plain THEN {self._number(name)} END AS {alias}')
+                columns.append(f'CASE WHEN met THEN {self._number(name)} END AS {alias}')
+        own = self._own_time().removeprefix(' AND ')
+        where = f'\nWHERE plain OR header OR ({own})' if own else ''
+        return f'SELECT {_listed(columns)}\nFROM (\n{_indented(self._tested())}\n){where}'
+
+    def _tested(self) -> str:
+        """The lines, and whether they are plain and count: `met`."""
         counted = [f'(form = {at} AND plain{self._conditions(at)})' for at in range(len(self._forms))]
-        own = self._own_time()
-        return (
-            f'SELECT {_listed(columns)}\nFROM (\n{_indented(self._checked())}\n)\n'
-            f'WHERE header\n  OR (NOT plain AND NOT header{own})\n  OR {_either(counted)}'
-        )
+        columns = ['line', 'form', 'path', 'minute', 'c', 'header', 'plain', f'{_either(counted)} AS met']
+        return f'SELECT {_listed(columns)}\nFROM (\n{_indented(self._checked())}\n)'
 
     def _checked(self) -> str:
         """The lines with their values, and whether they are header rows, or plain."""
