@@ -83,8 +83,9 @@ def ask(logs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
     def both(bucket: str, *command: str, status: int = 0) -> Both:
         window = () if {'-s', '-e'} & {*command} else WINDOW
-        local = cli(f's3://{bucket}/some/prefix', *command, *window, status=status)
-        engine = cli(f's3://{bucket}/some/prefix', *command, *window, *ATHENA, status=status)
+        location = f's3://{bucket}' if '/' in bucket else f's3://{bucket}/some/prefix'
+        local = cli(location, *command, *window, status=status)
+        engine = cli(location, *command, *window, *ATHENA, status=status)
         assert not logs.athena.left_running
         return Both(local, engine)
 
@@ -147,6 +148,29 @@ def test_several_flow_logs_below_one_prefix(ask: Ask, bucket: str, command: list
 @pytest.mark.parametrize('command', [*COMMANDS[::30], ['timeline', '17s']], ids=' '.join)
 def test_windows_that_cut_inside_a_second(ask: Ask, command: list[str]) -> None:
     assert_same(ask('hive', *command, *CUT), command)
+
+
+BELOW = 'some/prefix/AWSLogs'
+
+
+@pytest.mark.parametrize(
+    'location, options',
+    [
+        (f'mixed/{BELOW}', []),
+        (f'mixed/{BELOW}/123456789010', []),
+        (f'mixed/{BELOW}/123456789010/vpcflowlogs/eu-west-1/', []),
+        (f'mixed/{BELOW}/123456789010/vpcflowlogs/us-east-1/2016/02/01', []),
+        (f'mixed/{BELOW}/123456789010/vpcflowlogs/eu-west-1/2016/02/01/11', []),
+        (f'hive/{BELOW}/aws-account-id=123456789010/aws-service=vpcflowlogs/', []),
+        ('mixed/some/prefix', ['--include-regions', 'eu-west-1']),
+        ('mixed/some/prefix', ['--include-accounts', '210987654321']),
+        ('default/some/prefix', ['s3://own/some/prefix', 's3://v5/some/prefix']),
+    ],
+)
+def test_locations(logs: FakeAWS, ask: Ask, location: str, options: list[str]) -> None:
+    both = ask(location, *options, 'top', '50', 'srcaddr', 'dstport')
+    assert_same(both, ['top'])
+    assert both.local.stdout.count(b'\n') > 10
 
 
 # -- any lines --------------------------------------------------------------------------------------------------------
