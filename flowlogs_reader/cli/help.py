@@ -73,6 +73,7 @@ CONDITIONS = (
     ('-w dstaddr=internet', 'classes of addresses: internet, private, special'),
     ('-w addr=10.0.0.1 -w port=443', 'one of both sides; pkt_addr: one of the pkt- addresses'),
     ('-w tcp_flags=syn,ack', 'all of these flags were seen; a number must be equal'),
+    ('-w traffic_path=igw,endpoint', 'ways out of the VPC by name'),
     ('-w srcaddr=-', 'the value is missing'),
     ("-w 'pkt_srcaddr!=srcaddr'", 'compare two fields of a record'),
     ("-w 'srcaddr/az!=dstaddr/az'", 'zone, subnet or vpc of an address, as EC2 knows them'),
@@ -80,6 +81,8 @@ CONDITIONS = (
 TIMES = (
     ('-s 2h', 'from 2 hours ago to now; also 10m, 1h30m, 7d'),
     ('-s now', 'now'),
+    ('-s yesterday -e today', 'a whole day in the zone of --tz'),
+    ("-s 'monday 14:00'", 'a weekday is the last one before today'),
     ("-s '2016-02-01 10:59:22'", 'the default form; --time-format names another one'),
     ('-s 2016-02-01T10:59:22Z', 'ISO 8601, with or without an offset; 2016-02-01 is midnight'),
     ('-s 1454324362', 'Unix seconds, or milliseconds'),
