@@ -10,6 +10,7 @@ import re
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..aws.log_groups import parse_arn
@@ -18,12 +19,12 @@ from ..errors import FlowLogsError, UsageError
 from ..output.short import Fit
 from ..output.terminal import wants_colour
 from ..output.writer import Style
-from ..query.conditions import field_name, is_condition, parse_condition
+from ..query.conditions import EITHER, field_name, is_condition, parse_condition
 from ..query.query import Query, Window
 from ..query.typed_times import parse_length, parse_time, parse_zone
 from ..records.block import LOCATION
-from ..records.fields import FIELD_SETS
-from ..records.layout import Layout
+from ..records.fields import FIELD_SETS, KNOWN
+from ..records.layout import Layout, normalise
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
 from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
@@ -74,12 +75,29 @@ def prepare(options: Namespace) -> None:
 
 
 def _check_spelling(word: str) -> None:
-    """Raises UsageError if a word is a misspelt action, and no file and no URL."""
-    if os.path.exists(word) or re.search('[:/]', word):
+    """Raises UsageError if a word is a misspelt action, or the argument of a forgotten one; and no file and no URL."""
+    if os.path.exists(word):
         return
+    first = re.split('[,/]', word)[0]
+    action = ''
+    if word.isdigit():
+        action = 'print'
+    elif normalise(first) in {*KNOWN, *EITHER}:
+        action = 'top'
+    elif _is_address(first):
+        action = 'findip'
+    if action:
+        raise UsageError(f'{word!r} is no location: did you forget {action}? A location of this name comes first')
     for name in ACTIONS:
-        if _is_misspelt(word.lower(), name):
+        if not re.search('[:/]', word) and _is_misspelt(word.lower(), name):
             raise UsageError(f'there is no action {word!r}: did you mean {name}? A location of this name comes first')
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def _is_misspelt(word: str, name: str) -> bool:
