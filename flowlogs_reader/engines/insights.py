@@ -8,7 +8,9 @@ CWL_QuerySyntax and the pages below it.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, summarize_address_range
@@ -33,6 +35,8 @@ MAX_SUM = 2**53
 SAMPLE, MAX_ODD = 1000, 50
 # How many more lines are asked for than are wanted: the last moment may be incomplete, and some lines may be odd.
 SPARE = 10_000
+# How much the clock of this machine may be ahead, in milliseconds.
+CLOCK_SKEW = 60_000
 # In front of a whole line that stands in the column of a key. No plain value has a space.
 _RAW = 'raw '
 _PLAIN = re.compile('[!-~]+')
@@ -240,13 +244,15 @@ class Insights(RemoteEngine):
         # The answers of complete queries, until their rows are fetched.
         self._complete: dict[str, dict[str, Any]] = {}
         self._empty = 0
+        # Whether a query may have been started whose id did not arrive.
+        self._lost = False
 
     @property
     def _client(self) -> Any:
         if self._made is None:
             self._made = self._reader.boto_client
             events = self._made.meta.events
-            events.register_first('needs-retry.cloudwatch-logs.StartQuery', _stop_if_busy)
+            events.register_first('needs-retry.cloudwatch-logs.StartQuery', self._after_start)
             events.register_first('needs-retry.cloudwatch-logs.GetQueryResults', retry_without(['status']))
         return self._made
 
@@ -321,6 +327,16 @@ class Insights(RemoteEngine):
         return Estimate(scanned, requests=len(tasks), dollars=None if scanned is None else scanned * self.PRICE)
 
     def start(self, task: Task) -> str:
+        begin = int(time.time() * 1000)
+        try:
+            query_id = self._start(task)
+        except Exception:
+            self._stop_lost(task, begin, '')
+            raise
+        self._stop_lost(task, begin, query_id)
+        return query_id
+
+    def _start(self, task: Task) -> str:
         try:
             answer = self._client.start_query(queryString=task.text, **task.parameters)
         except Exception as error:
@@ -335,6 +351,29 @@ class Insights(RemoteEngine):
                 raise FlowLogsError(f'CloudWatch Logs Insights does not take the query: {said(error)}') from error
             raise
         return str(member(answer, 'queryId'))
+
+    def _after_start(self, response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+        """A handler of botocore's needs-retry event. It raises Busy: botocore would wait inside the request."""
+        status = response[0].status_code if response else 0
+        if not response or status >= 500 or (status == 200 and 'queryId' not in response[1]):
+            # The query may run all the same.
+            self._lost = True
+        elif response[1].get('Error', {}).get('Code') == 'LimitExceededException':
+            raise Busy
+
+    def _stop_lost(self, task: Task, begin: int, query_id: str) -> None:
+        """Stop queries of the task that were started since `begin`, in milliseconds, whose ids did not arrive."""
+        if not self._lost:
+            return
+        self._lost = False
+        name = self._reader.log_group_name.removesuffix(':*').rpartition('log-group:')[2]
+        with suppress(Exception):
+            for status in ('Scheduled', 'Running'):
+                answer = self._client.describe_queries(logGroupName=name, status=status)
+                for query in answer.get('queries', ()):
+                    same = query.get('queryString') == task.text and query.get('createTime', 0) >= begin - CLOCK_SKEW
+                    if same and query.get('queryId') != query_id:
+                        self._client.stop_query(queryId=query['queryId'])
 
     def poll(self, query_id: str) -> State:
         if query_id.startswith(_NOTHING):
@@ -392,12 +431,6 @@ class Insights(RemoteEngine):
     def stop(self, query_id: str) -> None:
         if not query_id.startswith(_NOTHING):
             self._client.stop_query(queryId=query_id)
-
-
-def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
-    """A handler of botocore's needs-retry event: it would wait inside the request, where nothing else can be done."""
-    if response and response[1].get('Error', {}).get('Code') == 'LimitExceededException':
-        raise Busy
 
 
 def _line_pattern(part: Part) -> str:

@@ -166,6 +166,16 @@ def test_what_passes_is_waited_for(group: FakeAWS, cli: Cli, operation: str, kin
     assert cli('flows', 'top', *INSIGHTS).stdout == expected
 
 
+@pytest.mark.parametrize('kind', ['drop', 'half_json', 'nothing'])
+def test_a_query_whose_id_did_not_arrive_is_stopped(group: FakeAWS, cli: Cli, kind: str) -> None:
+    group.logs.insights.polls = 1
+    group.fault('StartQuery', kind, at=2)
+    expected = cli('flows', 'top', *WINDOW).stdout
+    result = cli('flows', 'top', *INSIGHTS, status=0 if kind == 'drop' else 1)
+    assert result.stdout == (expected if kind == 'drop' else b'')
+    assert group.count('StopQuery') == 1
+
+
 def test_an_answer_without_sense_ends_the_read(group: FakeAWS, cli: Cli) -> None:
     group.fault('GetQueryResults', 'half_json', at=lambda params: len(queries(group)) > 0)
     assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'not from AWS')

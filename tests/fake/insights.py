@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import re
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -659,7 +660,10 @@ class Running:
     total: int
     statistics: dict[str, float]
     polls: int
+    text: str
+    group: str
     status: str = 'Scheduled'
+    created: int = field(default_factory=lambda: int(time.time() * 1000))
     ends_as: str = 'Complete'
 
 
@@ -734,8 +738,9 @@ class InsightsService:
         query_id = f'{len(self.queries):08d}-0000-4000-8000-000000000000'
         statistics = {'recordsMatched': 0.0, 'recordsScanned': float(len(indexes)), 'bytesScanned': float(scanned)}
         self.queries[query_id] = Running(
-            query_id, rows, total, statistics, 0 if parser.estimates else self.polls, ends_as=self.ends_as(params)
-        )
+            query_id, rows, total, statistics, 0 if parser.estimates else self.polls, text, group.name,
+            ends_as=self.ends_as(params),
+        )  # fmt: skip
         return _reply({'queryId': query_id})
 
     def get_query_results(self, call: Call) -> Reply:
@@ -756,6 +761,16 @@ class InsightsService:
             if first + most < len(query.rows):
                 answer['nextToken'] = self.tokens.make(scope, first + most)
         return _reply(answer)
+
+    def describe_queries(self, call: Call) -> Reply:
+        name, status = call.params.get('logGroupName'), call.params.get('status')
+        rows = [
+            {'queryId': query.id, 'queryString': query.text, 'status': query.status, 'logGroupName': query.group}
+            | {'createTime': query.created}
+            for query in self.queries.values()
+            if name in (None, query.group) and status in (None, query.status)
+        ]
+        return _reply({'queries': rows})
 
     def stop_query(self, call: Call) -> Reply:
         query = self._query(call)

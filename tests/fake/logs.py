@@ -41,6 +41,7 @@ class LogsService:
             'StartQuery': self.insights.start_query,
             'GetQueryResults': self.insights.get_query_results,
             'StopQuery': self.insights.stop_query,
+            'DescribeQueries': self.insights.describe_queries,
         }
         if call.operation not in operations:
             raise AwsError('UnknownOperationException', f'{call.operation} is not faked')

@@ -308,6 +308,7 @@ MAY_CALL = {
         'start_query',
         'stop_query',
         'get_query_results',
+        'describe_queries',
     },
     'ec2': {'describe_flow_logs', 'describe_network_interfaces', 'describe_regions', 'describe_subnets'},
     's3': {'list_objects_v2', 'get_object', 'head_bucket', 'get_bucket_location'},
