@@ -129,9 +129,7 @@ class QueryProgress:
         self._stderr = stderr
 
     def __call__(self, usage: Usage) -> None:
-        write(
-            self._stderr, f'\r\x1b[K{usage.seconds:.0f} s, {size_text(usage.scanned)} scanned, {usage.queries} queries'
-        )
+        write(self._stderr, f'\r\x1b[K{usage.seconds:.0f} s, {size_text(usage.scanned)} scanned')
 
     def clear(self) -> None:
         write(self._stderr, '\r\x1b[K')

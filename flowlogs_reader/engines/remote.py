@@ -23,7 +23,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
@@ -219,8 +219,8 @@ class Runner:
         self._start_wait = FIRST_WAIT
         self.usage = Usage()
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Answer]]:
-        """Return the tasks that are complete, and their answers. Tasks may have been split.
+    def run(self, tasks: Iterable[Task]) -> Generator[Answer, None, None]:
+        """Yield the answers of the tasks, or of the parts into which they were split. Whoever stops early closes it.
 
         Raises FlowLogsError with AWS's reason if a query fails, UsageError if more than `max_scan` bytes are scanned.
         """
@@ -262,7 +262,7 @@ class Runner:
         if due and (seconds := min(due) - time.monotonic()) > 0:
             self._sleep(seconds)
 
-    def _look_at(self, query_id: str) -> tuple[Task, Answer] | None:
+    def _look_at(self, query_id: str) -> Answer | None:
         running = self._running[query_id]
         task = running.task
         state = self._engine.poll(query_id)
@@ -275,7 +275,7 @@ class Runner:
         del self._running[query_id]
         self._ended += state.scanned
         if answer and not answer.cut:
-            return task, answer
+            return answer
         retries = running.retries + (answer is None)
         if not answer and (retries > MAX_RETRIES or not (state.retry or state.status == 'timeout')):
             raise FlowLogsError(f'{self._engine.NAME}: the query {_ENDED[state.status]}{_because(state.reason)}')
@@ -430,9 +430,10 @@ class RemoteSource(BaseReader):
         # Addresses as they are: the table makes networks and intervals of them.
         found = Sums([None] * len(keys_of(self._layouts[0])[0]), table.track, table.flows_only)
         lines: list[Line] = []
-        for _, answer in self._answers(plan):
-            lines += [row for row in answer.rows if isinstance(row, Line)]
-            self._add_groups(found, plan, [row for row in answer.rows if isinstance(row, Group)])
+        with closing(self._answers(plan)) as answers:
+            for answer in answers:
+                lines += [row for row in answer.rows if isinstance(row, Line)]
+                self._add_groups(found, plan, [row for row in answer.rows if isinstance(row, Group)])
         for block in self._blocks_of(lines):
             self._account(block, *self.where.add(found, block, keys_of(block.layout)))
         rows = found.lines().splitlines(keepends=True)
@@ -446,8 +447,9 @@ class RemoteSource(BaseReader):
         self._begin()
         plan = plan_lines(self.query, self._layouts, self.engine.DATED, self.engine.DIGITS)
         lines: list[Line] = []
-        for _, answer in self._answers(plan):
-            lines += [row for row in answer.rows if isinstance(row, Line)]
+        with closing(self._answers(plan)) as answers:
+            for answer in answers:
+                lines += [row for row in answer.rows if isinstance(row, Line)]
         lines.sort(key=attrgetter('order', 'text'))
         yield from self._blocks_of(lines)
 
@@ -457,25 +459,26 @@ class RemoteSource(BaseReader):
         self.report.format_trouble = self.reader.report.format_trouble
         check_fields(self.query, self._layouts)
 
-    def _answers(self, plan: Plan) -> list[tuple[Task, Answer]]:
+    def _answers(self, plan: Plan) -> Generator[Answer, None, None]:
+        """Yield all answers, or none if only the queries or the estimate are wanted."""
         parts = self.engine.prepare(plan)
         self.tasks = [self.engine.task(part, plan.window) for part in range(parts)]
         if self._only == 'queries':
-            return []
+            return
         self.engine.check(plan)
         free = self._runner()
-        self.estimated = self.engine.estimate(self.tasks, lambda tasks: [answer for _, answer in free.run(tasks)])
+        self.estimated = self.engine.estimate(self.tasks, lambda tasks: [*free.run(tasks)])
         if self._only == 'estimate':
-            return []
+            return
         if self._on_estimate:
             self._on_estimate(self.estimated)
         self._check_budget()
         runner = self._runner(max_scan=self.max_scan)
         self.report.usage = runner.usage
-        answers = [*runner.run(self.tasks)]
+        with closing(runner.run(self.tasks)) as answers:
+            yield from answers
         self.report.read.update(dict.fromkeys(self._layouts, 0))
         self.report.sound = self.report.sound or self.reader.report.sound
-        return answers
 
     def _check_budget(self) -> None:
         scanned = self.estimated.bytes

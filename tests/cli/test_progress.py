@@ -24,7 +24,7 @@ from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.progress import DELAY, INTERVAL, Progress
 from flowlogs_reader.sources.base import BaseReader
 from tests import traffic
-from tests.conftest import HOUR, ROOT
+from tests.conftest import HOUR, NOW, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
 
 GROUP = 'flows'
@@ -287,3 +287,14 @@ def test_nothing_is_drawn_once_output_flows_into_a_pipe(action: str, tmp_path: P
     before, first, after = written.partition(b'2 123456789010' if action == 'print' else b'bytes\t')
     assert first and b' records, ' not in after and b'\x1b' not in after
     assert (b' records, ' in before) == (action == 'top')
+
+
+def test_queries_of_an_engine_on_aws_show_what_they_have_scanned(seeded: FakeAWS) -> None:
+    seeded.logs.insights.polls = 1
+    stderr = Terminal()
+    argv = ['VPCFlowLogGroup', 'top', '--engine', 'insights', '--region', SEED_REGION, '-s', '2016-02-01']
+    assert main(argv, None, BytesIO(), stderr, NOW) == 0
+    shown = stderr.getvalue()
+    assert 'kB scanned' in shown or 'bytes scanned' in shown
+    # The line is gone before a message is written, and at the end.
+    assert shown.count('\r\x1b[K') > shown.count(' s, ')
