@@ -21,7 +21,7 @@ from ...sources.report import Estimate
 from ...sources.s3.reader import S3FlowLogsReader
 from ..plan import Plan
 from ..remote import Answer, Busy, Group, Line, RemoteEngine, State, Task
-from .objects import EMPTY, Format, Item, KeyTimes, formats, items
+from .objects import EMPTY, Format, Item, KeyTimes, Place, formats, items
 from .results import rows
 from .sql import AFTER, BEFORE, Form, Scan, key_names, needed_fields, query_text
 from .table import MARKER, Table
@@ -132,8 +132,9 @@ class Athena(RemoteEngine):
         days = KeyWindow(window.first // DAY * DAY * 1000, -(-stop // DAY) * DAY * 1000)
         return items(self._reader.found_keys(days))
 
-    @property
+    @cached_property
     def _window(self) -> KeyTimes:
+        """The times of keys that are read for the whole window."""
         whole = Window(self._reader.start_ms, self._reader.end_ms)
         return KeyTimes.of(whole, whole)
 
@@ -301,9 +302,9 @@ class Athena(RemoteEngine):
 
     def _check_headers(self, piece: Piece, times: KeyTimes, headers: Counter[int]) -> None:
         """Raises FlowLogsError if objects of a flow log lack the header row: their format may be another one."""
+        written = Counter(item.flow_log for item in piece.objects if times.hold(item) and (item.key.size or 0) > EMPTY)
         for at, form in enumerate(piece.forms):
-            own = [item for item in piece.objects if times.hold(item) and item.flow_log in form.flow_logs]
-            expected = sum((item.key.size or 0) > EMPTY for item in own)
+            expected = sum(written[flow_log] for flow_log in form.flow_logs)
             if form.header and headers[at] < expected:
                 raise FlowLogsError(
                     f'{expected - headers[at]} of {expected} objects of {", ".join(form.flow_logs[:3])} do not begin '
@@ -424,16 +425,16 @@ def _account_order(item: Item) -> tuple[str, str]:
     return item.value('acct'), item.key.name
 
 
-def _in_partitions(objects: Iterable[Item], values: dict[str, list[str]]) -> list[Item]:
+def _in_partitions(objects: Sequence[Item], values: dict[str, list[str]]) -> list[Item]:
     """The objects in the partitions that have these values; days from the first to the last."""
-    chosen = {name: {*found} for name, found in values.items()}
     days = sorted(values.get('day', ()))
-    found = []
-    for item in objects:
-        pairs = zip(item.folders.columns, item.place.values)
-        if all(days[0] <= value <= days[-1] if name == 'day' else value in chosen[name] for name, value in pairs):
-            found.append(item)
-    return found
+
+    def holds(place: Place) -> bool:
+        pairs = zip(place.folders.columns, place.values)
+        return all(days[0] <= value <= days[-1] if name == 'day' else value in values[name] for name, value in pairs)
+
+    held = {place: holds(place) for place in {item.place for item in objects}}
+    return [item for item in objects if held[item.place]]
 
 
 def _group(form: Form, keys: tuple[str, ...], values: dict[str, str]) -> Group:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
-from functools import partial
+from functools import lru_cache, partial
 from sys import intern
 from typing import NamedTuple
 
@@ -44,6 +44,11 @@ ODD, MAX_ODD = 20, 50
 LAST_TIME = 221_845_392_000
 
 
+@lru_cache
+def _columns_of(template: str) -> tuple[str, ...]:
+    return tuple(re.findall(r'\$\{(.*?)\}', template))
+
+
 class Folders(NamedTuple):
     """A folder structure, and whether its objects are Parquet: what one table of Athena stands for.
 
@@ -57,7 +62,7 @@ class Folders(NamedTuple):
     @property
     def columns(self) -> tuple[str, ...]:
         """The partition columns, in the order of the path."""
-        return tuple(re.findall(r'\$\{(.*?)\}', self.template))
+        return _columns_of(self.template)
 
     @property
     def pattern(self) -> str:
