@@ -10,25 +10,22 @@ import re
 import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from ..aws.log_groups import parse_arn
-from ..engines.run import LOCAL, check_source
 from ..errors import FlowLogsError, UsageError
 from ..output.short import Fit
 from ..output.terminal import wants_colour
 from ..output.writer import Style
-from ..query.conditions import EITHER, field_name, is_condition, parse_condition
+from ..query.conditions import field_name, parse_condition
 from ..query.query import Query, Window
 from ..query.typed_times import parse_length, parse_time, parse_zone
 from ..records.block import LOCATION
-from ..records.fields import FIELD_SETS, KNOWN
-from ..records.layout import Layout, normalise
+from ..records.fields import FIELD_SETS
 from ..records.times import EPOCH, UTC, iso, milliseconds, resume_text
-from ..sources.registry import SOURCES, Source, recognise
+from ..sources.registry import Source
 from .actions import ACTIONS
-from .options import MAX_THREADS, OPTIONS, RECORDS, SESSION, THREADS, TIME_FORMAT, TIME_ZONE, Option, takers
+from .options import OPTIONS, RECORDS, SESSION, TIME_FORMAT, TIME_ZONE
 from .process import tune_malloc
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 DELIVERY = timedelta(minutes=15)
 # June 2015, in milliseconds (aws.amazon.com/blogs/aws/vpc-flow-logs-log-and-view-network-traffic-flows).
 FIRST_FLOW_LOGS = 1433116800000
-SCHEMES = 's3://BUCKET/PREFIX'
 
 
 class Read(NamedTuple):
@@ -54,171 +50,7 @@ class Read(NamedTuple):
     query: Query
 
 
-def prepare(options: Namespace) -> None:
-    """Set the locations, the default action and thread count, and make a tuple of the names in --fields.
-
-    Raises UsageError for a word that looks like a misspelt action or a condition.
-    """
-    words = [word for word in (options.location, options.action, *options.arguments) if word is not None]
-    # The first word is a location, even if it has the name of an action.
-    at = next((at for at, word in enumerate(words) if at and word in ACTIONS), len(words))
-    options.locations = words[:at]
-    options.action, *options.arguments = words[at:] or ['print']
-    for word in words:
-        if is_condition(word) and not os.path.exists(word):
-            raise UsageError(f'{word!r} is a condition: did you forget -w?')
-    for word in options.locations[1:]:
-        _check_spelling(word)
-    options.thread_count = THREADS if options.thread_count is None else options.thread_count
-    if options.fields:
-        options.fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields
-
-
-def _check_spelling(word: str) -> None:
-    """Raises UsageError if a word is a misspelt action, or the argument of a forgotten one; and no file and no URL."""
-    if os.path.exists(word):
-        return
-    first = re.split('[,/]', word)[0]
-    action = ''
-    if word.isdigit():
-        action = 'print'
-    elif normalise(first) in {*KNOWN, *EITHER}:
-        action = 'top'
-    elif _is_address(first):
-        action = 'findip'
-    if action:
-        raise UsageError(f'{word!r} is no location: did you forget {action}? A location of this name comes first')
-    for name in ACTIONS:
-        if not re.search('[:/]', word) and _is_misspelt(word.lower(), name):
-            raise UsageError(f'there is no action {word!r}: did you mean {name}? A location of this name comes first')
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return False
-
-
-def _is_misspelt(word: str, name: str) -> bool:
-    """Whether the words differ in one character at most, or in two that have changed places."""
-    begin = len(os.path.commonprefix([word, name]))
-    rest, other = word[begin:], name[begin:]
-    end = len(os.path.commonprefix([rest[::-1], other[::-1]]))
-    rest, other = rest[: len(rest) - end], other[: len(other) - end]
-    return len(rest) < 2 and len(other) < 2 or len(rest) == 2 and rest == other[::-1]
-
-
-# -- which options go together ----------------------------------------------------------------------------------------
-
-
-def check_list(options: Namespace) -> None:
-    """Raises UsageError if an option was given that does not go with --list."""
-    for option in OPTIONS:
-        value = getattr(options, option.name, None)
-        if value not in (None, []) and not (option.with_list or option.list_only):
-            what = option.shown if option.shown.startswith('-') else repr(value)
-            raise UsageError(f'{what} does not go with --list')
-    _check_text(options, {})
-
-
-def check_options(options: Namespace, sources: Sequence[Source]) -> None:
-    """Raises UsageError if an option does not go with the action, the sources or another option."""
-    for option in OPTIONS:
-        if getattr(options, option.name, None) is not None:
-            _check_option(option, options.action, sources, options.engine or LOCAL)
-    _check_output(options)
-    if options.follow:
-        _check_follow(options)
-    for source in sources:
-        check_source(options.engine or LOCAL, source.name)
-    if options.external_id and not options.role_arn:
-        raise UsageError('--external-id goes with --role-arn')
-    if options.thread_count < 0:
-        raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
-    _check_text(options, {'location', 'action'})
-
-
-def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:
-    if option.list_only:
-        raise UsageError(f'{option.shown} goes with --list')
-    # An option of a reader is for the locations that it goes with. A mode of the whole run goes with all of them.
-    unfit = [source for source in sources if option.sources and source.name not in option.sources]
-    if unfit and option.name not in SESSION and (len(unfit) == len(sources) or option.name == 'follow'):
-        raise UsageError(f'{option.shown} does not go with {unfit[0].about}')
-    if option.engines and engine not in option.engines:
-        if LOCAL in option.engines:
-            raise UsageError(f'{option.shown} does not go with --engine {engine}')
-        raise UsageError(f'{option.shown} goes with --engine {" or ".join(option.engines)}')
-    if option.actions and action not in option.actions:
-        raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
-
-
-def _check_output(options: Namespace) -> None:
-    for name in ('columns', 'output', 'times', 'header', 'human', 'names'):
-        if options.raw and getattr(options, name) is not None:
-            raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
-    if options.human and options.output in ('csv', 'jsonl', 'parquet'):
-        raise UsageError(f'--human does not go with -o {options.output}, which has numbers')
-    if options.header and options.output == 'jsonl':
-        raise UsageError('--header does not go with -o jsonl, which names every value')
-
-
-def _check_follow(options: Namespace) -> None:
-    for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for')), ('--estimate', options.estimate)):
-        if value is not None:
-            raise UsageError(f'{name} does not go with --follow, which has no end')
-    if options.action == 'print' and options.arguments:
-        raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
-
-
-def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
-    """Raises UsageError for an argument that is not UTF-8: AWS would not accept it. File names may have any bytes."""
-    for name, value in vars(options).items():
-        if isinstance(value, str) and name not in exempt:
-            _check_utf8(value)
-
-
-def _check_utf8(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f'{text[:60]!r} is not text in UTF-8') from None
-
-
 # -- the query --------------------------------------------------------------------------------------------------------
-
-
-def sources_of(options: Namespace) -> list[Source]:
-    """Return the source of each location. Raises UsageError if a location is missing, unknown or given twice."""
-    if not options.locations:
-        raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
-    sources = [_source_of(location, options.location_type) for location in options.locations]
-    seen: set[str] = set()
-    for location, source in zip(options.locations, sources):
-        is_file = source.name == 'file' and location != '-'
-        same = os.path.realpath(location) if is_file else location.rstrip('/')
-        if same in seen:
-            raise UsageError(f'{location} is given twice')
-        seen.add(same)
-        if source.name != 'file':
-            _check_utf8(location)
-    return sources
-
-
-def _source_of(location: str, location_type: str | None) -> Source:
-    if location_type:
-        return SOURCES[location_type]
-    if not location.strip():
-        raise UsageError('LOCATION is empty: give a log group, a file or -')
-    source = recognise(location)
-    if source is None:
-        scheme = location.partition('://')[0]
-        raise UsageError(
-            f'{scheme}:// is not a place that logs are read from: there are {SCHEMES}, log groups, files, and - for '
-            'standard input'
-        )
-    return source
 
 
 def make_queries(options: Namespace, sources: Sequence[Source], now: datetime) -> tuple[Query, list[Query]]:

@@ -25,7 +25,7 @@ from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from ..sources.report import Usage
 from ..sources.several import SeveralReaders
-from . import build
+from . import build, checks, words
 from .actions import ACTIONS
 from .clock import Clock
 from .options import MAX_THREADS
@@ -80,7 +80,7 @@ class Run:
     def _prepare_list(self, options: Namespace) -> partial[int]:
         from .listing import Listing
 
-        build.check_list(options)
+        checks.check_list(options)
         session = build.make_session(options)
         listing = Listing(options, session)
         writer = Writer(self._stdout, build.make_style(options, self._width()))
@@ -104,9 +104,9 @@ class Run:
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def _prepare_read(self, options: Namespace) -> partial[int]:
-        build.prepare(options)
-        sources = build.sources_of(options)
-        build.check_options(options, sources)
+        words.prepare(options)
+        sources = words.sources_of(options)
+        checks.check_options(options, sources)
         query, queries = build.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
             self._check_file(options, location, source)
@@ -245,7 +245,7 @@ class Run:
                 # A pager may use the terminal from now on.
                 writer.before_write = self._progress.stop
             watchers.append(self._progress)
-        (source, *others) = build.sources_of(options)
+        (source, *others) = words.sources_of(options)
         if source.asks_aws and not (others or query.compare or options.filter_pattern or self._quiet):
             from .suggest import Suggestion
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flowlogs_reader.cli.build import prepare, sources_of
 from flowlogs_reader.cli.parser import make_parser
+from flowlogs_reader.cli.words import prepare, sources_of
 from flowlogs_reader.records.fields import DEFAULT_FIELDS
 from tests import traffic
 from tests.conftest import Cli

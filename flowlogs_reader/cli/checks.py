@@ -1,0 +1,82 @@
+"""Which options go with the action, the locations and each other. What does not is a UsageError."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engines.run import LOCAL, check_source
+from ..errors import UsageError
+from ..sources.registry import Source
+from .options import MAX_THREADS, OPTIONS, SESSION, Option, takers
+from .words import check_utf8
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+
+def check_list(options: Namespace) -> None:
+    """Raises UsageError if an option was given that does not go with --list."""
+    for option in OPTIONS:
+        value = getattr(options, option.name, None)
+        if value not in (None, []) and not (option.with_list or option.list_only):
+            what = option.shown if option.shown.startswith('-') else repr(value)
+            raise UsageError(f'{what} does not go with --list')
+    _check_text(options, {})
+
+
+def check_options(options: Namespace, sources: Sequence[Source]) -> None:
+    """Raises UsageError if an option does not go with the action, the sources or another option."""
+    for option in OPTIONS:
+        if getattr(options, option.name, None) is not None:
+            _check_option(option, options.action, sources, options.engine or LOCAL)
+    _check_output(options)
+    if options.follow:
+        _check_follow(options)
+    for source in sources:
+        check_source(options.engine or LOCAL, source.name)
+    if options.external_id and not options.role_arn:
+        raise UsageError('--external-id goes with --role-arn')
+    if options.thread_count < 0:
+        raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
+    _check_text(options, {'location', 'action'})
+
+
+def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:
+    if option.list_only:
+        raise UsageError(f'{option.shown} goes with --list')
+    # An option of a reader is for the locations that it goes with. A mode of the whole run goes with all of them.
+    unfit = [source for source in sources if option.sources and source.name not in option.sources]
+    if unfit and option.name not in SESSION and (len(unfit) == len(sources) or option.name == 'follow'):
+        raise UsageError(f'{option.shown} does not go with {unfit[0].about}')
+    if option.engines and engine not in option.engines:
+        if LOCAL in option.engines:
+            raise UsageError(f'{option.shown} does not go with --engine {engine}')
+        raise UsageError(f'{option.shown} goes with --engine {" or ".join(option.engines)}')
+    if option.actions and action not in option.actions:
+        raise UsageError(f'{option.shown} does not go with {action}: it is for {takers(option)}')
+
+
+def _check_output(options: Namespace) -> None:
+    for name in ('columns', 'output', 'times', 'header', 'human', 'names'):
+        if options.raw and getattr(options, name) is not None:
+            raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
+    if options.human and options.output in ('csv', 'jsonl', 'parquet'):
+        raise UsageError(f'--human does not go with -o {options.output}, which has numbers')
+    if options.header and options.output == 'jsonl':
+        raise UsageError('--header does not go with -o jsonl, which names every value')
+
+
+def _check_follow(options: Namespace) -> None:
+    for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for')), ('--estimate', options.estimate)):
+        if value is not None:
+            raise UsageError(f'{name} does not go with --follow, which has no end')
+    if options.action == 'print' and options.arguments:
+        raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
+
+
+def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
+    """Raises UsageError for an argument that is not UTF-8: AWS would not accept it. File names may have any bytes."""
+    for name, value in vars(options).items():
+        if isinstance(value, str) and name not in exempt:
+            check_utf8(value)
