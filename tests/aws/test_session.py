@@ -219,7 +219,7 @@ def test_no_client_is_made_before_it_is_needed(home: Path) -> None:
 WIRE = ('shape', 'location', 'locationName', 'queryName', 'flattened', 'box')
 
 
-@pytest.mark.parametrize('service', ['ec2', 'logs'])
+@pytest.mark.parametrize('service', ['athena', 'ec2', 'glue', 'logs'])
 def test_the_models_are_parts_of_botocores_own(service: str) -> None:
     """Older versions of botocore may lack a member; what both have is the same on the wire."""
     ours = Loader(extra_search_paths=[MODELS], include_default_search_paths=False).load_service_model(

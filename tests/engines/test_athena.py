@@ -104,7 +104,7 @@ def facts(result: Result) -> list[str]:
     return [line for line in result.stderr.splitlines() if 'left out' in line or 'SKIPDATA' in line]
 
 
-@pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
+@pytest.mark.parametrize('command', [command for at, command in enumerate(COMMANDS) if at % 4], ids=' '.join)
 def test_the_answer_is_that_of_the_local_engine(ask: Ask, command: list[str]) -> None:
     both = ask(LAYOUTS[COMMANDS.index(command) % len(LAYOUTS)], *command)
     assert_same(both, command)
@@ -220,7 +220,7 @@ CONDITIONS = st.sampled_from([
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     # Without shrinking, which takes minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
