@@ -287,6 +287,14 @@ def test_answers_that_break_off_are_asked_for_again(
     assert len(athena.athena.executions) == 1
 
 
+@pytest.mark.parametrize('kind, attempts', [('drop', 10), ('half_json', 5)])
+def test_a_query_whose_id_does_not_arrive_is_stopped(ask: Ask, athena: FakeAWS, kind: str, attempts: int) -> None:
+    athena.athena.hangs = True
+    athena.fault('StartQueryExecution', kind, times=attempts)
+    ask('top', status=1)
+    assert len(athena.athena.executions) == 1 and athena.count('StopQueryExecution') == 1
+
+
 # -- looking only -----------------------------------------------------------------------------------------------------
 
 

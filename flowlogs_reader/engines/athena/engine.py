@@ -6,9 +6,11 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from ...aws.session import retry_without
 from ...aws.trouble import error_code, is_aws_error, member, said
@@ -241,8 +243,19 @@ class Athena(RemoteEngine):
 
     def start(self, task: Task) -> str:
         self._get_ready()
-        answer = self._athena.start_query_execution(QueryString=task.text, **task.parameters)
-        return str(member(answer, 'QueryExecutionId'))
+        asked = {'QueryString': task.text, 'ClientRequestToken': str(uuid4()), **task.parameters}
+        try:
+            return self._start(asked)
+        except Exception as error:
+            if not isinstance(error, Busy) and not error_code(error):
+                # The query may have been started all the same. A request with its token gives its id: AWS starts no
+                # second one.
+                with suppress(Exception):
+                    self.stop(self._start(asked))
+            raise
+
+    def _start(self, asked: dict[str, Any]) -> str:
+        return str(member(self._athena.start_query_execution(**asked), 'QueryExecutionId'))
 
     def poll(self, query_id: str) -> State:
         execution = member(self._athena.get_query_execution(QueryExecutionId=query_id), 'QueryExecution')
