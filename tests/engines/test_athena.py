@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO, StringIO
 from typing import Any, NamedTuple
@@ -172,6 +173,23 @@ def test_locations(logs: FakeAWS, ask: Ask, location: str, options: list[str]) -
     both = ask(location, *options, 'top', '50', 'srcaddr', 'dstport')
     assert_same(both, ['top'])
     assert both.local.stdout.count(b'\n') > 10
+
+
+@pytest.mark.parametrize('layout, queries', [('default', 1), ('hourly', 1), ('hive', 2), ('hive-hourly', 2)])
+def test_a_window_over_midnight_of_two_months(logs: FakeAWS, ask: Ask, layout: str, queries: int) -> None:
+    midnight = 1454284800
+    store(logs, f'months-{layout}', traffic.lines(300, start=midnight - 200, per_second=1), layout)
+    before = len(logs.athena.executions)
+    both = ask(f'months-{layout}', 'timeline', '20s', '-s', '2016-01-31T23:57:00Z', '-e', '2016-02-01T00:01:00Z')
+    assert_same(both, ['timeline'])
+    assert len(logs.athena.executions) == before + queries
+
+
+def test_objects_without_header_rows(logs: FakeAWS, ask: Ask) -> None:
+    logs.add_bucket('bare')
+    for key, body in s3_objects(in_format(OWN), header=OWN, prefix='some/prefix').items():
+        logs.put_object('bare', key, gzip.compress(gzip.decompress(body).partition(b'\n')[2]))
+    assert_same(ask('bare', 'top', 'srcaddr', 'dstport', '--fields', ' '.join(OWN)), ['top'])
 
 
 # -- any lines --------------------------------------------------------------------------------------------------------
