@@ -182,6 +182,7 @@ def _check_parquet(options: Namespace, terminal: int) -> None:
         ('times', 'which has Unix seconds, as the files of AWS do'),
         ('names', 'which has numbers, as the files of AWS do'),
         ('follow', 'which is not complete before its end'),
+        ('human', 'which has numbers'),
     ):
         if getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with -o parquet, {reason}')
@@ -202,7 +203,8 @@ def make_style(
         _check_parquet(options, terminal)
         times = 'epoch'
     header = action.header if action else True
-    encoded = options.output not in (None, 'text')
+    # Neither other encodings nor raw lines get a header because of the terminal.
+    encoded = options.output not in (None, 'text') or bool(query and query.raw)
     return Style(
         output=options.output or 'text',
         columns=query.columns if query else None,

@@ -58,7 +58,7 @@ def _check_option(option: Option, action: str, sources: Sequence[Source], engine
 
 
 def _check_output(options: Namespace) -> None:
-    for name in ('columns', 'output', 'times', 'header', 'human', 'names'):
+    for name in ('columns', 'output', 'times', 'human', 'names'):
         if options.raw and getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
     if options.human and options.output in ('csv', 'jsonl', 'parquet'):

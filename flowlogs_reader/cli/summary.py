@@ -6,6 +6,7 @@ Sources and engines only state facts. All sentences about a read are made here.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from ..sources.keys import SUFFIXES
 from ..sources.report import ReadReport
 from .stderr import PROGRAM
 
+_PLAIN = re.compile(rb'[!-~]+(?: [!-~]+)*')
+_ADDRESS = re.compile(rb'(?<!\S)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\S)')
 ADVICE = {
     Cause.DENIED: 'not allowed: add this action to the policy of the identity (see --help permissions)',
     Cause.CREDENTIALS_EXPIRED: (
@@ -158,6 +161,8 @@ def after(
         yield Note(f'{report.left_out} {were} left out: not records of this log format')
         if mismatch and not written:
             yield Note(explain(mismatch), failed=True)
+        elif other := _other_format(report):
+            yield Note(other)
     elif lacking := _lacked_by_all(query, report):
         yield Note(lacking, failed=not matched)
     elif not (written and matched) and not failed:
@@ -186,6 +191,20 @@ def _doubts(query: Query, report: ReadReport) -> Iterator[str]:
         yield f'AWS may still deliver flows of {since} and later: the numbers of now may be too low'
     if report.incomplete:
         yield _incomplete(query, report.incomplete)
+
+
+def _other_format(report: ReadReport) -> str:
+    """Return what to do if the first line that was left out looks like a record of another format; '' otherwise."""
+    if not report.odd_line:
+        return ''
+    layout, line = report.odd_line
+    width, expected = len(line.split()), len(layout.fields)
+    if width == expected or len(line) > 500 or not (_PLAIN.fullmatch(line) and _ADDRESS.search(line)):
+        return ''
+    return (
+        f'a line that was left out has {width} columns, and the format has {expected}: if it is a record of another '
+        'format, put a header row before such lines, or read them alone with --fields'
+    )
 
 
 def _lacked_by_all(query: Query, report: ReadReport) -> str:

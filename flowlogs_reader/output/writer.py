@@ -13,6 +13,7 @@ from ..query.names import NAMED, name_of
 from ..query.result import Column, Records, Result, Table, column_of
 from ..records.block import Block
 from ..records.fields import DEFAULT_FIELDS, Kind
+from ..records.layout import Layout
 from ..records.times import UTC, iso
 from .encodings import Encoding, Shape
 from .short import Fit, Short
@@ -68,6 +69,7 @@ class Writer:
         self._encoding: Encoding = _terminal(style) if aligned else _encoding(style)
         self._zoned = {form: Memo(partial(self._time, form)) for form in ('iso', 'date')}
         self._named = {field: Memo(partial(name_of, field)) for field in NAMED if style.names}
+        self._raw_layout: Layout | None = None
         self.written = 0
         self.before_write: Callable[[], None] | None = None
 
@@ -93,11 +95,19 @@ class Writer:
         self._encoding.expect([*map(column_of, self._style.columns or DEFAULT_FIELDS)])
         for block in result.blocks:
             if self._style.raw:
+                if self._style.header:
+                    self._raw_header(block.layout)
                 data = block.raw or block.data
                 self.written += len(data)
                 self._write(escaped(data) if self._style.terminal else data)
             else:
                 self._block(block)
+
+    def _raw_header(self, layout: Layout) -> None:
+        """Write a header row as AWS writes it into files, if the layout is another one than before."""
+        if layout != self._raw_layout:
+            self._raw_layout = layout
+            self._write(' '.join(layout.fields).replace('_', '-').encode() + b'\n')
 
     def _block(self, block: Block) -> None:
         """Write the columns asked for, or the 14 default ones and then the others of the layout."""

@@ -69,7 +69,9 @@ class Layout:
         All tokens of a header row are names, and at least half are documented by AWS; a record has a number somewhere.
         Raises ValueError if the header row is not a valid layout.
         """
-        names = [normalise(token) for token in line[:MAX_LINE].decode('ascii', 'replace').split()]
+        text = line[:MAX_LINE].decode('ascii', 'replace')
+        # CSV has commas.
+        names = [normalise(token) for token in text.replace(',', ' ').split()]
         known = sum(name in KNOWN for name in names)
         if not known or known * 2 < len(names) or not all(map(_NAME.fullmatch, names)):
             return None

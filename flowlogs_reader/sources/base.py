@@ -38,7 +38,7 @@ from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout, default_record, normalise
 from ..records.record import FlowRecord, records
 from ..records.times import milliseconds
-from .filter import Filter, fields_summed
+from .filter import Filter, fields_summed, is_record
 from .further import Filling, Further
 from .objects import Piece
 from .report import Estimate, ReadReport
@@ -353,7 +353,9 @@ class BaseReader(Iterator[FlowRecord]):
         self.report.left_out += count
         lines = [line for line in block.data.split(b'\n') if line and not line.isspace()]
         self.report.sound = self.report.sound or count < len(lines)
-        self.report.odd_line = self.report.odd_line or (block.layout, lines[0][:1000])
+        if not self.report.odd_line:
+            odd = next((line for line in lines if not is_record(block.layout, line)), lines[0])
+            self.report.odd_line = (block.layout, odd[:1000])
 
     def __iter__(self) -> Iterator[FlowRecord]:
         if self._records is None:

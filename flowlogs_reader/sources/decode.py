@@ -20,7 +20,7 @@ ZSTD = b'\x28\xb5\x2f\xfd'
 PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 _names = '|'.join(sorted(KNOWN, key=len, reverse=True))
-_KNOWN_FIELD = re.compile(rb'(?:%s)(?=[ \t\r\n])' % _names.replace('_', '[-_]').encode())
+_KNOWN_FIELD = re.compile(rb'(?:%s)(?=[ ,\t\r\n])' % _names.replace('_', '[-_]').encode())
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
 

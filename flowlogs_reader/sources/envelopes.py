@@ -1,4 +1,4 @@
-"""Removal of what other tools put around records: leading columns, tabs, JSON."""
+"""Removal of what is around records: leading columns, tabs, JSON. Lines as this tool writes them are in written.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..errors import DamagedError
 from ..records.block import Block
 from ..records.layout import Layout
 from .filter import is_record
+from .written import named_records, undo
 
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -56,7 +57,7 @@ def wrapping(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
             rb'(?m)^[ \t]*(?:[^ \t\n]+[ \t]+){%d}(?=(?:[^ \t\n]+[ \t]+){%d}[^ \t\n]+[ \t\r]*$)' % widths
         )
         return lambda data: leading.sub(b'', data)
-    return None
+    return undo(layout, line)
 
 
 def _is_wrapped(leading: Sequence[bytes], layout: Layout, columns: Sequence[bytes]) -> bool:
@@ -89,8 +90,12 @@ def messages(chunks: Iterable[bytes], layout: Layout) -> Iterator[Block]:
         if lines:
             found = True
             yield Block(layout, b'\n'.join(lines) + b'\n')
+        else:
+            for block in named_records(data):
+                found = True
+                yield block
     if not found:
-        raise DamagedError('this is JSON without the "message" of any event')
+        raise DamagedError('this is JSON without the "message" of any event, and without the fields of a record')
 
 
 def _objects(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -236,7 +236,6 @@ WRONG = [
     (['--raw', '-c', 'start'], '--columns does not go with --raw'),
     (['--raw', '-o', 'csv'], '--output does not go with --raw'),
     (['--raw', '--times', 'iso'], '--times does not go with --raw'),
-    (['--raw', '--header'], '--header does not go with --raw'),
     (['top', '-c', 'start'], '--columns does not go with top: it is for print, findip'),
     (['aggregate', '--raw'], '--raw does not go with aggregate'),
     (['ipset', '--times', 'iso'], '--times does not go with ipset: it is for print, findip, top, aggregate, timeline'),

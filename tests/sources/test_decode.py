@@ -323,8 +323,10 @@ def test_messages_that_are_no_records() -> None:
 
 
 def test_json_without_messages() -> None:
-    with pytest.raises(DamagedError, match='^this is JSON without the "message" of any event$'):
-        read([b'{"srcaddr": "10.0.0.1"}\n'])
+    with pytest.raises(
+        DamagedError, match='^this is JSON without the "message" of any event, and without the fields of a record$'
+    ):
+        read([b'{"colour": "10.0.0.1"}\n'])
 
 
 def test_more_columns_are_not_taken_for_a_wrapping() -> None:

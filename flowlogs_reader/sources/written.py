@@ -1,0 +1,111 @@
+"""Lines as this tool writes them: CSV, JSON lines and ISO times are changed back to lines of a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from ..kernel.memo import Memo
+from ..records.block import Block
+from ..records.fields import Kind
+from ..records.layout import Layout
+from .filter import is_record
+
+_CSV_LINE = re.compile(rb'(?m)^[^ \t\r\n]*,[^ \t\r\n]*')
+# Where a value is missing.
+_EMPTY = re.compile(rb'(?<=,)(?=,)|^(?=,)|(?<=,)\Z')
+# No record has this character.
+_NOT_A_RECORD = '\xff'
+_ISO = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)')
+
+
+def undo(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
+    """Return a function that makes lines of the log of lines like this one; None if that does not make a record."""
+
+    def without_iso(data: bytes) -> bytes:
+        return _without_iso(layout, data)
+
+    for function in (_without_commas, without_iso, lambda data: without_iso(_without_commas(data))):
+        if is_record(layout, function(line + b'\n')[:-1]):
+            return function
+    return None
+
+
+def _without_commas(data: bytes) -> bytes:
+    """CSV -> text. Lines with white space are not CSV of a log."""
+    return _CSV_LINE.sub(_values_of_csv, data)
+
+
+def _values_of_csv(line: re.Match[bytes]) -> bytes:
+    if b'"' not in line[0]:
+        return _EMPTY.sub(b'-', line[0]).replace(b',', b' ')
+    from csv import Error, reader
+
+    try:
+        (row,) = reader([line[0].decode('utf-8', 'surrogateescape')])
+    except (Error, ValueError):
+        return line[0]
+    return ' '.join([value or '-' for value in row]).encode('utf-8', 'surrogateescape')
+
+
+def _without_iso(layout: Layout, data: bytes) -> bytes:
+    """ISO times -> Unix seconds, in the fields that hold times."""
+    places = [at for at, kind in enumerate(layout.kinds) if kind == ord(Kind.TIME.value)]
+    lines = []
+    for line in data[:-1].split(b'\n'):
+        values = line.split()
+        for place in places:
+            if place < len(values):
+                values[place] = _SECONDS[values[place]]
+        lines.append(b' '.join(values) + b'\n')
+    return b''.join(lines)
+
+
+def _seconds(text: bytes) -> bytes:
+    shown = text.decode('ascii', 'replace')
+    if not _ISO.fullmatch(shown):
+        return text
+    try:
+        # Python 3.10 does not know Z.
+        return b'%d' % datetime.fromisoformat(shown.replace('Z', '+00:00')).timestamp()
+    except ValueError:
+        return text
+
+
+_SECONDS = Memo(_seconds)
+
+
+def named_records(data: bytes) -> Iterator[Block]:
+    """Yield Blocks of the JSON objects whose members are fields, each on a line of its own.
+
+    If no line has one, nothing is yielded; otherwise a line that has none is yielded as a line that is not a record.
+    """
+    from json import loads
+
+    layouts: dict[tuple[str, ...], Layout | None] = {}
+    runs: list[tuple[Layout, list[str]]] = []
+    odd: list[str] = []
+    for text in filter(None, data.splitlines()):
+        try:
+            record = loads(text)
+            names = (*record.keys(),)
+            if names not in layouts:
+                layouts[names] = Layout.from_header(' '.join(names).encode())
+            layout = layouts[names]
+        except (ValueError, AttributeError, RecursionError):
+            layout = None
+        if layout is None:
+            odd.append(_NOT_A_RECORD)
+            continue
+        if not runs or layout != runs[-1][0]:
+            runs.append((layout, []))
+        values = ['-' if value is None else str(value) for value in record.values()]
+        runs[-1][1].append(' '.join(values).replace('\n', _NOT_A_RECORD))
+    if runs:
+        runs[-1][1].extend(odd)
+    for layout, lines in runs:
+        text = '\n'.join([*lines, '']).encode('utf-8', 'replace')
+        first = text[: text.index(b'\n')]
+        change = None if is_record(layout, first) else undo(layout, first)
+        yield Block(layout, change(text) if change else text)
