@@ -332,7 +332,7 @@ class RemoteSource(BaseReader):
     """Takes the place of the reader of a location, and reads through an engine. See the docstring of the module.
 
     `reader` gives the window, the conditions and the names. `on_estimate` is called with what the read will take before
-    any query is started.
+    any query is started that costs.
     """
 
     def __init__(
@@ -470,9 +470,9 @@ class RemoteSource(BaseReader):
         self.estimated = self.engine.estimate(self.tasks, lambda tasks: [*free.run(tasks)])
         if self._only == 'estimate':
             return
+        self._check_budget()
         if self._on_estimate:
             self._on_estimate(self.estimated)
-        self._check_budget()
         runner = self._runner(max_scan=self.max_scan)
         self.report.usage = runner.usage
         with closing(runner.run(self.tasks)) as answers:
