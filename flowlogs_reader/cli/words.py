@@ -54,7 +54,7 @@ def _check_spelling(word: str) -> None:
     elif _is_address(first):
         action = 'findip'
     if action:
-        raise UsageError(f'{word!r} is no location: did you forget {action}? A location of this name comes first')
+        raise UsageError(f'{word!r} is not a location: did you forget {action}? A location of this name comes first')
     for name in ACTIONS:
         if not re.search('[:/]', word) and _is_misspelt(word.lower(), name):
             raise UsageError(f'there is no action {word!r}: did you mean {name}? A location of this name comes first')

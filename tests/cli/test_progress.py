@@ -286,7 +286,8 @@ def test_nothing_is_drawn_once_output_flows_into_a_pipe(action: str, tmp_path: P
     assert process.wait() == 0
     before, first, after = written.partition(b'2 123456789010' if action == 'print' else b'bytes\t')
     assert first and b' records, ' not in after and b'\x1b' not in after
-    assert (b' records, ' in before) == (action == 'top')
+    # Before the first record of print there is one line at most: on a busy machine that may take a second.
+    assert action == 'print' or b' records, ' in before
 
 
 def test_queries_of_an_engine_on_aws_show_what_they_have_scanned(seeded: FakeAWS) -> None:

@@ -231,7 +231,10 @@ class TestMissingGroup:
             monkeypatch.setenv(name, value)
         assert f'there is no log group VPCFlowLogGroup in {told}; ' in cli('VPCFlowLogGroup', *options, status=1).stderr
 
-    def test_every_region_of_the_partition_is_asked_once(self, seeded: FakeAWS, cli: Cli) -> None:
+    def test_every_region_of_the_partition_is_asked_once(
+        self, seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr('flowlogs_reader.aws.log_groups.SECONDS', 60.0)
         cli('VPCFlowLogGroup', status=1)
         regions = [call.region for call in seeded.calls('DescribeLogGroups')]
         assert len(regions) > 15
