@@ -127,10 +127,16 @@ def test_a_table_is_created_only_if_that_is_asked_for(athena: FakeAWS, cli: Cli)
     assert athena.count('CreateTable') == 1
 
 
-def test_a_table_of_that_name_which_is_not_ours(ask: Ask, athena: FakeAWS) -> None:
+@pytest.mark.parametrize('change', ['template', 'marker', 'columns'])
+def test_a_table_of_that_name_which_is_not_ours(ask: Ask, athena: FakeAWS, change: str) -> None:
     ask('top')
     ((_, table),) = athena.glue.tables.items()
-    table['Parameters']['storage.location.template'] = 's3://results/${acct}/${rgn}/${day}/'
+    if change == 'template':
+        table['Parameters']['storage.location.template'] = 's3://results/${acct}/${rgn}/${day}/'
+    elif change == 'marker':
+        del table['Parameters']['flowlogs_reader.version']
+    else:
+        table['StorageDescriptor']['Columns'][0]['Type'] = 'int'
     started = len(athena.athena.executions)
     assert 'is not as this program creates it' in reason(ask('top', status=2))
     assert len(athena.athena.executions) == started

@@ -128,6 +128,9 @@ class Table(NamedTuple):
         )
 
     def is_ours(self, table: dict[str, Any]) -> bool:
-        """Whether a table of Glue is this one."""
+        """Whether a table of Glue is this one, as far as Glue says it."""
         parameters = table.get('Parameters') or {}
-        return all(parameters.get(name) == value for name, value in self.parameters.items())
+        stored = (table.get('StorageDescriptor') or {}).get('Columns')
+        columns = [(column.get('Name'), column.get('Type')) for column in stored or ()]
+        same = all(parameters.get(name) == value for name, value in self.parameters.items())
+        return same and (not stored or columns == self.columns)
