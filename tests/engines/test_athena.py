@@ -112,7 +112,7 @@ def test_the_answer_is_that_of_the_local_engine(ask: Ask, command: list[str]) ->
     assert_same(both, command)
     if command[0] in ('top', 'timeline', 'aggregate') and '-w' not in command:
         assert facts(both.local) == facts(both.engine)
-        assert len(facts(both.engine)) == 2 or '--tz' in command
+        assert len(facts(both.engine)) >= 2 or '--tz' in command
 
 
 @pytest.mark.parametrize('command', V5_COMMANDS[::2], ids=' '.join)

@@ -380,7 +380,9 @@ class Athena(RemoteEngine):
         except Exception as error:
             if error_code(error) != 'EntityNotFoundException':
                 raise
-            if 'database' in said(error).lower():
+            # Of a missing table Glue says "Entity Not Found", or names the table and its database.
+            reason = said(error).rpartition(' operation: ')[2].lower()
+            if 'database' in reason and 'table' not in reason:
                 raise UsageError(
                     f'there is no database {table.database} in the Glue catalog of {self.region}'
                 ) from error
@@ -451,7 +453,7 @@ def _in_partitions(objects: Sequence[Item], values: dict[str, list[str]]) -> lis
 
 
 def _group(form: Form, keys: tuple[str, ...], values: dict[str, str]) -> Group:
-    first, last = (values.get(name, '-') for name in ('first', 'last'))
+    first, last = (values.get(name, '-') for name in ('earliest', 'latest'))
     return Group(
         form.part,
         keys,

@@ -31,7 +31,7 @@ TIME = '_([0-9]{8}T[0-9]{4}Z)_[^/]*$'
 FLOW_LOG = '_([^_/]+)_[0-9]{8}T[0-9]{4}Z_[^/]*$'
 # The columns of the result before the keys, and after them.
 BEFORE = ('form', 'place', 'raw')
-AFTER = ('flows', 'packets', 'octets', 'first', 'last')
+AFTER = ('flows', 'packets', 'octets', 'earliest', 'latest')
 ADDRESSES = ('text', 'address')
 
 
@@ -104,8 +104,8 @@ class _Writer:
     def _sums(self) -> list[tuple[str, str]]:
         asked = self._plan.sums
         found = {
-            'packets': ('packets', 'sum(packets)'), 'bytes': ('octets', 'sum(octets)'),
-            'start': ('first', 'min(first)'), 'end': ('last', 'max(last)'),
+            'packets': ('packets', _sum('packets')), 'bytes': ('octets', _sum('octets')),
+            'start': ('earliest', 'min(earliest)'), 'end': ('latest', 'max(latest)'),
         }  # fmt: skip
         return [found[name] for name in asked]
 
@@ -122,7 +122,7 @@ class _Writer:
         for name, alias in (('packets', 'packets'), ('bytes', 'octets')):
             if name in self._plan.sums:
                 columns.append(f'CASE WHEN met THEN COALESCE({self._number(name)}, 0) ELSE 0 END AS {alias}')
-        for name, alias in (('start', 'first'), ('end', 'last')):
+        for name, alias in (('start', 'earliest'), ('end', 'latest')):
             if name in self._plan.sums:
                 columns.append(f'CASE WHEN met THEN {self._number(name)} END AS {alias}')
         own = self._own_time().removeprefix(' AND ')
@@ -348,6 +348,11 @@ def _literals(texts: Iterable[str]) -> str:
 
 def _one_of(value: str, texts: Sequence[str]) -> str:
     return f'{value} = {_quoted(texts[0])}' if len(texts) == 1 else f'{value} IN ({_literals(texts)})'
+
+
+def _sum(column: str) -> str:
+    """A sum of more than 18 digits, where one of the type bigint would fail."""
+    return f'sum(CAST({column} AS decimal(38, 0)))'
 
 
 def _between(value: str, first: str, last: str) -> str:
