@@ -12,10 +12,10 @@ import argparse
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -24,6 +24,7 @@ from botocore.session import Session
 
 from flowlogs_reader.cli.main import main as flowlogs_reader
 from tests import traffic
+from tests.tools.trial import Point, Seen, tell
 
 STREAM = 'eni-0123456789abcdef0-all'
 RECORDS = 300
@@ -43,20 +44,6 @@ COMMANDS = (
 PARSE = (
     'parse @message /^(?<vVersion>[0-9]+) .* (?<vBytes>[0-9-]+) (?<vStart>[0-9]+) [0-9]+ (?<vAction>[!-~]+) [A-Z]+$/'
 )
-
-
-class Seen(NamedTuple):
-    """What was seen, and whether it is what the program relies on; None if it relies on nothing here."""
-
-    text: str
-    expected: bool | None = None
-
-
-class Point(NamedTuple):
-    """Something that AWS does not document, or that could not be tried without an account."""
-
-    question: str
-    look: Callable[[InsightsTrial], Seen]
 
 
 class InsightsTrial:
@@ -232,16 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--profile')
     parser.add_argument('--pause', type=float, default=1.0, help='seconds between two looks at a query')
     trial = InsightsTrial(parser.parse_args(argv))
-    failed = 0
     with trial.stored():
-        for point in POINTS:
-            try:
-                seen = point.look(trial)
-            except Exception as error:  # the other points are worth trying all the same
-                seen = Seen(f'{type(error).__name__}: {error}', False)
-            mark = {True: 'as expected', False: 'NOT AS EXPECTED', None: 'for information'}[seen.expected]
-            print(f'{point.question}\n  {mark}: {seen.text}', flush=True)
-            failed += seen.expected is False
+        failed = tell(POINTS, trial)
     return bool(failed)
 
 
