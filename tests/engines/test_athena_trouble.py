@@ -34,7 +34,7 @@ ENGINE = ('--engine', 'athena')
 RESULTS = {'output': 's3://results/'}
 FOLDER = 'some/prefix/AWSLogs/123456789010/vpcflowlogs/us-east-1/2016/02/01/'
 NAME = '123456789010_vpcflowlogs_us-east-1_fl-0_20160201T1055Z_0.log'
-NETWORKS = ','.join(f'10.{number >> 7}.{2 * number & 255}.0/24' for number in range(5_000))
+NETWORKS = ','.join(f'10.{number >> 8}.{number & 255}.0/25' for number in range(5_000))
 Ask = Callable[..., Result]
 
 
