@@ -20,6 +20,7 @@ Nothing is yielded before all queries are complete: if one fails, there are no r
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,7 @@ from ..sources.report import Estimate, Usage, size_text
 from . import local
 from .interrupts import held_back, terminable
 from .plan import Plan, check_fields, check_query, plan_groups, plan_lines
+from .sums import add_groups
 
 # Queries at a time: the quota of an account is shared with dashboards and everybody else.
 CONCURRENT = 4
@@ -54,6 +56,8 @@ MAX_RETRIES = 2
 PIECES = 4
 # Bytes of repeated lines that are made at a time.
 _REPEATED = 1 << 20
+# A sum in a line of a table that another table does not take.
+_TOO_LARGE = re.compile(rb' [0-9]{20,}(?: [0-9-]+){0,4}\n')
 
 
 class Task(NamedTuple):
@@ -438,8 +442,11 @@ class RemoteSource(BaseReader):
             self._account(block, *self.where.add(found, block, keys_of(block.layout)))
         rows = found.lines().splitlines(keepends=True)
         rows.sort(key=_by_start)
-        for begin in range(0, len(rows), ROWS):
-            table.add_groups(b''.join(rows[begin : begin + ROWS]))
+        chunks = [b''.join(rows[begin : begin + ROWS]) for begin in range(0, len(rows), ROWS)]
+        if any(map(_TOO_LARGE.search, chunks)):
+            raise FlowLogsError('a sum has more than 19 digits')
+        for chunk in chunks:
+            table.add_groups(chunk)
         yield Block(self._layouts[0], b'')
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
@@ -500,7 +507,7 @@ class RemoteSource(BaseReader):
                     for alternative in own.alternatives:
                         texts += [row.keys[place] + ' ' for place in alternative]
                         texts.append(sums)
-                table.add_groups(''.join(texts).encode())
+                add_groups(table, ''.join(texts).encode())
                 self._found(own.layout, sum(row.flows for row in some))
 
     def _found(self, layout: Layout, flows: int) -> None:
