@@ -291,6 +291,8 @@ class Insights(RemoteEngine):
 
     def check(self, plan: Plan) -> None:
         sample = self._sample()
+        # Plain lines that do not count never come back.
+        self._reader.report.sound = not sample
         if sample is None:
             return
         if plan.everything:
@@ -301,6 +303,7 @@ class Insights(RemoteEngine):
         plain = re.compile('|'.join(_line_pattern(part) for part in plan.parts).encode())
         lines = [line for line in sample.split(b'\n') if line and not line.isspace() and b' SKIPDATA' not in line]
         odd = [line for line in lines if not plain.fullmatch(line)]
+        self._reader.report.sound = self._reader.report.sound or len(odd) < len(lines)
         if len(odd) > MAX_ODD and len(odd) * 20 > len(lines):
             raise UsageError(
                 f'{len(odd)} of the first {len(lines)} lines are not as AWS writes this format: CloudWatch Logs '

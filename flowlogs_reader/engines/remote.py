@@ -20,7 +20,6 @@ Nothing is yielded before all queries are complete: if one fails, there are no r
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -56,8 +55,6 @@ MAX_RETRIES = 2
 PIECES = 4
 # Bytes of repeated lines that are made at a time.
 _REPEATED = 1 << 20
-# A sum in a line of a table that another table does not take.
-_TOO_LARGE = re.compile(rb' [0-9]{20,}(?: [0-9-]+){0,4}\n')
 
 
 class Task(NamedTuple):
@@ -442,11 +439,8 @@ class RemoteSource(BaseReader):
             self._account(block, *self.where.add(found, block, keys_of(block.layout)))
         rows = found.lines().splitlines(keepends=True)
         rows.sort(key=_by_start)
-        chunks = [b''.join(rows[begin : begin + ROWS]) for begin in range(0, len(rows), ROWS)]
-        if any(map(_TOO_LARGE.search, chunks)):
-            raise FlowLogsError('a sum has more than 19 digits')
-        for chunk in chunks:
-            table.add_groups(chunk)
+        for begin in range(0, len(rows), ROWS):
+            add_groups(table, b''.join(rows[begin : begin + ROWS]))
         yield Block(self._layouts[0], b'')
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:

@@ -7,8 +7,9 @@ from heapq import nsmallest
 from itertools import chain, groupby, islice
 from typing import Any
 
-from ..errors import FlowLogsError, UsageError
+from ..errors import UsageError
 from ..kernel import Sums, encode
+from ..query.conditions import MAX_NUMBER
 from ..query.groups import GroupKey
 from ..query.query import FIVE_TUPLE
 from ..query.result import ROWS
@@ -78,10 +79,7 @@ def picked(lines: bytes, places: Sequence[int]) -> bytes:
 
 
 def folded(table: Sums, keys: int, places: Sequence[int]) -> Sums:
-    """Return the sums of a table of so many keys by the keys at these places.
-
-    Raises FlowLogsError if a sum has more than 19 digits.
-    """
+    """Return the sums of a table of so many keys by the keys at these places."""
     found = Sums([None] * len(places), table.track)
     kept = [*places, *range(keys, keys + len(SUMS))]
     for chunk in chunks_of(table):
@@ -90,11 +88,25 @@ def folded(table: Sums, keys: int, places: Sequence[int]) -> Sums:
 
 
 def add_groups(table: Sums, lines: bytes) -> None:
-    """Add lines of another table to a table. Raises FlowLogsError if a sum has more than 19 digits."""
+    """Add lines of another table to a table. Sums may have any number of digits."""
     try:
         table.add_groups(lines)
-    except ValueError as error:
-        raise FlowLogsError('a sum has more than 19 digits') from error
+    except ValueError:
+        table.add_groups(b''.join([short for line in lines.splitlines() for short in _short(line)]))
+
+
+def _short(line: bytes) -> Iterator[bytes]:
+    """Yield lines that make up a line of a table: the sums in them have the digits that the kernel takes.
+
+    There are enough flows for them, because no value of a flow has more digits.
+    """
+    *keys, packets, octets, start, end, flows = line.split(b' ')
+    left = [int(packets), int(octets)]
+    count = max(1, -(-max(left) // MAX_NUMBER))
+    for more in reversed(range(count)):
+        now = [b'%d' % min(number, MAX_NUMBER) for number in left]
+        left = [max(0, number - MAX_NUMBER) for number in left]
+        yield b' '.join([*keys, *now, start, end, b'%d\n' % (1 if more else int(flows) - count + 1)])
 
 
 def ranked(chunks: Iterable[bytes], keys: int, measure: str, count: int) -> bytes:

@@ -127,3 +127,29 @@ def test_several_formats_in_one_group(ask: Callable[..., Both], group: str, comm
 @pytest.mark.parametrize('command', [*COMMANDS[::12], ['timeline'], ['timeline', '17s']], ids=' '.join)
 def test_windows_that_cut_inside_a_second(ask: Callable[..., Both], command: list[str]) -> None:
     assert_same(ask('default', *command, *CUT), command)
+
+
+@pytest.mark.parametrize('command', ['top srcaddr', 'top addr', 'aggregate srcaddr', 'timeline 1h --times epoch'])
+def test_sums_of_more_digits_than_the_kernel_takes(logs: FakeAWS, ask: Callable[..., Both], command: str) -> None:
+    values = LINES[20].split()
+    values[9] = b'9' * 19
+    store(logs, 'huge', [*LINES[10:20], *[b' '.join(values)] * 3])
+    both = ask('huge', *command.split())
+    assert_same(both, command.split())
+    assert max(map(len, both.engine.stdout.split())) == 20
+
+
+@pytest.mark.parametrize('command', ['top -w dstport=1', 'print -w dstport=1', 'findip 192.0.2.1'])
+def test_a_line_that_is_no_record_among_records_that_do_not_count(
+    logs: FakeAWS, ask: Callable[..., Both], command: str
+) -> None:
+    store(logs, 'one-odd', [*LINES[:30], b'nothing like a record'])
+    both = ask('one-odd', *command.split())
+    assert both.engine.stdout == both.local.stdout
+    assert 'has the format' not in both.engine.stderr
+
+
+def test_a_log_of_no_records(logs: FakeAWS, ask: Callable[..., Both]) -> None:
+    store(logs, 'all-odd', [b'nothing like a record'] * 3)
+    both = ask('all-odd', 'top', status=1)
+    assert all('has the format' in result.stderr for result in both)

@@ -229,14 +229,6 @@ def test_sums_that_are_not_exact_are_refused(group: FakeAWS, cli: Cli) -> None:
     assert_refused(cli('huge', 'top', *INSIGHTS, status=1), 'not exact')
 
 
-def test_sums_of_more_digits_than_a_table_takes_are_refused(group: FakeAWS, cli: Cli) -> None:
-    line = b'2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 9999999999999999999 1454324362 1454324363 ACCEPT OK'
-    group.add_log_group('huge', lines=[*LINES, line, line])
-    group.add_flow_log(log_group='huge')
-    for action in ('top', 'aggregate', 'timeline'):
-        assert_refused(cli('huge', action, *INSIGHTS, status=1), 'more than 19 digits')
-
-
 def test_a_query_that_is_too_long_is_refused(group: FakeAWS, cli: Cli) -> None:
     many = ','.join(f'10.{at % 256}.{at // 256}.0/24' for at in range(400))
     assert_refused(cli('flows', 'top', *INSIGHTS, '-w', f'srcaddr={many}', status=2), 'characters')
