@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..engines.run import LOCAL, open_engine
@@ -70,6 +70,13 @@ def remote_source(
         on_progress=on_progress,
         on_wait=lambda: tell(f'{TITLES[name]} runs as many queries as the account may have: waiting'),
     )
+
+
+def remote_sources(sources: Sequence[BaseReader], on_failure: Callable[[BaseReader, Exception], None]) -> BaseReader:
+    """Return what reads several locations with ``--engine insights`` or ``athena``."""
+    from ..engines.remote import RemoteSources
+
+    return RemoteSources(sources, on_failure)
 
 
 def before(engine: str, estimate: Estimate) -> str:

@@ -31,7 +31,7 @@ from .clock import Clock
 from .options import MAX_THREADS
 from .parser import Parser
 from .progress import Progress, QueryProgress
-from .remote import estimate_table, is_remote, query_lines, remote_source, used
+from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
 from .stderr import print_message, printable, write
 from .summary import ADVICE, after, explain, facts, failure, shared_blocks
@@ -121,9 +121,8 @@ class Run:
         reader = readers[0]
         if len(readers) > 1:
             read_by = dict(zip(map(id, readers), reads))
-            reader = SeveralReaders(
-                readers, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)])
-            )
+            several = remote_sources if is_remote(options) else SeveralReaders
+            reader = several(readers, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)]))
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = self._make_writer(query, options)

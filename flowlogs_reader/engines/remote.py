@@ -15,7 +15,8 @@ rest is here:
 5. When everything has been read, the rows are merged. A :class:`Group` is added to the table. A :class:`Line` goes
    through the Layout, the conditions and the window of the query, as often as it occurred. The report gets the facts.
 
-Nothing is yielded before all queries are complete: if one fails, there are no rows.
+Nothing is yielded before all queries are complete, those of other locations too (:class:`RemoteSources`): if one fails,
+there are no rows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple
 
+from ..aws.trouble import is_aws_error
 from ..errors import Cause, FlowLogsError, UsageError
 from ..kernel import Sums
 from ..query.query import Query, Window
@@ -40,11 +42,14 @@ from ..sources.base import BaseReader
 from ..sources.cloudwatch.ordering import by_layout
 from ..sources.further import Further
 from ..sources.report import Estimate, Usage, size_text
+from ..sources.several import SeveralReaders, summed
 from . import local
 from .interrupts import held_back, terminable
 from .plan import Plan, check_fields, check_query, plan_groups, plan_lines
 from .sums import add_groups
 
+# As BaseReader.sum_into has them.
+Keys = Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]]
 # Queries at a time: the quota of an account is shared with dashboards and everybody else.
 CONCURRENT = 4
 # Seconds between two looks at a query, after the first, which is at once: the least, the most, and how they grow.
@@ -196,7 +201,8 @@ class Runner:
     """Runs tasks of an engine, CONCURRENT at a time, and stops all of them if anything goes wrong.
 
     `sleep` waits so many seconds. `on_progress` is called with the Usage so far whenever AWS was asked. `on_wait` is
-    called if AWS runs as many queries as it allows. `max_scan` is how many bytes may be scanned; None is no limit.
+    called if AWS runs as many queries as it allows. `max_scan` is how many bytes may be scanned, with `before` bytes
+    of other locations; None is no limit.
     """
 
     def __init__(
@@ -206,12 +212,14 @@ class Runner:
         on_progress: Callable[[Usage], None] | None = None,
         on_wait: Callable[[], None] | None = None,
         max_scan: int | None = None,
+        before: int = 0,
     ) -> None:
         self._engine = engine
         self._sleep = sleep
         self._on_progress = on_progress
         self._on_wait = on_wait
         self._max_scan = max_scan
+        self._before = before
         self._begin = time.monotonic()
         self._running: dict[str, _Running] = {}
         self._waiting: deque[tuple[Task, int]] = deque()
@@ -298,9 +306,10 @@ class Runner:
             self._on_progress(self.usage)
 
     def _check_budget(self, more: int = 0) -> None:
-        if self._max_scan is not None and self.usage.scanned + more > self._max_scan:
+        scanned = self._before + self.usage.scanned
+        if self._max_scan is not None and scanned + more > self._max_scan:
             raise UsageError(
-                f'{self._engine.NAME} has scanned {size_text(self.usage.scanned)}, and would scan more than '
+                f'{self._engine.NAME} has scanned {size_text(scanned)}, and would scan more than '
                 f'{size_text(self._max_scan)}: it was stopped',
                 Cause.OVER_BUDGET,
             )
@@ -370,6 +379,10 @@ class RemoteSource(BaseReader):
         self._on_wait = on_wait
         self._runner = partial(Runner, engine, sleep, on_progress, self._tell_of_waiting)
         self._layouts: Sequence[Layout] = ()
+        self._plan: Plan | None = None
+        # What the queries found.
+        self._lines: list[Line] = []
+        self._sums: Sums | None = None
         if engine.DATED and self.start_ms % 1000 == self.end_ms % 1000 == 0:
             # The engine asks for events of whole seconds: none of these need be left out.
             self.where.window = None
@@ -417,7 +430,7 @@ class RemoteSource(BaseReader):
     def sum_into(
         self,
         table: Sums,
-        keys: Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]],
+        keys: Keys,
         columns: Iterable[str] = (),
         further: Sequence[Further] = (),
     ) -> Iterator[Block]:
@@ -425,19 +438,12 @@ class RemoteSource(BaseReader):
 
         The table gets the groups by their first start, then by their keys.
         """
-        keys_of = keys if callable(keys) else lambda _: keys
-        self._begin()
-        plan = plan_groups(self.query, self._layouts, table, keys_of, self.engine.DATED, self.engine.DIGITS)
-        # Addresses as they are: the table makes networks and intervals of them.
-        found = Sums([None] * len(keys_of(self._layouts[0])[0]), table.track, table.flows_only)
-        lines: list[Line] = []
-        with closing(self._answers(plan)) as answers:
-            for answer in answers:
-                lines += [row for row in answer.rows if isinstance(row, Line)]
-                self._add_groups(found, plan, [row for row in answer.rows if isinstance(row, Group)])
-        for block in self._blocks_of(lines):
-            self._account(block, *self.where.add(found, block, keys_of(block.layout)))
-        rows = found.lines().splitlines(keepends=True)
+        self._ask(table, keys)
+        assert self._sums is not None
+        keys_of = _callable(keys)
+        for block in self._blocks_of(self._lines):
+            self._account(block, *self.where.add(self._sums, block, keys_of(block.layout)))
+        rows = self._sums.lines().splitlines(keepends=True)
         rows.sort(key=_by_start)
         for begin in range(0, len(rows), ROWS):
             add_groups(table, b''.join(rows[begin : begin + ROWS]))
@@ -445,52 +451,67 @@ class RemoteSource(BaseReader):
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         """The lines that the engine finds, by time, then as text."""
-        self._begin()
-        plan = plan_lines(self.query, self._layouts, self.engine.DATED, self.engine.DIGITS)
-        lines: list[Line] = []
-        with closing(self._answers(plan)) as answers:
-            for answer in answers:
-                lines += [row for row in answer.rows if isinstance(row, Line)]
-        lines.sort(key=attrgetter('order', 'text'))
-        yield from self._blocks_of(lines)
+        self._ask()
+        self._lines.sort(key=attrgetter('order', 'text'))
+        yield from self._blocks_of(self._lines)
 
-    def _begin(self) -> None:
+    def _ask(self, table: Sums | None = None, keys: Keys = ()) -> None:
+        """Prepare the read, then run the queries; or nothing if :class:`RemoteSources` has done both."""
+        if self._plan:
+            return
+        self.prepare(table, keys)
+        if not self._only:
+            self.allow(self.estimated)
+            self.run_queries()
+
+    def prepare(self, table: Sums | None = None, keys: Keys = ()) -> None:
+        """Plan the queries that fill a table, or find lines, and estimate what they scan."""
         self.report.origin = self.report.origin or self.describe()
         self._layouts = tuple(self.engine.layouts())
         self.report.format_trouble = self.reader.report.format_trouble
         check_fields(self.query, self._layouts)
-
-    def _answers(self, plan: Plan) -> Generator[Answer, None, None]:
-        """Yield all answers, or none if only the queries or the estimate are wanted."""
+        dated, digits = self.engine.DATED, self.engine.DIGITS
+        if table is None:
+            plan = plan_lines(self.query, self._layouts, dated, digits)
+        else:
+            keys_of = _callable(keys)
+            plan = plan_groups(self.query, self._layouts, table, keys_of, dated, digits)
+            # Addresses as they are: the table makes networks and intervals of them.
+            self._sums = Sums([None] * len(keys_of(self._layouts[0])[0]), table.track, table.flows_only)
         parts = self.engine.prepare(plan)
+        self._plan = plan
         self.tasks = [self.engine.task(part, plan.window) for part in range(parts)]
         if self._only == 'queries':
             return
         self.engine.check(plan)
         free = self._runner()
         self.estimated = self.engine.estimate(self.tasks, lambda tasks: [*free.run(tasks)])
-        if self._only == 'estimate':
-            return
-        self._check_budget()
-        if self._on_estimate:
-            self._on_estimate(self.estimated)
-        runner = self._runner(max_scan=self.max_scan)
-        self.report.usage = runner.usage
-        with closing(runner.run(self.tasks)) as answers:
-            yield from answers
-        self.report.read.update(dict.fromkeys(self._layouts, 0))
-        self.report.sound = self.report.sound or self.reader.report.sound
 
-    def _check_budget(self) -> None:
-        scanned = self.estimated.bytes
+    def allow(self, estimated: Estimate) -> None:
+        """Tell what a read will take. Raises UsageError if that is more than `max_scan` bytes."""
+        scanned = estimated.bytes
         if scanned is not None and scanned > self.max_scan:
             raise UsageError(
                 f'{self.engine.NAME} would scan {size_text(scanned)}, more than {size_text(self.max_scan)}: nothing '
                 'was read',
                 Cause.OVER_BUDGET,
             )
+        if self._on_estimate:
+            self._on_estimate(estimated)
 
-    def _add_groups(self, table: Sums, plan: Plan, groups: Sequence[Group]) -> None:
+    def run_queries(self, before: int = 0) -> None:
+        """Run the queries, and keep what they find. `before` is how many bytes of `max_scan` were scanned already."""
+        assert self._plan
+        runner = self._runner(max_scan=self.max_scan, before=before)
+        self.report.usage = runner.usage
+        with closing(runner.run(self.tasks)) as answers:
+            for answer in answers:
+                self._lines += [row for row in answer.rows if isinstance(row, Line)]
+                self._add_groups(self._plan, [row for row in answer.rows if isinstance(row, Group)])
+        self.report.read.update(dict.fromkeys(self._layouts, 0))
+        self.report.sound = self.report.sound or self.reader.report.sound
+
+    def _add_groups(self, plan: Plan, groups: Sequence[Group]) -> None:
         for part, rows in groupby(groups, key=attrgetter('part')):
             own = plan.parts[part]
             while some := [*islice(rows, ROWS)]:
@@ -501,7 +522,8 @@ class RemoteSource(BaseReader):
                     for alternative in own.alternatives:
                         texts += [row.keys[place] + ' ' for place in alternative]
                         texts.append(sums)
-                add_groups(table, ''.join(texts).encode())
+                assert self._sums is not None
+                add_groups(self._sums, ''.join(texts).encode())
                 self._found(own.layout, sum(row.flows for row in some))
 
     def _found(self, layout: Layout, flows: int) -> None:
@@ -520,6 +542,60 @@ class RemoteSource(BaseReader):
             layouts = [layout] if layout else self._layouts
             for block in by_layout(data, layouts, self.report.origin):
                 yield from _repeated(block.from_place(block.origin, ended), times)
+
+
+class RemoteSources(SeveralReaders):
+    """Several locations that an engine on AWS reads: what all of them scan is estimated before any query is started
+    that costs, and compared with `max_scan` of the first. There are rows only if all queries are complete.
+    """
+
+    def __init__(self, readers: Sequence[BaseReader], on_failure: Callable[[BaseReader, Exception], None]) -> None:
+        super().__init__(readers, on_failure)
+        self._sources = [reader for reader in readers if isinstance(reader, RemoteSource)]
+
+    def blocks(
+        self, limit: int | None = None, raw: bool = False, columns: Iterable[str] | None = None
+    ) -> Iterator[Block]:
+        self._ask()
+        yield from super().blocks(limit, raw, columns)
+
+    def sum_into(
+        self, table: Sums, keys: Keys, columns: Iterable[str] = (), further: Sequence[Further] = ()
+    ) -> Iterator[Block]:
+        self._ask(table, keys)
+        yield from super().sum_into(table, keys, columns, further)
+
+    def _ask(self, table: Sums | None = None, keys: Keys = ()) -> None:
+        try:
+            for source in self._sources:
+                self._try(source, partial(source.prepare, table, keys))
+            self._sources[0].allow(summed(source.estimated for source in self._sources))
+            before = 0
+            for source in self._sources:
+                self._try(source, partial(source.run_queries, before))
+                before += source.report.usage.scanned if source.report.usage else 0
+        except Exception:
+            for source in self._sources:
+                self._merge(source)
+            raise
+
+    def _try(self, source: RemoteSource, step: Callable[[], None]) -> None:
+        """Raises FlowLogsError after `on_failure`: the error does not name the location."""
+        try:
+            step()
+        except UsageError:
+            raise
+        except Exception as error:
+            if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
+                raise
+            self.on_failure(source, error)
+            raise FlowLogsError(
+                f'{source.engine.NAME} gives rows only if all locations can be read: there are none'
+            ) from error
+
+
+def _callable(keys: Keys) -> Callable[[Layout], Sequence[Sequence[str]]]:
+    return keys if callable(keys) else lambda _: keys
 
 
 def _repeated(block: Block, times: int) -> Iterator[Block]:

@@ -80,8 +80,8 @@ def run(
 
     `engine` is 'local', 'insights' for log groups or 'athena' for buckets. The result is the same; only the order of
     rows with equal times may differ. An engine on AWS raises UsageError, before it starts a query that costs, if it
-    would scan more than `max_scan` bytes (by default what the command line allows). `settings` are those of Athena:
-    `database`, `workgroup`, `output_location`, `create_table`.
+    would scan more than `max_scan` bytes in all (by default what the command line allows). `settings` are those of
+    Athena: `database`, `workgroup`, `output_location`, `create_table`.
 
     Nothing is read before the result is iterated over. A query of AWS needs a window. Raises UsageError if an argument
     is invalid, or if the engine cannot answer.
@@ -102,9 +102,16 @@ def run(
             options['session'] = session
         reader_class: Callable[..., BaseReader] = source.load()
         reader = reader_class(location, **options)
-        if engine != LOCAL:
-            from .remote import RemoteSource
-
-            reader = RemoteSource(open_engine(engine, reader, settings), query, reader, max_scan=max_scan)
         sources.append(reader)
+    if engine != LOCAL:
+        from .remote import RemoteSource, RemoteSources
+
+        remote = [
+            RemoteSource(open_engine(engine, reader, settings), query, reader, max_scan=max_scan) for reader in sources
+        ]
+        sources = [*remote] if len(remote) < 2 else [RemoteSources(remote, _raise)]
     return local.run(query, sources)
+
+
+def _raise(reader: BaseReader, error: Exception) -> None:
+    raise error

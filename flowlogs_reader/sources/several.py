@@ -19,6 +19,11 @@ from .report import Estimate, ReadReport
 NAMED = 3
 
 
+def summed(each: Iterable[Estimate]) -> Estimate:
+    """Return the sum of what several reads take."""
+    return Estimate(*[None if None in numbers else sum(filter(None, numbers)) for numbers in zip(*each)])
+
+
 class SeveralReaders(BaseReader):
     """Reads several readers as if they were one. Each has its own window, layouts and conditions.
 
@@ -57,8 +62,7 @@ class SeveralReaders(BaseReader):
 
     def estimate(self) -> Estimate:
         """Return the sum of what the reads of all locations would take."""
-        each = [reader.estimate() for reader in self.readers]
-        return Estimate(*[None if None in numbers else sum(filter(None, numbers)) for numbers in zip(*each)])
+        return summed([reader.estimate() for reader in self.readers])
 
     @property
     def poll_seconds(self) -> int | None:

@@ -198,6 +198,37 @@ def test_the_budget_is_also_that_of_queries_made_later(group: FakeAWS, cli: Cli)
     assert len(queries(group)) == 1
 
 
+@pytest.mark.parametrize('command', ['top', 'print -w action=REJECT', 'aggregate'])
+def test_the_budget_is_that_of_all_locations(group: FakeAWS, cli: Cli, command: str) -> None:
+    group.add_log_group('more', lines=LINES)
+    group.add_flow_log(log_group='more')
+    size = sum(map(len, LINES))
+    ask = ('flows', 'more', *command.split(), *INSIGHTS, '--max-scan')
+    assert_refused(cli(*ask, str(size * 3 // 2), status=2), 'would scan', '--max-scan')
+    assert not queries(group)
+    result = cli(*ask, str(size * 3))
+    expected = cli('flows', 'more', *command.split(), *WINDOW).stdout
+    assert sorted(result.stdout.splitlines()) == sorted(expected.splitlines())
+    assert result.stderr.count('will scan') == 1
+
+
+def test_the_budget_of_all_locations_is_also_that_of_queries_made_later(group: FakeAWS, cli: Cli) -> None:
+    group.add_log_group('more', lines=[line.replace(b' 10.', b' 9.') for line in LINES])
+    group.add_flow_log(log_group='more')
+    group.logs.insights.max_rows = 200
+    size = sum(map(len, LINES))
+    result = cli('flows', 'more', 'top', 'srcaddr', 'dstaddr', *INSIGHTS, '--max-scan', str(size * 5 // 2), status=2)
+    assert_refused(result, 'was stopped')
+
+
+@pytest.mark.parametrize('command', ['top', 'print -w action=REJECT', 'timeline 1m', 'ipset'])
+@pytest.mark.parametrize('places', [('flows', 'absent'), ('absent', 'flows')])
+def test_if_one_location_fails_there_are_no_rows(group: FakeAWS, cli: Cli, command: str, places: Sequence[str]) -> None:
+    result = cli(*places, *command.split(), *INSIGHTS, status=1)
+    assert_refused(result, 'absent', 'only if all locations can be read')
+    assert not queries(group)
+
+
 # -- what the engine should not be used for ----------------------------------------------------------------------------
 
 
