@@ -127,11 +127,15 @@ class QueryProgress:
 
     def __init__(self, stderr: TextIO) -> None:
         self._stderr = stderr
+        self._shown = False
 
     def __call__(self, usage: Usage) -> None:
         write(self._stderr, f'\r\x1b[K{usage.seconds:.0f} s, {size_text(usage.scanned)} scanned')
+        self._shown = True
 
     def clear(self) -> None:
-        write(self._stderr, '\r\x1b[K')
+        if self._shown:
+            write(self._stderr, '\r\x1b[K')
+        self._shown = False
 
     close = clear

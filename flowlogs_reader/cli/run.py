@@ -224,12 +224,15 @@ class Run:
                 self._stdout.write(query_lines(reader))
         elif options.estimate:
             writer = Writer(self._stdout, build.make_style(options, self._width()))
+            writer.before_write = self._clear_progress
             writer.write(estimate_table(options.engine or LOCAL, reader.estimate()))
             writer.flush()
         elif options.follow:
             follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
         else:
-            if not is_remote(options):
+            if is_remote(options):
+                writer.before_write = self._clear_progress
+            else:
                 self._watch(query, reader, writer, options)
             self._read_once(query, reader, writer)
 
@@ -267,7 +270,7 @@ class Run:
     def _query_progress(self, usage: Usage) -> None:
         """Show on a terminal how far the queries of an engine on AWS are."""
         if self._stderr.isatty() and not self._quiet:
-            show = QueryProgress(self._stderr)
+            show = self._progress if isinstance(self._progress, QueryProgress) else QueryProgress(self._stderr)
             show(usage)
             self._progress = show
 
@@ -308,9 +311,12 @@ class Run:
         if not self._quiet:
             self._print_message(message)
 
-    def _print_message(self, message: str) -> None:
+    def _clear_progress(self) -> None:
         if self._progress:
             self._progress.clear()
+
+    def _print_message(self, message: str) -> None:
+        self._clear_progress()
         print_message(self._stderr, message)
 
     def _status(self) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -299,3 +300,19 @@ def test_queries_of_an_engine_on_aws_show_what_they_have_scanned(seeded: FakeAWS
     assert 'kB scanned' in shown or 'bytes scanned' in shown
     # The line is gone before a message is written, and at the end.
     assert shown.count('\r\x1b[K') > shown.count(' s, ')
+
+
+@pytest.mark.parametrize(('argv', 'header'), [([], 'bytes\t'), (['--estimate'], 'engine\t')])
+def test_it_is_gone_before_the_first_line_of_the_output(argv: list[str], header: str, seeded: FakeAWS) -> None:
+    seeded.logs.insights.polls = 1
+    screen = Terminal()
+
+    class Stdout(BytesIO):
+        def write(self, data: Any) -> int:
+            return screen.write(bytes(data).decode())
+
+    options = ['--engine', 'insights', '--region', SEED_REGION, '-s', '2016-02-01', *argv]
+    assert main(['VPCFlowLogGroup', 'top', *options], None, Stdout(), screen, NOW) == 0
+    lines = [line.rpartition('\x1b[K')[2] for line in screen.getvalue().split('\n')]
+    assert ' scanned\r' in screen.getvalue()
+    assert [line for line in lines if header in line] == [line for line in lines if line.startswith(header)] != []
