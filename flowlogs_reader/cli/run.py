@@ -28,7 +28,7 @@ from ..sources.several import SeveralReaders
 from . import build, checks, words
 from .actions import ACTIONS
 from .clock import Clock
-from .options import MAX_THREADS
+from .options import MAX_THREADS, RECORDS
 from .parser import Parser
 from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
@@ -134,7 +134,7 @@ class Run:
     def _make_writer(self, query: Query, options: Namespace) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
-            return Writer(self._stdout, build.make_style(options, self._width(), query, self._on_short))
+            return Writer(self._stdout, build.make_style(options, self._width(), query, partial(self._on_short, query)))
         from ..output.page import Page
 
         if self._stdout.isatty():
@@ -142,8 +142,9 @@ class Run:
             raise UsageError(f'{name} writes a page, not text: send it to a file, as in … {name} > {name}.html')
         return Page(self._stdout, query.tz)
 
-    def _on_short(self, shown: int, of_all: int) -> None:
-        self._note(f'{shown} of {of_all} columns fit: -c all, or a pipe to cat, shows all')
+    def _on_short(self, query: Query, shown: int, of_all: int) -> None:
+        how = '-c all, or a pipe to cat, shows' if query.action in RECORDS else 'a pipe to cat shows'
+        self._note(f'{shown} of {of_all} columns fit: {how} all')
 
     def _report_failure(self, reader: BaseReader, error: Exception, read: build.Read) -> None:
         """Report that the read of one of several locations has failed."""

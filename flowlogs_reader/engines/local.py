@@ -120,7 +120,8 @@ def _compared(query: Query, sources: Sources) -> Table:
     width = len(query.keys)
     columns = [*map(_sum_column, COMPARED), *_key_columns(query)]
     places = [*range(width, width + len(COMPARED)), *range(width)]
-    rows = after_reading(partial(comparison.read, sources), partial(comparison.rows, query.limit or TOP))
+    limit = query.limit or TOP
+    rows = after_reading(partial(comparison.read, sources), lambda: [b''.join(comparison.rows(limit))])
     return Table(columns, tab_separated(rows), places)
 
 

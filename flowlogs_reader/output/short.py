@@ -1,88 +1,195 @@
-"""Records on a narrow terminal: few columns, with short times and numbers."""
+"""What fits a narrow terminal: few columns, with short names, times, numbers and addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
+from functools import cache, partial
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
-from ..records.fields import SHORT
+from ..kernel.memo import Memo
+from ..records.fields import DEFAULT_FIELDS, SHORT
 from .encodings import Shape, size_text
 from .terminal import GAP, Aligned
 
-DAY = 86400
-YEAR = 366 * DAY
-# With these names and numbers of at most so many digits, a line of IPv4 addresses has 80 characters at most.
 NAMES = {b'srcport': b'sport', b'dstport': b'dport', b'protocol': b'proto', b'packets': b'pkts'}
-DIGITS = {'packets': 5, 'bytes': 8}
-DIGITS_BESIDE_DATES = {'packets': 5, 'bytes': 5}
-# From this width on, two spaces between the columns fit too.
-WIDE = 90
+TIMES = ('start', 'end')
+ADDRESSES = ('addr', 'srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
+IPV4 = 15
+# With these widths, a line of IPv4 addresses has 80 characters at most: with bytes of 8 digits beside a time of day, or
+# of 5 beside a date.
+PORTS = ('srcport', 'dstport')
+PACKETS, BYTES, BYTES_BESIDE_DATES = 5, 8, 5
+# Parts of 2016-02-01 10:59:22.
+WITH_DATE = ((0, 19), (5, 19), (5, 16))
+TIME_OF_DAY = (11, 19)
+# What tables can do without, and what they need least.
+SPARE = ('end', 'start', 'packets', 'flows', 'accepted', 'bytes', 'rejected', 'share', 'bytes_to_src', 'bytes_to_dst')
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How records fit a terminal.
+    """How records or a table fit a terminal.
 
     `span` is the length of the window in seconds; None if it is not known. With `always` records are short even if all
-    columns fit. `on_short` is called with the number of columns that are shown, and of all.
+    columns fit. `kept` are the columns that a table has on any terminal; None for records. `on_short` is called with
+    the number of columns that are shown, and of all.
     """
 
     span: int | None = None
     always: bool = False
+    kept: tuple[str, ...] | None = None
     on_short: Callable[[int, int], None] | None = None
 
 
+class Plan(NamedTuple):
+    """How lines are shown: these columns; unless `whole`, with short texts, and this part of times (None: as they are).
+
+    `digits` is how many digits a number of bytes may have.
+    """
+
+    places: Sequence[int]
+    whole: bool = False
+    time: tuple[int, int] | None = None
+    digits: int = BYTES
+    gap: bytes = GAP
+
+
 class Short(Aligned):
-    """Aligned records. If they are wider than the terminal, only the columns SHORT are shown."""
+    """Aligned records or tables. If they are wider than the terminal, columns are left out.
+
+    Records are shown with all columns, the default ones or SHORT.
+    """
 
     def __init__(self, fit: Fit, width: int, tz: tzinfo, colour: bool = False, human: bool = False) -> None:
         super().__init__(colour, human)
         self._fit = fit
         self._width = width
         self._tz = tz
-        self._places: list[int] | None = None
-        within_day = fit.span is not None and fit.span <= DAY
-        within_year = fit.span is None or fit.span < YEAR
-        self._time = '%H:%M:%S' if within_day else '%m-%d %H:%M' if within_year else '%Y-%m-%d'
-        self._digits = DIGITS if within_day else DIGITS_BESIDE_DATES
+        self._plan: Plan | None = None
+        self._limits: list[int] = []
+        self._moments = Memo(self._moment)
+        self._compressed = Memo(_compressed)
 
     def begin(self, shape: Shape, header: bool) -> None:
         if self._shape is None or shape.columns != self._shape.columns:
-            self._places = None
+            self._plan = None
         super().begin(shape, header)
 
     def lines(self, data: bytes) -> bytes:
         assert self._shape
         rows = self._rows(data)
-        if self._places is None:
-            self._places = self._chosen(rows)
-        if not self._places:
-            return self._aligned(rows, self._shape.names, self._shape.numbers, GAP)
-        names = [self._shape.names[place] for place in self._places]
-        numbers = [self._shape.numbers[place] for place in self._places]
-        shown = [[row[place] for place in self._places] for row in rows]
-        short = [[self._short(name, value) for name, value in zip(names, row)] for row in shown]
-        return self._aligned(short, names, numbers, GAP if self._width >= WIDE else b' ')
+        plan = self._plan = self._plan or self._chosen(rows)
+        names = [self._shape.names[place] for place in plan.places]
+        numbers = [self._shape.numbers[place] for place in plan.places]
+        shown = [[row[place] for place in plan.places] for row in rows]
+        if not plan.whole:
+            shown = [[self._short(plan, name, value) for name, value in zip(names, row)] for row in shown]
+        return self._aligned(shown, names, numbers, plan.gap, self._limits)
 
-    def _chosen(self, rows: Sequence[Sequence[bytes]]) -> list[int]:
-        """Return the places of the columns that are shown; none if all are."""
+    def _chosen(self, rows: Sequence[Sequence[bytes]]) -> Plan:
+        """Return the first plan that fits, or else the last one."""
         assert self._shape
-        widths = [max(map(len, values)) for values in zip(*rows)]
-        width = sum(widths) + len(GAP) * (len(widths) - 1)
-        names = [column.name for column in self._shape.columns]
-        places = [names.index(name) for name in SHORT if name in names]
-        if not places or not (self._fit.always or width > self._width):
-            return []
-        self._widths = [0] * len(places)
-        if self._fit.on_short and len(places) < len(names):
-            self._fit.on_short(len(places), len(names))
-        return places
+        plans = self._table_plans(rows) if self._fit.kept is not None else self._record_plans(rows)
+        width_of = cache(partial(self._column_width, [{*values} for values in zip(*rows)]))
+        for plan in plans:
+            widths = [width_of(place, plan.whole, plan.time, plan.digits) for place in plan.places]
+            excess = sum(widths) + len(plan.gap) * (len([*filter(None, widths)]) - 1) - self._width
+            if excess <= 0:
+                break
+        self._widths = [0] * len(plan.places)
+        columns = [self._shape.columns[place].name for place in plan.places]
+        self._limits = self._limits_of(plan, columns, widths, -excess)
+        if self._fit.on_short and len(plan.places) < len(self._shape.columns):
+            # The column of bars has no name, and is not a column of the result.
+            self._fit.on_short(*(len([*filter(None, names)]) for names in (columns, self._shape.names)))
+        return plan
 
-    def _short(self, column: bytes, value: bytes) -> bytes:
+    def _record_plans(self, rows: Sequence[Sequence[bytes]]) -> Iterator[Plan]:
+        names = self._names()
+        short, default = ([names.index(name) for name in fields if name in names] for fields in (SHORT, DEFAULT_FIELDS))
+        if not short or not self._fit.always:
+            yield Plan(range(len(names)), whole=True)
+        if not short:
+            return
+        if not self._fit.always:
+            yield Plan(default, whole=True)
+        forms = [TIME_OF_DAY] if self._is_within_day(rows) else [*WITH_DATE]
+        if 'start' in names and not rows[-1][names.index('start')].isdigit():
+            yield from (Plan(short, time=None, gap=gap) for gap in (GAP, b' '))
+        yield from (Plan(short, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
+        yield Plan(short, time=forms[-1], gap=b' ', digits=BYTES if forms == [TIME_OF_DAY] else BYTES_BESIDE_DATES)
+
+    def _table_plans(self, rows: Sequence[Sequence[bytes]]) -> Iterator[Plan]:
+        names, kept = self._names(), self._fit.kept or ()
+        places = [*range(len(names))]
+        yield Plan(places, whole=True)
+        forms: list[tuple[int, int] | None] = [None, *WITH_DATE]
+        if self._is_within_day(rows):
+            forms[-1:] = [TIME_OF_DAY]
+        spare = [names.index(name) for name in SPARE if name in names and name not in kept]
+        for left_out in range(len(spare) + 1):
+            shown = [place for place in places if place not in spare[:left_out]]
+            yield from (Plan(shown, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
+
+    def _names(self) -> list[str]:
+        assert self._shape
+        return [column.name for column in self._shape.columns]
+
+    def _is_within_day(self, rows: Sequence[Sequence[bytes]]) -> bool:
+        """Whether a time of day says enough: for these rows, and for the window if it is known."""
+        columns = [values for name, values in zip(self._names(), zip(*rows)) if name in TIMES]
+        texts = {self._moments[value] for values in columns for value in {*values}}
+        moments = [datetime.fromisoformat(text.decode()) for text in texts if len(text) == 19]
+        day = timedelta(days=1)
+        return (self._fit.span is None or self._fit.span <= day.total_seconds()) and (
+            not moments or max(moments) - min(moments) <= day
+        )
+
+    def _column_width(self, values: Sequence[set[bytes]], place: int, *how: Any) -> int:
+        """Return how wide a column is; of records, as wide as later ones of IPv4 may be. `how` is as in Plan."""
+        plan = Plan((), *how)
+        if plan.whole:
+            return max(map(len, values[place]))
+        name = self._names()[place]
+        if self._fit.kept is None and name in ADDRESSES:
+            return IPV4
+        likely = {**dict.fromkeys(PORTS, 5), 'packets': PACKETS, 'bytes': plan.digits, 'action': 6}
+        least = likely.get(name, 0) if self._fit.kept is None else 0
+        return max(least, *(len(self._short(plan, name.encode(), value)) for value in values[place]))
+
+    def _limits_of(self, plan: Plan, columns: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+        """Return how wide columns may become. Addresses share the room: a long one moves its own line only."""
+        if plan.whole:
+            return []
+        addresses = [width for name, width in zip(columns, widths) if name in ADDRESSES]
+        limit = max(IPV4, (sum(addresses) + room) // max(1, len(addresses)))
+        return [limit if name in ADDRESSES else max(width, self._width) for name, width in zip(columns, widths)]
+
+    def _short(self, plan: Plan, column: bytes, value: bytes) -> bytes:
         if value == column:
             return NAMES.get(column, column)
         name = column.decode()
-        if name == 'start' and value.isdigit():
-            return datetime.fromtimestamp(int(value), self._tz).strftime(self._time).encode()
-        return size_text(value) if len(value) > self._digits.get(name, len(value)) else value
+        if name in TIMES:
+            return self._moments[value][slice(*plan.time)] if plan.time else value
+        if name in ADDRESSES:
+            return self._compressed[value] if len(value) > IPV4 else value
+        if self._fit.kept is None and name in ('packets', 'bytes'):
+            return size_text(value) if len(value) > (PACKETS if name == 'packets' else plan.digits) else value
+        return value
+
+    def _moment(self, value: bytes) -> bytes:
+        """Return a time as 2016-02-01 10:59:22, without its zone; other texts as they are."""
+        if value.isdigit():
+            return datetime.fromtimestamp(int(value), self._tz).strftime('%Y-%m-%d %H:%M:%S').encode()
+        is_time = value[4:5] == b'-' and value[13:14] == b':'
+        return value[:10] + b' ' + value[11:19] if is_time else value
+
+
+def _compressed(address: bytes) -> bytes:
+    try:
+        return str(ip_address(address.decode())).encode()
+    except ValueError:
+        return address

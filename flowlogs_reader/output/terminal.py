@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 from .encodings import Encoding, Shape
 
-SHORTEST_BAR = 10
+SHORTEST_BAR = 5
 GAP = b'  '
 _RED = b'\x1b[31m%b\x1b[0m'
 _CONTROL = re.compile(rb'[^\t\n -~]')
@@ -43,9 +43,17 @@ class Aligned(Encoding):
         return [line.split(self._shape.separator) for line in super().lines(data)[:-1].split(b'\n')]
 
     def _aligned(
-        self, rows: Sequence[Sequence[bytes]], names: Sequence[bytes], numbers: Sequence[bool], gap: bytes
+        self,
+        rows: Sequence[Sequence[bytes]],
+        names: Sequence[bytes],
+        numbers: Sequence[bool],
+        gap: bytes,
+        limits: Sequence[int] = (),
     ) -> bytes:
+        """Return aligned lines. Values that are longer than the limit of their column move the rest of their line."""
         self._widths = [max(old, *map(len, values)) for old, values in zip(self._widths, zip(*rows))]
+        if limits:
+            self._widths = [*map(min, self._widths, limits)]
         action = names.index(b'action') if self._colour and b'action' in names else None
         return b''.join([gap.join(self._cells(row, numbers, action)).rstrip() + b'\n' for row in rows])
 
@@ -69,11 +77,14 @@ def with_bars(
 ) -> list[list[bytes]]:
     """Return each row with a bar in proportion to its number. The longest one fills the line.
 
+    The bars are empty if there is no room for bars that say something.
     The bars of `incomplete` rows, which are given by their index, have another character, and at least one of it.
     """
     longest = max((int(row[column]) for row in rows), default=0) or 1
     cells = (max(map(len, values)) for values in zip(header, *rows))
-    room = max(SHORTEST_BAR, width - sum(cells) - len(GAP) * len(header))
+    room = width - sum(cells) - len(GAP) * len(header)
+    if room < SHORTEST_BAR:
+        return [[*row, b''] for row in rows]
     lengths = [-(-int(row[column]) * room // longest) for row in rows]
     bars = [b':' * max(length, 1) if at in incomplete else b'#' * length for at, length in enumerate(lengths)]
     return [[*row, bar] for row, bar in zip(rows, bars)]

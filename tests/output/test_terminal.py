@@ -15,7 +15,7 @@ from flowlogs_reader.output.encodings import Shape
 from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
 from flowlogs_reader.query.result import Column
 from flowlogs_reader.records.fields import FIELDS, Kind
-from tests.conftest import MINUTE, NOW, Cli
+from tests.conftest import DATA, MINUTE, NOW, Cli
 
 RED = '\x1b[31m'
 See = Callable[..., list[str]]
@@ -145,10 +145,10 @@ def test_a_line_has_no_spaces_at_its_end() -> None:
 def test_bars_of_nothing_and_where_there_is_no_room() -> None:
     assert list(with_bars([], ['start', 'flows'], 1, 80)) == []
     assert list(with_bars([[b'a', b'0']], ['start', 'flows'], 1, 80)) == [[b'a', b'0', b'']]
-    assert list(with_bars([[b'a', b'5'], [b'b', b'1']], ['start', 'flows'], 1, 5)) == [
-        [b'a', b'5', b'#' * 10],
-        [b'b', b'1', b'##'],
-    ]
+    rows = [[b'a', b'5'], [b'b', b'1']]
+    # The other columns take 14 characters, with the spaces after them.
+    assert list(with_bars(rows, ['start', 'flows'], 1, 14 + 5)) == [[b'a', b'5', b'#####'], [b'b', b'1', b'#']]
+    assert list(with_bars(rows, ['start', 'flows'], 1, 14 + 4)) == [[b'a', b'5', b''], [b'b', b'1', b'']]
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,11 @@ def test_records_on_a_narrow_terminal(narrow: See) -> None:
     ('window', 'start'),
     [
         (DAY, '10:59:22'),
-        ((), '02-01 10:59'),
+        ((), '10:59:22'),
+        (('--times', 'iso'), '10:59:22'),
+        (('--times', 'iso', '--tz', 'Asia/Tokyo'), '19:59:22'),
         (('-s', '2016-01-01', '-e', '2016-02-02'), '02-01 10:59'),
-        (('-s', '2015-01-01', '-e', '2016-02-02'), '2016-02-01'),
+        (('-s', '2015-01-01', '-e', '2016-02-02'), '02-01 10:59'),
     ],
 )
 def test_a_line_of_ipv4_never_wraps(window: tuple[str, ...], start: str, narrow: See) -> None:
@@ -238,6 +240,113 @@ def test_a_line_says_that_columns_are_missing(monkeypatch: pytest.MonkeyPatch) -
     os.close(ours)
     assert stderr.getvalue() == 'flowlogs_reader: 9 of 14 columns fit: -c all, or a pipe to cat, shows all\n'
     assert len(stderr.getvalue()) <= 80
+
+
+def test_times_of_different_days_have_a_date_as_far_as_there_is_room(
+    narrow: See, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MINUTE + MINUTE.replace(b' 1454324', b' 1454424')
+    for width, start in [(80, '02-01 10:59'), (90, '02-01 10:59:22'), (100, '2016-02-01 10:59:22')]:
+        monkeypatch.setenv('COLUMNS', str(width))
+        assert narrow(stdin=log)[1].startswith(f'{start} '), width
+        assert narrow('-s', '2015-01-01', '-e', '2016-02-02')[1].startswith(f'{start} '), width
+
+
+def test_the_default_columns_are_shown_if_they_fit_and_not_all_do(narrow: See, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = [field.name for field in FIELDS if field.version == 2]
+    log = (DATA / 'sample-v5.log').read_bytes()
+    for width, count in [(120, 9), (200, 14), (1000, 29)]:
+        monkeypatch.setenv('COLUMNS', str(width))
+        header, *rows = narrow(stdin=log)
+        assert max(map(len, rows)) <= width
+        assert len(header.split()) == count
+        assert count != 14 or header.split() == default
+
+
+def test_addresses_of_ipv6_are_short_and_move_only_their_own_line(narrow: See) -> None:
+    address = '2001:0db8:0000:0000:0000:0000:0000:00{:02x}'
+    ends = ['10.0.0.1 10.0.0.2', f'{address.format(1)} {address.format(2)}', '2001:db8:1:2:3:4:5:6 10.0.0.3', '- -']
+    log = ''.join(
+        [f'2 123456789010 eni-1 {one} 1 2 6 1 40 1454324362 1454324422 REJECT OK\n' for one in [*ends, ends[0]]]
+    )
+    seen = narrow(stdin=log.encode())
+    assert [line.split()[1] for line in seen[1:]] == [
+        '10.0.0.1', '2001:db8::1', '2001:db8:1:2:3:4:5:6', '-', '10.0.0.1',
+    ]  # fmt: skip
+    assert max(map(len, seen)) <= 80
+    others = [line.index('REJECT') for at, line in enumerate(seen[1:]) if at != 2]
+    assert others == [others[0]] * 4
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+FLOWS = ''.join(
+    [
+        f'2 123456789010 eni-0123456789abcdef{at} 255.255.255.25{at} 255.255.255.254 6553{at} 65534 17 '
+        f'123456 {"123456789"[at:]} 1454324362 1454324422 REJECT OK\n'
+        for at in range(3)
+    ]
+).encode()
+
+
+@pytest.mark.parametrize('width', [80, 100, 120, 200])
+@pytest.mark.parametrize(
+    'action',
+    [
+        'aggregate', 'aggregate --flows', 'aggregate --flows --both-ways', 'top srcaddr dstaddr dstport', 'top --share',
+        'timeline 5m', 'timeline 5m action', 'timeline 5m interface_id', 'timeline 5m interface_id --tz Asia/Tokyo',
+    ],
+)  # fmt: skip
+def test_a_line_of_a_table_never_wraps(
+    action: str, width: int, see: See, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('COLUMNS', str(width))
+    monkeypatch.setenv('NO_COLOR', '1')
+    seen = see(*action.split(), stdin=FLOWS)
+    assert max(map(len, seen)) <= width
+    names = {'sport': 'srcport', 'dport': 'dstport', 'proto': 'protocol', 'pkts': 'packets'}
+    header, *rows = [line.split('\t') for line in cli('-', *action.split(), '--header', stdin=FLOWS).lines]
+    shown = [names.get(name, name) for name in seen[0].split()]
+    assert shown == [name for name in header if name in shown]
+    lines = [re.sub(r'(-\d\d) (\d\d:)', r'\1T\2', re.sub('  [#:]+$', '', line)).split() for line in seen[1:]]
+    for name, values in zip(shown, zip(*lines)):
+        if name not in ('start', 'end'):
+            assert list(values) == [row[header.index(name)] for row in rows]
+    kept = {
+        'aggregate': {'srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol', 'bytes'},
+        'top': {'srcaddr', 'dstaddr', 'bytes'},
+        'timeline': {'start', 'flows'},
+    }
+    assert {*shown} >= kept[action.split()[0]]
+
+
+def test_tables_keep_the_measure_and_lose_times_first(narrow: See, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '65')
+    keys = {'dstaddr', 'dport', 'proto', 'srcaddr', 'sport'}
+    assert {*narrow('aggregate', stdin=FLOWS)[0].split()} == {*keys, 'bytes'}
+    assert {*narrow('aggregate', '--by', 'packets', stdin=FLOWS)[0].split()} == {*keys, 'pkts'}
+    monkeypatch.setenv('COLUMNS', '80')
+    assert narrow('aggregate', stdin=FLOWS)[0].split() == [
+        'bytes', 'dstaddr', 'dport', 'pkts', 'proto', 'srcaddr', 'sport', 'start',
+    ]  # fmt: skip
+
+
+def test_a_line_says_that_columns_of_a_table_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '80')
+    ours, theirs = os.openpty()
+    stderr = StringIO()
+    with open(theirs, 'wb') as stdout:
+        assert main(['-', 'aggregate'], BytesIO(FLOWS), stdout, stderr, NOW) == 0
+    os.close(ours)
+    assert stderr.getvalue() == 'flowlogs_reader: 8 of 9 columns fit: a pipe to cat shows all\n'
+
+
+def test_all_rows_of_a_comparison_are_aligned(see: See) -> None:
+    window = ('-s', '2016-02-01T10:59:20Z', '-e', '2016-02-01T10:59:50Z')
+    header, *rows = see('top', '3', '--compare', '30s', *window)
+    at = header.index('dstaddr')
+    assert {row[at - 2 : at] for row in rows} == {'  '}
+    assert {len(row[:at].split()) for row in rows} == {4}
 
 
 @pytest.mark.parametrize('output', ['text', 'tsv'])
