@@ -104,7 +104,7 @@ def estimate_table(engine: str, estimate: Estimate) -> Table:
     dollars = None if estimate.dollars is None else f'{estimate.dollars:.6f}'
     seconds = None if estimate.seconds is None else round(estimate.seconds)
     columns = [Column('engine', Kind.TEXT), *(Column(name, Kind.INTEGER) for name in ('bytes', 'requests', 'objects'))]
-    columns += [Column('seconds', Kind.INTEGER), Column('dollars', Kind.TEXT)]
+    columns += [Column('seconds', Kind.INTEGER), Column('dollars', Kind.DECIMAL)]
     row = (engine, estimate.bytes, estimate.requests, estimate.objects, seconds, dollars)
     return Table.of_rows(columns, [row])
 

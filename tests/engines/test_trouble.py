@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -303,6 +304,40 @@ def test_estimates_read_nothing(group: FakeAWS, cli: Cli) -> None:
     )
     assert not queries(group)
     assert f'local\t{size}\t1\t' in cli('flows', 'top', *WINDOW, '--estimate').stdout.decode()
+
+
+def direct(cli: Cli, group: str, start: str, length: str) -> int:
+    """The bytes that --estimate says of a direct read."""
+    told = json.loads(cli(group, '--estimate', '-s', start, '--for', length, '-o', 'jsonl').stdout)
+    assert told['dollars'] == 0
+    assert told['requests'] >= told['bytes'] / 2**20
+    return int(told['bytes'])
+
+
+BURST = [*traffic.lines(40_000)]
+LENGTHS = ('5m', '1h', '6h', '1d', '30d')
+
+
+@pytest.mark.parametrize('scan_limit', [None, 700])
+@pytest.mark.parametrize('start', ['2016-02-01 10:59:00', '2016-02-01 10:57:00'])
+def test_a_direct_read_is_estimated_where_its_events_are(
+    fake: FakeAWS, cli: Cli, start: str, scan_limit: int | None
+) -> None:
+    fake.add_log_group('burst', lines=BURST)
+    size = sum(map(len, BURST))
+    fake.logs.scan_limit = scan_limit
+    found = [direct(cli, 'burst', start, length) for length in LENGTHS]
+    assert all(0.9 * size <= each <= size for each in found), found
+    assert fake.count('FilterLogEvents') <= len(LENGTHS) * 90
+
+
+def test_what_is_stored_limits_an_estimate_and_answers_if_samples_say_nothing(fake: FakeAWS, cli: Cli) -> None:
+    lines = BURST[:30_000]
+    fake.add_log_group('moment', lines=lines, timestamp=lambda _: 1454324362000)
+    assert direct(cli, 'moment', '2016-02-01', '1d') == sum(map(len, lines))
+    fake.deny('DescribeLogGroups')
+    told = json.loads(cli('moment', '--estimate', '-s', '2016-02-01', '--for', '1d', '-o', 'jsonl').stdout)
+    assert told['bytes'] is None
 
 
 @pytest.mark.parametrize('name', ['estimatedBytes', 'bytes scanned', 'x'])

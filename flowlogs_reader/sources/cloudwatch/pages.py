@@ -63,6 +63,16 @@ def page_of(events: Sequence[dict[str, Any]]) -> Page:
     return Page(*found[:6])
 
 
+def join(page: Page, later: Page) -> Page:
+    """Return the events of a page and the one after it as one page."""
+    if later.last is None:
+        return page
+    first = later.first if page.first is None else page.first
+    more = page.last_count if page.last == later.last and later.first == later.last else 0
+    lines, ids = page.lines + later.lines, page.ids + later.ids
+    return later._replace(lines=lines, ids=ids, first=first, last_count=later.last_count + more)
+
+
 def join_lines(texts: Iterable[bytes]) -> bytes:
     """Return a line for each text."""
     return b'\n'.join([*texts, b''])

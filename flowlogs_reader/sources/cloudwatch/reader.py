@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from ...aws.log_groups import MissingLogGroup, find_missing_group, parse_arn
@@ -19,16 +20,17 @@ from ..aws_reader import AwsReader
 from ..report import Estimate
 from .formats import Formats
 from .ordering import REMEMBERED_IDS, HeldEvents, RecentIds, by_layout
-from .pages import PAGE, Page, page_of, store_page
-from .paging import PAGE_EVENTS, Paging
+from .pages import PAGE, Page, join, page_of, store_page
+from .paging import PAGE_EVENTS, PAGES_IN_SLICE, Paging
 from .pushdown import filter_pattern as pattern_of
 from .pushdown import interfaces
+from .sampling import SAMPLE_EVENTS, SAMPLE_PAGES, measure
 
 # The largest number of stream names (FilterLogEvents, `logStreamNames`).
 MAX_STREAMS = 100
-# Parts of the window from which an estimate has a page each, the largest page, and how long a request usually takes.
-SAMPLES = 8
+# The largest page, how long an event is, and how long a request takes: the last two about.
 PAGE_BYTES = 1_048_576
+EVENT_BYTES = 110
 SECONDS_A_PAGE = 0.5
 
 
@@ -141,31 +143,53 @@ class FlowLogsReader(AwsReader):
         return self._page(self.start_ms, self.end_ms - 1, count)[0].lines
 
     def estimate(self) -> Estimate:
-        """Return what reading the whole window would take, from a page of each of SAMPLES moments of it.
+        """Return what reading the whole window would take, from samples of it; at most what the log group stores.
 
         Conditions are left out of account. FilterLogEvents is not billed by the byte.
         """
-        length = self.end_ms - self.start_ms
-        size = events = 0
-        covered = 0.0
-        for at in range(SAMPLES):
-            begin, end = (self.start_ms + length * place // SAMPLES for place in (at, at + 1))
-            page, more = self._page(begin, end - 1)
-            size += len(page.lines) - page.lines.count(b'\n')
-            events += page.lines.count(b'\n')
-            # A page that is not the last one of its part covers the time up to its last event.
-            last = begin if page.last is None else page.last
-            covered += (last + 1 - begin) if more else end - begin
-        part = max(covered, 1) / max(length, 1)
-        size, events = round(size / part), round(events / part)
-        requests = max(1, -(-size // PAGE_BYTES), -(-events // PAGE_EVENTS))
-        return Estimate(size, requests, dollars=0.0, seconds=requests * SECONDS_A_PAGE / max(1, self.thread_count))
+        size = measure(self.start_ms, self.end_ms, self._sampled)
+        stored = None if size.exact else self._stored_bytes()
+        if size.bytes is None and stored is None:
+            return Estimate(dollars=0.0)
+        # What a log group stores is known late.
+        text = max(size.seen, min(known for known in (size.bytes, stored) if known is not None))
+        events = size.events * text / size.bytes if size.bytes else text / EVENT_BYTES
+        pages = max(1, ceil(text / PAGE_BYTES), ceil(events / PAGE_EVENTS))
+        # The last page of each slice is not full.
+        requests = pages + (ceil(pages / PAGES_IN_SLICE) if pages > 1 < self.thread_count else 0)
+        seconds = requests * SECONDS_A_PAGE / max(1, self.thread_count)
+        return Estimate(round(text), requests, dollars=0.0, seconds=seconds)
 
-    def _page(self, start_ms: int, end_ms: int, count: int = PAGE_EVENTS) -> tuple[Page, bool]:
-        """Return the first event page of a window with its end, and whether there are more."""
-        asked = {'startTime': start_ms, 'endTime': end_ms, 'limit': count}
+    def _stored_bytes(self) -> int | None:
+        """Return the bytes that the log group stores, or None if AWS does not say so."""
+        try:
+            answer = self.boto_client.describe_log_groups(logGroupNamePrefix=self._name())
+        except Exception as error:
+            if not is_aws_error(error):
+                raise
+            return None
+        groups = answer.get('logGroups', ())
+        return next((group.get('storedBytes') for group in groups if group['logGroupName'] == self._name()), 0) or None
+
+    def _sampled(self, start_ms: int, end_ms: int) -> tuple[Page, bool]:
+        """Return the first events of a window, those of two moments if that takes few pages, and if there are more."""
+        whole, token = self._page(start_ms, end_ms - 1, SAMPLE_EVENTS)
+        for _ in range(SAMPLE_PAGES - 1):
+            if not token or whole.first != whole.last:
+                break
+            page, token = self._page(start_ms, end_ms - 1, SAMPLE_EVENTS, token)
+            whole = join(whole, page)
+        return whole, bool(token)
+
+    def _page(
+        self, start_ms: int, end_ms: int, count: int = PAGE_EVENTS, token: str | None = None
+    ) -> tuple[Page, str | None]:
+        """Return an event page of a window with its end, the first one or that of a token, and the next token."""
+        asked: dict[str, Any] = {'startTime': start_ms, 'endTime': end_ms, 'limit': count}
+        if token:
+            asked['nextToken'] = token
         answer = self.boto_client.filter_log_events(**self._group(), **asked)
-        return answer.get(PAGE) or page_of(answer['events']), 'nextToken' in answer
+        return answer.get(PAGE) or page_of(answer['events']), answer.get('nextToken')
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         self.report.complete_until, self.report.in_order = self.start_ms, True
