@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from ..query.names import PORTS, PROTOCOLS, TRAFFIC_PATHS
 from ..records.fields import FIELDS, Kind
 from .actions import ACTIONS
 from .options import GROUPS, LOCATION, OPTIONS, USAGE, Option
@@ -188,6 +189,8 @@ def _conditions() -> Iterator[str]:
     yield 'conditions, which all records that come out must meet:'
     for condition, about in CONDITIONS:
         yield from _row(condition, about, 34)
+    for what, names in (('Ports', PORTS), ('Protocols', PROTOCOLS), ('Traffic paths', TRAFFIC_PATHS)):
+        yield from wrap(f'{what} by name: {", ".join(names)}.', WIDTH, break_on_hyphens=False)
     yield from wrap('The fields: --help fields.', WIDTH)
 
 

@@ -58,6 +58,9 @@ ADVICE = {
     Cause.LOG_CLASS: 'log groups of the class Infrequent Access are read with --engine insights',
     Cause.FIELD_UNKNOWN: '--help fields lists them',
     Cause.OPERATOR_MISSING: "quote < and >, which the shell takes for names of files: -w 'bytes>=1000'",
+    Cause.SEVERAL_CONDITIONS: 'give each its own -w',
+    Cause.TIME_IN_CONDITION: 'give times with -s and -e',
+    Cause.NAME_UNKNOWN: '--help conditions lists the names',
     Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
 }
 

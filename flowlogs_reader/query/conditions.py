@@ -35,6 +35,9 @@ MAX_NUMBER = 10**19 - 1
 ADDRESS_CLASSES = ('private', 'internet')
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
+_JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\|', re.IGNORECASE)
+# More names than these are not listed in a message.
+MANY_NAMES = 15
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
 
 
@@ -115,6 +118,7 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     if not match:
         raise UsageError(f'the condition {text!r} is not FIELD=VALUE (or != < <= > >=), such as dstport=443')
     written, operator, value = match.groups()
+    _check_form(text, written, operator, value, extra_fields)
     name, mapping = mapped_field(written, extra_fields, EITHER)
     first = EITHER.get(name, (name,))[0]
     if operator not in ('=', '!=') and (mapping or not _is_number(first)):
@@ -130,6 +134,22 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
         bound = _number(name, first, value, value)
         values = (Range(bound, bound),)
     return Condition(name, operator, values, text, mapping)
+
+
+def _check_form(text: str, written: str, operator: str, value: str, extra_fields: Iterable[str]) -> None:
+    """Raises UsageError for a condition in the form of another language."""
+    if value.startswith('='):
+        raise UsageError(f'{text!r}: one = is enough: {written.strip()}{operator}{value[1:].strip()}')
+    for joint in _JOINT.finditer(value):
+        if is_condition(value[joint.end() :], extra_fields):
+            one, other = f'{written.strip()}{operator}{value[: joint.start()].strip()}', value[joint.end() :].strip()
+            if joint[0].strip().lower() in ('or', '||'):
+                raise UsageError(
+                    f'{text!r}: conditions cannot be joined by or; one field may have several values: 22,443'
+                )
+            raise UsageError(f'{text!r} is two conditions, {one} and {other}', Cause.SEVERAL_CONDITIONS)
+    if not value.strip() and operator not in ('=', '!='):
+        raise UsageError(f'{text!r}: the value is missing')
 
 
 def is_condition(text: str, extra_fields: Iterable[str] = ()) -> bool:
@@ -293,10 +313,25 @@ def _number(name: str, first: str, text: str, whole: str) -> int:
         return names[text.lower()]
     largest = LARGEST.get(first, MAX_NUMBER)
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= largest):
-        limit = f' up to {largest}' if first in LARGEST else ''
-        known = f', or one of {", ".join(names)}' if names else ''
-        raise UsageError(f'{name} takes a number{limit}{known}; not {whole.strip()[:40]!r}')
+        raise _not_a_number(name, first, whole.strip()[:40])
     return int(text)
+
+
+def _not_a_number(name: str, first: str, text: str) -> UsageError:
+    """Return the error about a value that is no number of the field, and no name of one."""
+    names = NUMBER_NAMES.get(first, {})
+    if first in KNOWN and KNOWN[first].kind is Kind.TIME:
+        return UsageError(f'{name} takes Unix seconds; not {text!r}', Cause.TIME_IN_CONDITION)
+    if first in LARGEST and text.isascii() and text.isdigit():
+        return UsageError(f'{name} is a number from 0 to {LARGEST[first]}, not {text}')
+    if close := get_close_matches(text.lower(), names, 3):
+        return UsageError(f'{name} has no {text!r}: did you mean {" or ".join(close)}?')
+    limit = f' up to {LARGEST[first]}' if first in LARGEST else ''
+    if len(names) > MANY_NAMES:
+        told = f'{name} takes a number{limit}, or a name such as ssh or https; not {text!r}'
+        return UsageError(told, Cause.NAME_UNKNOWN)
+    known = f', or one of {", ".join(names)}' if names else ''
+    return UsageError(f'{name} takes a number{limit}{known}; not {text!r}')
 
 
 def _word(name: str, text: str) -> str:
