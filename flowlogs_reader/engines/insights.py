@@ -153,9 +153,13 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
         value = f'tolower({name})' if kind == 'fold' else name
         # Other text is in no plain line.
         texts = [text.decode() for text in payload if _PLAIN.fullmatch(text.decode()) and text != b'-']
-        return [*missed, *(f'{value} = {_quoted(text)}' for text in texts)]
+        return [*missed, *_among(value, map(_quoted, texts))]
     if kind == 'number':
-        ranges = [_in_range(name, low, high) for low, high in payload if low < 10**Insights.DIGITS]
+        known = [pair for pair in payload if pair[0] < 10**Insights.DIGITS]
+        ranges = [
+            *_among(name, [str(low) for low, high in known if low == high]),
+            *(_in_range(name, low, high) for low, high in known if low < high),
+        ]
         return [*missed, *([f'({name} != "-" and ({" or ".join(ranges)}))'] if ranges else [])]
     if kind == 'flags':
         bits = [bit for bit in range(payload.bit_length()) if payload >> bit & 1]
@@ -169,9 +173,15 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
     raise UsageError(f'CloudWatch Logs Insights cannot compare by {kind}')
 
 
+def _among(name: str, values: Iterable[str]) -> list[str]:
+    """A condition that a value is one of these, which are as in a query; none if there are no values."""
+    known = [*values]
+    if len(known) < 2:
+        return [f'{name} = {value}' for value in known]
+    return [f'{name} in [{", ".join(known)}]']
+
+
 def _in_range(name: str, low: int, high: int) -> str:
-    if low == high:
-        return f'{name} = {low}'
     bounds = [f'{name} >= {low}'] if low else []
     if high < 10**Insights.DIGITS:
         bounds.append(f'{name} <= {high}')
@@ -199,7 +209,10 @@ def _in_ranges(name: str, ranges: Iterable[tuple[int, int]], version: int) -> li
 def _in_networks(name: str, ranges: Iterable[tuple[int, int]], version: int) -> list[str]:
     address = IPv4Address if version == 4 else IPv6Address
     networks = [block for first, last in ranges for block in summarize_address_range(address(first), address(last))]
-    return [f'isIpv{version}InSubnet({name}, "{network}")' for network in networks]
+    # An IPv4 address has one spelling only.
+    hosts = [network for network in networks if version == 4 and network.prefixlen == 32]
+    blocks = [f'isIpv{version}InSubnet({name}, "{network}")' for network in networks if network not in hosts]
+    return [*_among(name, [f'"{host[0]}"' for host in hosts]), *blocks]
 
 
 def _quoted(text: str) -> str:
@@ -226,11 +239,13 @@ def _own_keys(part: Part) -> list[tuple[int, Key]]:
 def _keys(plan: Plan, part: Part, names: Mapping[int, str]) -> Iterator[str]:
     """The keys, and in place of the first one the whole line if it is not plain."""
     line = f'concat("{_RAW}", @message)'
-    values = [_key(key, names[part.layout.position[key.field]]) for _, key in _own_keys(part)]
+    values = [(key, _key(key, names[part.layout.position[key.field]])) for _, key in _own_keys(part)]
     if not values:
         yield f'{line} as k0'
-    for at, value in enumerate(values):
-        yield f'coalesce({value}, {line}) as k0' if not at and part is plan.parts[0] else f'{value} as k{at}'
+    for at, (key, value) in enumerate(values):
+        # Lines that are not plain have no keys. Whether rows without one of them come back is not documented.
+        missing = line if not at else '"-"' if key.bucket is None else '0'
+        yield f'coalesce({value}, {missing}) as k{at}' if part is plan.parts[0] else f'{value} as k{at}'
 
 
 def _key(key: Key, name: str) -> str:

@@ -97,6 +97,22 @@ def test_it_does_not_matter_what_a_missing_field_compares_to(
         logs.logs.insights.unknown = 'null'
 
 
+@pytest.mark.parametrize(
+    'command', ['top srcaddr dstport', 'timeline 1m protocol', 'aggregate', 'top srcaddr --compare 5m'], ids=str
+)
+@pytest.mark.parametrize('group', ['default', 'mixed'])
+def test_it_does_not_matter_whether_rows_need_all_their_keys(
+    ask: Callable[..., Both], logs: FakeAWS, group: str, command: str
+) -> None:
+    logs.logs.insights.whole = True
+    try:
+        both = ask(group, *command.split())
+    finally:
+        logs.logs.insights.whole = False
+    assert_same(both, command.split())
+    assert left_out(both.engine) == left_out(both.local)
+
+
 @pytest.mark.parametrize('command', ['top dstport', 'top 5 addr --by flows', 'top srcaddr/16 -w protocol=6'])
 def test_windows_are_compared(ask: Callable[..., Both], logs: FakeAWS, command: str) -> None:
     window = ('-s', '2016-02-01T11:01:30.500Z', '-e', '2016-02-01T11:02:20.250Z', '--compare', '2m')
@@ -153,3 +169,24 @@ def test_a_log_of_no_records(logs: FakeAWS, ask: Callable[..., Both]) -> None:
     store(logs, 'all-odd', [b'nothing like a record'] * 3)
     both = ask('all-odd', 'top', status=1)
     assert all('has the format' in result.stderr for result in both)
+
+
+def test_addresses_with_a_zone_are_left_to_this_program(logs: FakeAWS, ask: Callable[..., Both]) -> None:
+    store(logs, 'zones', [*LINES[:30], *(line.replace(b' 10.', b' fe80::1%eth', 1) for line in LINES[30:40])])
+    for command in ('top srcaddr -w srcaddr=fe80::/10', 'top srcaddr -w srcaddr!=fe80::1', 'ipset'):
+        assert_same(ask('zones', *command.split()), command.split())
+
+
+@pytest.mark.parametrize('count', [2, 200])
+def test_many_values_fit_into_a_query(ask: Callable[..., Both], count: int) -> None:
+    hosts = ','.join(f'10.0.{at % 8}.{at}' for at in range(count))
+    mixed = ','.join([*(f'10.0.{at % 8}.{at % 250}' for at in range(0, count, 2)), '2600:1f18::/32', '172.16.0.0/12'])
+    ports = ','.join(str(at * 3 + 2) for at in range(count))
+    for condition in (
+        f'addr={hosts}',
+        f'srcaddr!={hosts}',
+        f'addr={mixed}',
+        f'port={ports},8000-9000',
+        f'dstport!={ports}',
+    ):
+        assert_same(ask('default', 'top', 'srcaddr', '-w', condition), ['top'])

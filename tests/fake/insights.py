@@ -88,13 +88,14 @@ class Parser:
     """Parses a query. `unknown` is what a comparison with a missing value gives: 'null' or 'false'.
 
     With 'null' it is neither true nor false, and `not` leaves it so. With 'false' a missing value differs from every
-    other.
+    other. With `whole`, `stats` leaves out groups that lack one of their keys.
     """
 
-    def __init__(self, text: str, unknown: str) -> None:
+    def __init__(self, text: str, unknown: str, whole: bool = False) -> None:
         self._text = text
         self._at = 0
         self._unknown = unknown
+        self._whole = whole
         self._visible = {*SYSTEM, *DISCOVERED}
         self.limit: int | None = None
         self.estimates = False
@@ -233,6 +234,8 @@ class Parser:
                 groups[()] = []
             found: list[Row] = []
             for key, members in groups.items():
+                if self._whole and None in key:
+                    continue
                 values = {name: value for (name, _), value in zip(keys, key) if value is not None}
                 values |= {name: value for name, total in sums if (value := total(members)) is not None}
                 found.append({**values, '_shown': names})
@@ -623,12 +626,11 @@ def _ms_of(text: str) -> int:
 
 def run_query(text: str, events: Iterable[tuple[int, str]], unknown: str = 'null') -> list[dict[str, str]]:
     """The rows of a query over events (times in ms, and messages). Raises Refused."""
-    rows, _ = _run(text, events, unknown)
+    rows, _ = _run(Parser(text, unknown), events)
     return rows
 
 
-def _run(text: str, events: Iterable[tuple[int, str]], unknown: str) -> tuple[list[dict[str, str]], Parser]:
-    parser = Parser(text, unknown)
+def _run(parser: Parser, events: Iterable[tuple[int, str]]) -> tuple[list[dict[str, str]], Parser]:
     commands = parser.parse()
     rows = [_event(*event) for event in events]
     for command in commands:
@@ -671,15 +673,16 @@ class Running:
 class InsightsService:
     """Queries over the log groups of a fake. What is not documented, and what goes wrong, are settings:
 
-    `unknown` as in Parser; `polls` is how often a query is not complete yet when it is asked for; `most` is how many
-    may run at a time, `max_rows` and `page_rows` are the most rows of an answer and of a page of it. `ends_as` gives
-    the status in which a query ends, by its parameters. `estimate_name` is the name of the column of `estimate`; AWS
-    does not document it.
+    `unknown` and `whole` as in Parser; `polls` is how often a query is not complete yet when it is asked for; `most` is
+    how many may run at a time, `max_rows` and `page_rows` are the most rows of an answer and of a page of it. `ends_as`
+    gives the status in which a query ends, by its parameters. `estimate_name` is the name of the column of `estimate`;
+    AWS does not document it.
     """
 
     groups: dict[tuple[str, str, str], LogGroup]
     tokens: Tokens
     unknown: str = 'null'
+    whole: bool = False
     polls: int = 0
     most: int = 100
     max_rows: int = MAX_ROWS
@@ -723,13 +726,14 @@ class InsightsService:
         indexes = range(bisect_left(times, params['startTime'] * 1000), bisect_right(times, params['endTime'] * 1000))
         scanned = group.sizes[indexes.stop] - group.sizes[indexes.start] if indexes else 0
         try:
-            parser = Parser(text, self.unknown)
+            parser = Parser(text, self.unknown, self.whole)
             parser.parse()
             if parser.estimates:
                 rows = [{self.estimate_name: str(scanned)}]
                 scanned = 0
             else:
-                rows, parser = _run(text, ((times[at], group.message(at)) for at in indexes), self.unknown)
+                parser = Parser(text, self.unknown, self.whole)
+                rows, parser = _run(parser, ((times[at], group.message(at)) for at in indexes))
         except Refused as error:
             raise AwsError('MalformedQueryException', str(error)) from None
         # The limit in the text is stronger than that of the request.
