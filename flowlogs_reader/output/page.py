@@ -156,7 +156,8 @@ def _table(rows: Rows) -> Iterator[str]:
 
 def _cell(column: Column, value: Any, rows: Rows) -> str:
     if column.kind is Kind.TIME:
-        return f'<td class="text">{escape(iso(seconds_of(value), rows.tz))}</td>'
+        date, time = iso(seconds_of(value), rows.tz).split('T')
+        return f'<td class="time"><span>{date}</span><wbr><span>T{time}</span></td>'
     if _is_sum(column, rows):
         groups = f'{value:,}'.split(',')
         return f'<td class="number">{"".join([f"<span>{digits}</span>" for digits in groups])}</td>'

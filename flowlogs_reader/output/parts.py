@@ -177,9 +177,8 @@ def _counted(chart: Chart, series: Series, axis: str = 'x') -> str:
 
 
 def _number_axis(chart: Chart, rows: Rows) -> dict[str, Any]:
-    suffix = 'B' if chart.unit == 'bytes' else ''
     axis = {
-        'tickformat': '~s', 'ticksuffix': suffix, 'nticks': 6, 'tickangle': 0, 'rangemode': 'tozero',
+        'tickformat': '~s', 'nticks': 6, 'tickangle': 0, 'rangemode': 'tozero',
         'fixedrange': True, 'title': {'text': chart.unit, 'standoff': 8},
     }  # fmt: skip
     few = max(_stacked(chart, rows)) < 6

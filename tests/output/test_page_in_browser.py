@@ -52,7 +52,12 @@ def test_every_chart_is_drawn(browser: Browser, cli: Cli, tmp_path: Path, width:
         assert chart['marks'] == (1 if chart['id'].startswith('zones') else rows * series), chart['id']
         assert chart['inside'] and chart['width'] > 250
     assert browser.value('document.documentElement.scrollWidth') <= width
-    # What is copied has digits only.
+    # The table of times is not cut, and all charts of numbers begin at 0.
+    assert browser.value("(table => table.scrollWidth - table.clientWidth)(document.querySelector('.table'))") == 0
+    assert all('0' in chart['texts'] for chart in drawn if not chart['id'].startswith('zones'))
+    # Numbers have commas; what is copied has digits only.
+    comma = "getComputedStyle(document.querySelector('#pairs .number span + span'), '::before').content"
+    assert browser.value(comma) == '","'
     copied = browser.value(
         "getSelection().selectAllChildren(document.querySelector('#pairs tbody')), `${getSelection()}`"
     )
