@@ -147,6 +147,16 @@ class AwsSession:
             name = profile.get('source_profile', '')
         return None
 
+    def similar_regions(self) -> list[str] | None:
+        """Return Regions with names like the session's Region, if botocore does not know it; None if it does."""
+        from difflib import get_close_matches
+
+        session = self._profile_session
+        known = [
+            name for part in session.get_available_partitions() for name in session.get_available_regions('logs', part)
+        ]
+        return None if self.region in known else get_close_matches(self.region, known, 3)
+
     def regions(self, service: str) -> list[str]:
         """Return the Regions of the session's partition that have the service."""
         from botocore.exceptions import UnknownRegionError

@@ -79,12 +79,14 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     from ..records.fields import MEASURES
 
     count, names = _counted(arguments, 'top')
+    _check_number_first('top', names, str.isdigit)
     try:
         keys = parse_keys(names or ('srcaddr', 'dstaddr'), MEASURES, options.fields or (), EITHER)
     except UsageError as error:
         raise UsageError(f'top takes a number and fields: {error}', error.cause) from None
     distinct = _distinct(options, keys)
     measures = (*MEASURES, *(key.name for key in distinct))
+    _check_by(options, measures)
     measure = _measure(options.by, measures, MEASURES[0], 'top')
     if options.share and measure not in MEASURES:
         raise UsageError(f'--share is of bytes, packets or flows, which --by chooses; not of {measure}')
@@ -92,6 +94,16 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
         'keys': keys, 'limit': count, 'distinct': distinct, 'measure': measure, 'share': bool(options.share),
         'compare': _compare(options),
     }  # fmt: skip
+
+
+def _check_by(options: Namespace, measures: Sequence[str]) -> None:
+    """Raises UsageError if --by is a field that --distinct would count."""
+    from ..errors import UsageError
+    from ..records.fields import KNOWN
+    from ..records.layout import normalise
+
+    if options.by and options.by not in measures and normalise(options.by) in KNOWN:
+        raise UsageError(f'--by {options.by} sorts by its distinct values: it goes with --distinct {options.by}')
 
 
 def _compare(options: Namespace) -> int | None:
@@ -116,6 +128,16 @@ def _counted(arguments: Sequence[str], action: str) -> tuple[int | None, Sequenc
     if not int(arguments[0]):
         raise UsageError(f'{action} takes how many rows to print, 1 or more, not 0')
     return int(arguments[0]), arguments[1:]
+
+
+def _check_number_first(action: str, names: Sequence[str], is_number: Callable[[str], bool]) -> None:
+    """Raises UsageError if a number, or a length of time, comes after a field."""
+    from ..errors import UsageError
+
+    for name in names[1:]:
+        if is_number(name):
+            others = [other for other in names if other is not name]
+            raise UsageError(f'{name} comes before the fields: {action} {name} {" ".join(others)}')
 
 
 def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:
@@ -144,6 +166,7 @@ def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any
     from ..records.fields import MEASURES
 
     count, names = _counted(arguments, 'aggregate')
+    _check_number_first('aggregate', names, str.isdigit)
     if count and not options.by:
         raise UsageError(f'aggregate {count}: a number of rows goes with --by, which sorts them')
     summed = ('packets', 'bytes', 'start', 'end', 'flows')
@@ -163,6 +186,7 @@ def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]
     from ..query.typed_times import parse_length
 
     timed = bool(arguments) and arguments[0][:1].isdigit()
+    _check_number_first('timeline', arguments[timed:], lambda text: text[:1].isdigit())
     summed = ('start', *TIMELINE_MEASURES, 'accepted')
     try:
         keys = parse_keys(arguments[timed:], summed, options.fields or ())

@@ -58,7 +58,11 @@ class Parser(argparse.ArgumentParser):
         return bool(action.option_strings) and value == ''
 
     def error(self, message: str) -> NoReturn:
-        if unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--[^\s=]+)', message):
+        actions = '|'.join(ACTIONS)
+        if action := re.match(rf'unrecognized arguments: (?:\S+ )*?(-n|--(?:{actions}))(?: ([0-9]+))?(?!\S)', message):
+            words = ['print' if action[1] == '-n' else action[1][2:], *filter(None, [action[2]])]
+            message = f'there is no option {action[1]}: did you mean the action {" ".join(words)}?'
+        elif unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--[^\s=]+)', message):
             flags = [flag for option in OPTIONS for flag in option.flags]
             message = f'there is no option {unknown[1]}{_similar(unknown[1], flags) or ": --help options lists them"}'
         write(self.streams[1], self.format_usage())

@@ -10,11 +10,11 @@ from functools import partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from ..aws.trouble import is_aws_error
+from ..aws.trouble import cause_of, is_aws_error
 from ..engines import local
 from ..engines.follow import follow
 from ..engines.run import LOCAL
-from ..errors import FlowLogsError, MissingExtraError, OutputError, UsageError
+from ..errors import Cause, FlowLogsError, MissingExtraError, OutputError, UsageError
 from ..output.stream import writing
 from ..output.writer import Writer
 from ..query.conditions import host_bits
@@ -34,7 +34,7 @@ from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
 from .stderr import print_message, printable, write
-from .summary import ADVICE, after, explain, facts, failure, shared_blocks
+from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -57,6 +57,7 @@ class Run:
         self._debug = self._quiet = False
         self._failed = False
         self._told: list[str] = []
+        self._locations: list[str] = []
 
     def run(self, options: Namespace, parser: Parser) -> int:
         """Do what the options ask for, and return the exit status."""
@@ -106,6 +107,7 @@ class Run:
     def _prepare_read(self, options: Namespace) -> partial[int]:
         words.prepare(options)
         sources = words.sources_of(options)
+        self._locations = options.locations
         checks.check_options(options, sources)
         query, queries = build.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
@@ -148,11 +150,20 @@ class Run:
 
     def _report_failure(self, reader: BaseReader, error: Exception, read: build.Read) -> None:
         """Report that the read of one of several locations has failed."""
-        log_group = read.location if read.source.name == 'cwl' else ''
-        message = failure(read.query, reader.report, error, reader.diagnose(error), 0, log_group, read.location)
+        mistake = self._mistake(reader, error, read.location if read.source.name == 'cwl' else '')
+        message = failure(read.query, reader.report, error, reader.diagnose(error), 0, read.location, mistake)
         # A location that is read twice, for two windows, may fail twice.
         if message not in self._told:
             self._report_error(error, message)
+
+    def _mistake(self, reader: BaseReader, error: Exception, log_group: str) -> str:
+        """Return what may be wrong with the Region, or with the location if it is read as a log group, else ''."""
+        session = getattr(reader, 'session', None)
+        similar = None
+        if session and cause_of(error) in (Cause.GROUP_UNKNOWN, Cause.UNREACHABLE, Cause.REGION_INVALID):
+            similar = session.similar_regions()
+        others = [location for location in self._locations if location != log_group]
+        return mistaken(log_group, others, session.region if session else '', similar)
 
     def _check_file(self, options: Namespace, location: str, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""
@@ -198,7 +209,8 @@ class Run:
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
-            message = failure(query, reader.report, error, reader.diagnose(error), writer.written, log_group)
+            mistake = self._mistake(reader, error, log_group)
+            message = failure(query, reader.report, error, reader.diagnose(error), writer.written, mistake=mistake)
             self._report_error(error, message)
         if not (options.show_query or options.estimate):
             self._report_read(query, reader, writer)

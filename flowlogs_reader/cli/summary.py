@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..aws.log_groups import MissingLogGroup
-from ..aws.trouble import SignIn, cause_of, is_aws_error, said
+from ..aws.trouble import SignIn, cause_of, error_code, is_aws_error, said
 from ..errors import Cause
 from ..query.mappings import Network
 from ..query.query import Query
 from ..records.times import iso, milliseconds, resume_text
 from ..sources.keys import SUFFIXES
 from ..sources.report import ReadReport
+from .actions import ACTIONS
 from .stderr import PROGRAM
 
 _PLAIN = re.compile(rb'[!-~]+(?: [!-~]+)*')
@@ -80,6 +81,8 @@ def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
         # Some errors of botocore say that a sign-in is needed, but not which command does it.
         reason = '' if 'login' in text else f'{text}: '
         return f'{reason}the sign-in has ended: run {_command(sign_in)}'
+    if error_code(error) == 'NoSuchBucket':
+        text = f'there is no such bucket ({error_code(error)})'
     # Errors without a cause have no advice.
     return f'{text}: {ADVICE[cause]}' if cause else text
 
@@ -95,23 +98,24 @@ def failure(
     error: Exception,
     diagnosis: object,
     written: int,
-    log_group: str = '',
     location: str = '',
+    mistake: str = '',
 ) -> str:
     """Return why a read ended, what the output contains, and how to go on.
 
-    `log_group` is the location, if it is read as a log group; otherwise it is empty. `location` is the one of several
-    that the error is about, if there are several.
+    `location` is the one of several that the error is about, if there are several. `mistake` is what :func:`mistaken`
+    returns.
     """
+    mistake = f'; {mistake}' if mistake and not report.matched else ''
     if isinstance(diagnosis, MissingLogGroup):
-        return _missing_group(diagnosis)
+        # The message says already that there is no such file.
+        return _missing_group(diagnosis) + ('' if diagnosis.name.endswith(SUFFIXES) else mistake)
     message = explain(error, diagnosis if isinstance(diagnosis, SignIn) else None)
     if is_aws_error(error) and report.place:
         message = f'{report.place}: {message}'
-    if log_group.endswith(SUFFIXES) and not report.matched:
-        message += f'; {log_group} is read as a log group: there is no such file'
     if location not in message:
         message = f'{location}: {message}'
+    message += mistake
     until = report.complete_until
     if until is not None and until > report.start_ms and (report.in_order or not query.sums):
         return f'{message}; {_complete_up_to(report, until, bool(location))}'
@@ -120,6 +124,25 @@ def failure(
     if written:
         return f'{message}; the output holds a part of the records: read them again'
     return message
+
+
+def mistaken(location: str, others: Sequence[str], region: str, similar: Sequence[str] | None) -> str:
+    """Return what a location that was read as a log group may be instead, or that its Region does not exist; else ''.
+
+    `others` are the other locations; `similar` are names of Regions if botocore does not know `region`, else None.
+    """
+    if os.path.isdir(location):
+        return f'{location} is a directory: to read it, write {location}/'
+    if location.endswith(SUFFIXES):
+        return f'{location} is read as a log group: there is no such file'
+    if location in ACTIONS and others:
+        return f'the action comes after the location: {PROGRAM} {others[0]} {location}'
+    if location == 'help' and not others:
+        return '--help is an overview'
+    if similar is not None:
+        closest = f': did you mean {similar[0]}?' if similar else ''
+        return f'botocore knows no Region {region}{closest}'
+    return ''
 
 
 def _complete_up_to(report: ReadReport, until: int, is_one_of_several: bool) -> str:
@@ -143,7 +166,7 @@ def _missing_group(group: MissingLogGroup) -> str:
     if group.account:
         return f'{message} of account {group.account}: check the ARN, and whether that account shares it'
     if os.path.isdir(group.name):
-        return f'{message}; there is a directory of this name: to read it, write {group.name}/'
+        return message
     if group.elsewhere:
         return f'{message}; there is one in {", ".join(group.elsewhere)}: add --region {group.elsewhere[0]}'
     if group.similar:

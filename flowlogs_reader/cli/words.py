@@ -35,10 +35,24 @@ def prepare(options: Namespace) -> None:
         if is_condition(word) and not os.path.exists(word):
             raise UsageError(f'{word!r} is a condition: did you forget -w?')
     for word in options.locations[1:]:
+        _check_belongs(word, options)
         _check_spelling(word)
     options.thread_count = THREADS if options.thread_count is None else options.thread_count
     if options.fields:
         options.fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields
+
+
+def _check_belongs(word: str, options: Namespace) -> None:
+    """Raises UsageError if a word is the next item of an option before it, rather than a location."""
+    if os.path.exists(word):
+        return
+    if options.columns and normalise(word) in KNOWN:
+        raise UsageError(f'separate columns with commas: -c {options.columns.strip(",")},{word}')
+    for condition in options.where or ():
+        if normalise(condition) in {*KNOWN, *EITHER}:
+            raise UsageError(f'-w takes one word, such as -w {condition}={word}: quote < and > for the shell')
+    if word == 'help':
+        raise UsageError('there is no action help: --help is an overview. A location of this name comes first')
 
 
 def _check_spelling(word: str) -> None:
@@ -99,6 +113,9 @@ def _source_of(location: str, location_type: str | None) -> Source:
     if not location.strip():
         raise UsageError('LOCATION is empty: give a log group, a file or -')
     source = recognise(location)
+    if bucket := re.match('s3:/*(?=[^/])', location):
+        if bucket[0] != 's3://' and source is not SOURCES['file']:
+            raise UsageError(f'{location} is no place: did you mean s3://{location[bucket.end() :]}?')
     if source is None:
         scheme = location.partition('://')[0]
         raise UsageError(

@@ -20,7 +20,7 @@ from flowlogs_reader.errors import (
     UsageError,
 )
 from tests import traffic
-from tests.conftest import MINUTE, Cli
+from tests.conftest import MINUTE, ROOT, Cli
 from tests.fake.aws import FakeAWS
 from tests.fake.wire import TROUBLES
 
@@ -41,7 +41,8 @@ def test_every_cause_has_advice_of_one_line() -> None:
 def test_every_known_code_is_one_line_with_advice(code: str) -> None:
     line = explain(client_error(code))
     assert '\n' not in line
-    assert line.endswith(f'Said so: {ADVICE[CAUSE_BY_CODE[code]]}')
+    text = f'({code})' if code == 'NoSuchBucket' else 'Said so'
+    assert line.endswith(f'{text}: {ADVICE[CAUSE_BY_CODE[code]]}')
     assert f'({code})' in line
 
 
@@ -162,6 +163,22 @@ def test_an_infrequent_access_group(fake: FakeAWS, cli: Cli) -> None:
         (['g', '--location-type', 'clw'], "there is no 'clw': did you mean cwl?"),
         (['g', '--times', 'isoo'], "there is no 'isoo': did you mean iso?"),
         (['g', 'tpo'], "there is no action 'tpo': did you mean top?"),
+        (['g', '-n', '5'], 'there is no option -n: did you mean the action print 5?'),
+        (['g', '--top', '5'], 'there is no option --top: did you mean the action top 5?'),
+        (['g', '--tail', '--timeline'], 'there is no option --timeline: did you mean the action timeline?'),
+        (['g', '-c', 'srcaddr', 'dstaddr'], 'separate columns with commas: -c srcaddr,dstaddr'),
+        (['g', '-w', 'dstport', '443'], '-w takes one word, such as -w dstport=443: quote < and > for the shell'),
+        (['g', '-w', 'port=1 and action=REJECT'], 'two conditions, port=1 and action=REJECT: give each its own -w'),
+        (['g', '-w', 'start>=2016-02-01'], "start takes Unix seconds; not '2016-02-01': give times with -s and -e"),
+        (['g', '-w', 'port=x'], "not 'x': --help conditions lists the names"),
+        (['g', 'help'], 'there is no action help: --help is an overview'),
+        (['s3:/flows/x'], 's3:/flows/x is no place: did you mean s3://flows/x?'),
+        (['s3:flows'], 's3:flows is no place: did you mean s3://flows?'),
+        (['s3:///flows', 'top'], 's3:///flows is no place: did you mean s3://flows?'),
+        (['g', 'top', 'port', '3', '--by', 'packets'], '3 comes before the fields: top 3 port'),
+        (['g', 'aggregate', 'srcaddr', '3', 'dstaddr'], '3 comes before the fields: aggregate 3 srcaddr dstaddr'),
+        (['g', 'timeline', 'action', '5s'], '5s comes before the fields: timeline 5s action'),
+        (['g', 'top', 'srcaddr', '--by', 'dstport'], 'it goes with --distinct dstport'),
         (['g', 'dstport=443'], "'dstport=443' is a condition: did you forget -w?"),
         (['g', 'top', 'dstport=443'], "'dstport=443' is a condition: did you forget -w?"),
         (['bytes>=800000'], "'bytes>=800000' is a condition: did you forget -w?"),
@@ -184,3 +201,36 @@ def test_a_file_may_have_the_name_of_a_condition(cli: Cli, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     Path('dstport=443').write_bytes(MINUTE)
     assert cli('dstport=443').stdout == MINUTE
+
+
+M = 'tests/data/seed-minute.log'
+
+
+@pytest.mark.parametrize(
+    ('argv', 'says'),
+    [
+        (['tests'], 'tests is a directory: to read it, write tests/'),
+        (['top', M], f'the action comes after the location: flowlogs_reader {M} top'),
+        (['help'], '--help is an overview'),
+        (['nosuch', '--region', 'euwest1'], 'botocore knows no Region euwest1: did you mean eu-west-1?'),
+        (['nosuch', '--region', 'x'], 'botocore knows no Region x'),
+    ],
+)
+def test_a_log_group_that_is_not_there_may_be_something_else(
+    fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, argv: list[str], says: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    line = cli(*argv, status=1).stderr
+    assert line.startswith(f'flowlogs_reader: there is no log group {argv[0]} in ')
+    assert line.endswith(f'; {says}\n')
+    assert line.count('\n') == 1
+    if '--region' not in argv:
+        monkeypatch.delenv('AWS_ACCESS_KEY_ID')
+        line = cli(*argv, status=1).stderr
+        assert 'Unable to locate credentials' in line
+        assert line.endswith(f'; {says}\n')
+    else:
+        fake.stop()
+        line = cli(*argv, status=1).stderr
+        assert 'AWS cannot be reached' in line
+        assert line.endswith(f'; {says}\n')

@@ -256,7 +256,7 @@ class TestMissingGroup:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / 'logs').mkdir()
-        assert 'there is a directory of this name: to read it, write logs/' in cli('logs', status=1).stderr
+        assert 'logs is a directory: to read it, write logs/' in cli('logs', status=1).stderr
 
     def test_a_region_that_nobody_knows(self, seeded: FakeAWS, cli: Cli) -> None:
         message = cli('VPCFlowLogGroup', '--region', 'nowhere-1', status=1).stderr

@@ -502,8 +502,7 @@ def test_expired_credentials_end_the_read_and_say_how_far_it_came(hour: FakeAWS,
 def test_a_bucket_that_is_not_there(fake: FakeAWS, cli: Cli) -> None:
     result = cli('s3://logs', *WINDOW, status=1)
     assert result.stderr == (
-        'flowlogs_reader: s3://logs: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: '
-        'The specified bucket does not exist: check the name of the bucket\n'
+        'flowlogs_reader: s3://logs: there is no such bucket (NoSuchBucket): check the name of the bucket\n'
     )
     with pytest.raises(ClientError, match='NoSuchBucket'):
         read()
