@@ -10,6 +10,7 @@ import os
 import re
 
 from ..records.fields import FIELD_SETS, FIELDS, KNOWN, MEASURES
+from ..records.layout import normalise
 from .actions import ACTIONS, TIMELINE_MEASURES
 from .options import COMPLETING, OPTIONS, Option
 from .stderr import PROGRAM
@@ -77,7 +78,7 @@ def candidates(words: Sequence[str], shell: str) -> list[str]:
     previous = _option(before[-1]) if before else None
     if previous and not previous.takes_nothing:
         return _fitting(_values(before[-1], word, shell), word if shell != 'bash' else word.rpartition('=')[2])
-    return _fitting(_arguments(before), word)
+    return _fitting(_arguments(before, word), word)
 
 
 def _joined(words: Sequence[str]) -> list[str]:
@@ -121,7 +122,7 @@ def _values(flag: str, word: str, shell: str) -> Iterable[str]:
     return ()
 
 
-def _arguments(before: Sequence[str]) -> Iterable[str]:
+def _arguments(before: Sequence[str], word: str) -> Iterable[str]:
     """Return what may stand among the locations, the action and its arguments."""
     words = [
         word
@@ -131,19 +132,31 @@ def _arguments(before: Sequence[str]) -> Iterable[str]:
     action = next((word for word in words[1:] if word in ACTIONS), None)
     if action is None:
         return ACTIONS if words else ()
-    return _fields() if 'FIELD' in ACTIONS[action].arguments else ()
+    return (*_fields(), *_mapped(word)) if 'FIELD' in ACTIONS[action].arguments else ()
 
 
 def _conditions(word: str, shell: str) -> Iterable[str]:
     field, equals, _ = word.partition('=')
     if not equals:
-        return [f'{name}=' for name in (*EITHER, *_fields())]
+        return [f'{name}=' for name in (*EITHER, *_fields(), *_mapped(word))]
     known = KNOWN.get(field.replace('-', '_'))
     return [value if shell == 'bash' else f'{field}={value}' for value in (known.words if known else ())]
 
 
 def _fields() -> list[str]:
     return [field.name for field in FIELDS]
+
+
+def _mapped(word: str) -> list[str]:
+    """Return the address before a slash with each mapping; before the slash is typed none."""
+    address, slash, _ = word.partition('/')
+    if not slash:
+        return []
+    from ..query.conditions import ADDRESSES, EITHER
+    from ..query.mappings import MAPPINGS
+
+    known = EITHER.get(normalise(address), (normalise(address),))[0] in ADDRESSES
+    return [f'{address}/{name}' for name in MAPPINGS] if known else []
 
 
 def _zones() -> Iterable[str]:

@@ -29,7 +29,7 @@ COMMON = {
     'tz': 'the time zone, such as Asia/Tokyo, or local',
     'where': 'only records with dstport=22,443 or bytes>=1000',
     'columns': 'of records, such as start,srcaddr,bytes',
-    'output': 'text, tsv, csv or jsonl',
+    'output': 'text, tsv, csv, jsonl or parquet',
     'times': 'epoch or iso',
     'by': 'sort by bytes, packets or flows',
     'once': 'count what both ends recorded once',
@@ -159,7 +159,7 @@ def _action(name: str) -> Iterator[str]:
         yield ''
         yield 'options beside those of all actions (--help options):'
         for option in own:
-            yield from _option(option)
+            yield from _option(option, name)
     if examples := [example for example in EXAMPLES if f' {name} ' in example]:
         yield ''
         yield 'example:'
@@ -269,8 +269,8 @@ def _spelling(option: Option, choices: bool = True) -> str:
     return f'{flags} [{metavar}]' if settings.get('nargs') == '?' else f'{flags} {metavar}'
 
 
-def _option(option: Option) -> Iterator[str]:
-    return _row(_spelling(option), option.about, 30)
+def _option(option: Option, action: str = '') -> Iterator[str]:
+    return _row(_spelling(option), option.about_with(action) if action else option.about, 30)
 
 
 def _row(term: str, about: str, place: int) -> Iterator[str]:

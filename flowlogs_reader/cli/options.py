@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from .. import __version__
 from ..records.fields import FIELD_SETS
@@ -59,8 +60,8 @@ class Option:
 
     `actions` and `sources` are those that it goes with; None: all. `with_list`: it goes with --list too; `list_only`:
     it goes with --list only. `keyword`: the keyword of the reader that gets its value. `engines` are those that it goes
-    with; None: all. `setting`: the keyword of the engine that gets its value. `settings` are the other arguments of
-    add_argument.
+    with; None: all. `setting`: the keyword of the engine that gets its value. `abouts` are the help with one action
+    only. `settings` are the other arguments of add_argument.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Option:
         keyword: str = '',
         engines: tuple[str, ...] | None = None,
         setting: str = '',
+        abouts: dict[str, str] | None = None,
         **settings: Any,
     ) -> None:
         self.flags = flags
@@ -85,6 +87,7 @@ class Option:
         self.keyword = keyword
         self.engines = engines
         self.setting = setting
+        self.abouts = abouts or {}
         self.argparse = settings
         if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, 'topic', 'script'):
             # None: the option was not given. build.py checks only those that were.
@@ -104,6 +107,10 @@ class Option:
     def about(self) -> str:
         """What --help says."""
         return str(self.argparse['help']).replace('%%', '%')
+
+    def about_with(self, action: str) -> str:
+        """What --help says of it with an action."""
+        return self.abouts.get(action) or re.sub('^(?:with|of) [a-z, ]+: ', '', self.about)
 
     @property
     def takes_nothing(self) -> bool:
@@ -177,6 +184,10 @@ OPTIONS = (
     Option(
         '--times', group=_OUTPUT, actions=(*RECORDS, 'top', 'aggregate', 'timeline'), choices=('epoch', 'iso'),
         help='default: epoch; a date for aggregate, iso for timeline',
+        abouts={
+            **dict.fromkeys((*RECORDS, 'top'), 'default: epoch'), 'aggregate': 'default: a date',
+            'timeline': 'default: iso',
+        },
     ),
     Option(
         '--human', group=_OUTPUT, actions=(*RECORDS, 'top', 'aggregate', 'timeline'), action='store_true',
@@ -206,6 +217,11 @@ OPTIONS = (
         '--by', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), metavar='MEASURE',
         help='what top (default: bytes) and aggregate (default: unsorted) sort by: bytes, packets or flows; '
         'timeline draws these (default: flows) or rejected',
+        abouts={
+            'top': 'sort by bytes (default), packets, flows or a field of --distinct',
+            'aggregate': 'sort by bytes, packets or flows (default: unsorted)',
+            'timeline': 'what the bars show: flows (default), bytes, packets or rejected',
+        },
     ),
     Option(
         '--share', group=_OUTPUT, actions=('top',), action='store_true',

@@ -23,7 +23,7 @@ from flowlogs_reader import kernel
 from flowlogs_reader.cli.actions import ACTIONS
 from flowlogs_reader.cli.help import TOPICS
 from flowlogs_reader.cli.main import main
-from flowlogs_reader.cli.options import OPTIONS
+from flowlogs_reader.cli.options import OPTIONS, OUTPUTS
 from flowlogs_reader.query.conditions import parse_condition
 from flowlogs_reader.records.fields import FIELDS
 from flowlogs_reader.sources.gunzip import isal_zlib
@@ -164,6 +164,16 @@ class TestHelp:
         assert cli('flows', 'aggregate', '-h').stdout.decode() == text
         # The first word is a location.
         assert cli('aggregate', '--help').stdout == cli('--help').stdout
+
+    @pytest.mark.parametrize('action', ACTIONS)
+    def test_the_help_on_an_action_is_about_no_other(self, action: str, cli: Cli) -> None:
+        text = cli('--help', action).stdout.decode().partition('options beside')[2].partition('example:')[0]
+        others = {*ACTIONS} - {action, 'print', 'report'}
+        assert not others & {*re.findall(r'[a-z]+', text)}
+
+    def test_the_overview_names_every_form_of_output(self, cli: Cli) -> None:
+        (row,) = (line for line in cli('--help').lines if '-o, --output' in line)
+        assert {*OUTPUTS} <= {*re.findall(r'[a-z]+', row)}
 
     def test_the_fields_are_those_of_the_table(self, cli: Cli) -> None:
         rows = re.findall(r'^  (\w+) +(\d+) (?:text|number|time)\b', cli('--help', 'fields').stdout.decode(), re.M)
