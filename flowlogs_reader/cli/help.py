@@ -107,7 +107,8 @@ PERMISSIONS = (
     ('--role-arn', 'sts:AssumeRole on the role'),
     (
         '--engine insights',
-        'logs:StartQuery and logs:FilterLogEvents on the log group; logs:GetQueryResults and logs:StopQuery on *',
+        'logs:StartQuery and logs:FilterLogEvents on the log group; logs:GetQueryResults, logs:StopQuery '
+        'and logs:DescribeQueries on *',
     ),
     (
         '--engine athena',
