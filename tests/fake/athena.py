@@ -257,8 +257,12 @@ class AthenaService:
         return found
 
     def _run(self, execution: Execution) -> None:
-        from tests.fake.trino import Refused, Trino, defined_table
-
+        try:
+            from tests.fake.trino import Refused, Trino, defined_table
+        except ImportError as error:
+            reason = f"the fake Athena needs {error.name}: pip install '.[test]'"
+            execution.end('FAILED', reason, Failure(reason))
+            return
         failure, call = execution.failure, execution.call
         if failure:
             execution.end(failure.state, failure.reason, failure)

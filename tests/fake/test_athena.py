@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import sys
 from typing import Any
 
 import pytest
@@ -255,3 +256,11 @@ def test_a_text_that_is_damaged_fails(athena: Athena, fake: FakeAWS) -> None:
     key = next(iter(s3_objects(LINES)))
     fake.put_object('flow-logs', key, gzip.compress(b'x' * 1_000)[:-9])
     assert 'HIVE_CURSOR_ERROR' in athena.reason(f'SELECT line FROM {SOURCE}')
+
+
+def test_it_names_the_library_that_it_lacks(athena: Athena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, 'tests.fake.trino', raising=False)
+    monkeypatch.setitem(sys.modules, 'duckdb', None)
+    status = athena.wait(athena.start('SELECT 1'))['Status']
+    assert status['State'] == 'FAILED'
+    assert status['StateChangeReason'] == "the fake Athena needs duckdb: pip install '.[test]'"

@@ -6,7 +6,9 @@ import doctest
 import json
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +82,24 @@ def test_commands_give_what_is_shown(line: str, shown: str) -> None:
         ['bash', '-c', line], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert done.stdout.decode() == shown
+
+
+@pytest.mark.usefixtures('command')
+def test_the_fake_aws_can_be_tried() -> None:
+    (block,) = (text for text in blocks('text') if 'tests/fake/aws.py' in text)
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = str(free.getsockname()[1])
+    # Fewer records, and no wait for a slow machine: the address is written when it is ready.
+    start, *rest = block.replace('8642', port).replace('100000', '1000').replace('sleep 5\n', '').splitlines()
+    command = shlex.split(start.removesuffix('&').replace('python3', sys.executable))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as fake:
+        try:
+            assert fake.stdout and fake.stdout.readline().decode() == f'http://127.0.0.1:{port}\n'
+            done = subprocess.run(['bash', '-e'], input='\n'.join(rest).encode(), cwd=ROOT, capture_output=True)
+        finally:
+            fake.terminate()
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(done.stdout.splitlines()) == 2 * 6
 
 
 def test_python_examples_give_what_is_shown(seeded: FakeAWS, monkeypatch: pytest.MonkeyPatch) -> None:
