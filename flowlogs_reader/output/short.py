@@ -117,7 +117,7 @@ class Short(Aligned):
         if not self._fit.always:
             yield Plan(default, whole=True)
         forms = [TIME_OF_DAY] if self._is_within_day(rows) else [*WITH_DATE]
-        if 'start' in names and not rows[-1][names.index('start')].isdigit():
+        if 'start' in names and any(b':' in row[names.index('start')] for row in rows):
             yield from (Plan(short, time=None, gap=gap) for gap in (GAP, b' '))
         yield from (Plan(short, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
         yield Plan(short, time=forms[-1], gap=b' ', digits=BYTES if forms == [TIME_OF_DAY] else BYTES_BESIDE_DATES)
@@ -142,7 +142,7 @@ class Short(Aligned):
         """Whether a time of day says enough: for these rows, and for the window if it is known."""
         columns = [values for name, values in zip(self._names(), zip(*rows)) if name in TIMES]
         texts = {self._moments[value] for values in columns for value in {*values}}
-        moments = [datetime.fromisoformat(text.decode()) for text in texts if len(text) == 19]
+        moments = [datetime.fromisoformat(text.decode()) for text in texts if text]
         day = timedelta(days=1)
         return (self._fit.span is None or self._fit.span <= day.total_seconds()) and (
             not moments or max(moments) - min(moments) <= day
@@ -151,13 +151,13 @@ class Short(Aligned):
     def _column_width(self, values: Sequence[set[bytes]], place: int, *how: Any) -> int:
         """Return how wide a column is; of records, as wide as later ones of IPv4 may be. `how` is as in Plan."""
         plan = Plan((), *how)
+        name, records = self._names()[place], self._fit.kept is None
         if plan.whole:
-            return max(map(len, values[place]))
-        name = self._names()[place]
-        if self._fit.kept is None and name in ADDRESSES:
+            return max(IPV4 if records and name in ADDRESSES else 0, *map(len, values[place]))
+        if records and name in ADDRESSES:
             return IPV4
         likely = {**dict.fromkeys(PORTS, 5), 'packets': PACKETS, 'bytes': plan.digits, 'action': 6}
-        least = likely.get(name, 0) if self._fit.kept is None else 0
+        least = likely.get(name, 0) if records else 0
         return max(least, *(len(self._short(plan, name.encode(), value)) for value in values[place]))
 
     def _limits_of(self, plan: Plan, columns: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
@@ -173,7 +173,7 @@ class Short(Aligned):
             return NAMES.get(column, column)
         name = column.decode()
         if name in TIMES:
-            return self._moments[value][slice(*plan.time)] if plan.time else value
+            return (plan.time and self._moments[value][slice(*plan.time)]) or value
         if name in ADDRESSES:
             return self._compressed[value] if len(value) > IPV4 else value
         if self._fit.kept is None and name in ('packets', 'bytes'):
@@ -181,11 +181,15 @@ class Short(Aligned):
         return value
 
     def _moment(self, value: bytes) -> bytes:
-        """Return a time as 2016-02-01 10:59:22, without its zone; other texts as they are."""
-        if value.isdigit():
-            return datetime.fromtimestamp(int(value), self._tz).strftime('%Y-%m-%d %H:%M:%S').encode()
-        is_time = value[4:5] == b'-' and value[13:14] == b':'
-        return value[:10] + b' ' + value[11:19] if is_time else value
+        """Return a time as 2016-02-01 10:59:22, without its zone; nothing for other texts."""
+        try:
+            if value.isdigit():
+                moment = datetime.fromtimestamp(int(value), self._tz)
+            else:
+                moment = datetime.fromisoformat(value[:19].decode())
+            return moment.strftime('%Y-%m-%d %H:%M:%S').encode()
+        except (ValueError, OverflowError, OSError):
+            return b''
 
 
 def _compressed(address: bytes) -> bytes:

@@ -278,6 +278,12 @@ def test_addresses_of_ipv6_are_short_and_move_only_their_own_line(narrow: See) -
     assert others == [others[0]] * 4
 
 
+def test_what_is_no_time_stays_as_it_is(narrow: See) -> None:
+    starts = ['1454324362', '-', '1454324363']
+    log = ''.join([f'2 123456789010 eni-1 10.0.0.1 - 1 2 6 1 40 {start} 1454324422 - OK\n' for start in starts])
+    assert [line.split()[0] for line in narrow(stdin=log.encode())[1:]] == ['10:59:22', '-', '10:59:23']
+
+
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 FLOWS = ''.join(
