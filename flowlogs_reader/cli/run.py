@@ -159,11 +159,11 @@ class Run:
     def _mistake(self, reader: BaseReader, error: Exception, log_group: str) -> str:
         """Return what may be wrong with the Region, or with the location if it is read as a log group, else ''."""
         session = getattr(reader, 'session', None)
-        similar = None
+        region, similar = '', None
         if session and cause_of(error) in (Cause.GROUP_UNKNOWN, Cause.UNREACHABLE, Cause.REGION_INVALID):
-            similar = session.similar_regions()
+            region, similar = session.region, session.similar_regions()
         others = [location for location in self._locations if location != log_group]
-        return mistaken(log_group, others, session.region if session else '', similar)
+        return mistaken(log_group, others, region, similar)
 
     def _check_file(self, options: Namespace, location: str, source: Source) -> None:
         """Raises UsageError if the file is also the output: the shell has emptied it."""

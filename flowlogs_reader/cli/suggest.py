@@ -43,9 +43,13 @@ class Suggestion:
         part = (reached - self._reader.start_ms) / max(1, self._reader.end_ms - self._reader.start_ms)
         if taken < TAKEN or part <= 0:
             return
+        if taken * (1 - part) / part <= LEFT:
+            return
+        self._done = True
+        # The events may be in a small part of the window.
+        part = self._reader.part_read() or part
         left = taken * (1 - part) / part
         if left > LEFT:
-            self._done = True
             self._tell(
                 f'this takes about {left / timedelta(minutes=1):.0f} min more: --engine {self._engine} answers it '
                 f'sooner{self._price(part)}'

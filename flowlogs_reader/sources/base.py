@@ -152,6 +152,14 @@ class BaseReader(Iterator[FlowRecord]):
         """Return what a read would take, by requests that cost nothing. Raises UsageError if that cannot be known."""
         raise UsageError('only reads of AWS can be estimated')
 
+    def part_read(self) -> float | None:
+        """Return the part of the read that is done, from 0 to 1; None if it is not known. This may send requests."""
+        if self.report.expected_bytes:
+            return min(1.0, self.report.stored_bytes / self.report.expected_bytes)
+        if self.complete_until is None:
+            return None
+        return min(1.0, max(0, self.complete_until - self.start_ms) / max(1, self.end_ms - self.start_ms))
+
     def go_on(self, start_ms: int, end_ms: int, late_ms: int) -> None:
         """Prepare the reader for another window; records that it has yielded are left out. See engines/follow.py.
 

@@ -60,7 +60,7 @@ def told(*argv: str, step: float) -> list[str]:
     ],
 )
 def test_an_engine_is_named_once(argv: str, words: str) -> None:
-    found = told(*argv.split(), *WINDOW, '--thread-count', '1', step=15)
+    found = told(*argv.split(), *WINDOW, '--thread-count', '1', step=30)
     assert len(found) == bool(words)
     if words:
         assert words in found[0]
@@ -77,3 +77,17 @@ def test_of_a_bucket() -> None:
 @pytest.mark.parametrize('location', ['flows', 's3://flows'])
 def test_a_short_read_is_left_alone(location: str) -> None:
     assert not told(location, 'top', *WINDOW, step=0.5)
+
+
+@pytest.mark.usefixtures('logs')
+def test_a_window_that_is_almost_empty_misleads_nobody() -> None:
+    """By the clock of the window, the read of its first minutes is a small part."""
+    window = ('-s', '2016-02-01', '-e', '2016-02-02')
+    assert not told('flows', 'top', *window, '--thread-count', '1', step=2)
+    assert told('flows', 'top', *window, '--thread-count', '1', step=60)
+
+
+@pytest.mark.usefixtures('logs')
+def test_what_cannot_be_sampled_is_told_by_the_window(logs: FakeAWS) -> None:
+    logs.fault('FilterLogEvents', 'deny', at=lambda params: params.get('limit') == 2000)
+    assert told('flows', 'top', *WINDOW, '--thread-count', '1', step=15)

@@ -522,7 +522,7 @@ WRONG = [
     (['timeline', '5'], "cannot read the length '5'"),
     (['timeline', '1m', '5m'], "a length of time, such as 5m, and a field: there is no field '5m'"),
     (['timeline', 'acton'], 'a field: there is no field'),
-    (['timeline', 'action', '5m'], "there is no field '5m'"),
+    (['timeline', 'action', '5m'], '5m comes before the fields: timeline 5m action'),
     (['timeline', '5m', 'action', 'dstport'], "timeline takes one field, not 'action dstport'"),
     (['timeline', '5m', 'start'], 'start is a sum'),
     (['timeline', '5m', 'dstport/8'], "'dstport/8': an address may have a prefix length"),

@@ -160,6 +160,20 @@ class FlowLogsReader(AwsReader):
         seconds = requests * SECONDS_A_PAGE / max(1, self.thread_count)
         return Estimate(round(text), requests, dollars=0.0, seconds=seconds)
 
+    def part_read(self) -> float | None:
+        """Return the part of the read that is done, by samples of the whole window and of its rest."""
+        reached = self.complete_until
+        if reached is None:
+            return None
+        try:
+            whole = measure(self.start_ms, self.end_ms, self._sampled).bytes
+            rest = measure(reached, self.end_ms, self._sampled).bytes
+        except Exception as error:
+            if not is_aws_error(error):
+                raise
+            return super().part_read()
+        return super().part_read() if not whole or rest is None else max(0.0, 1 - rest / whole)
+
     def _stored_bytes(self) -> int | None:
         """Return the bytes that the log group stores, or None if AWS does not say so."""
         try:
