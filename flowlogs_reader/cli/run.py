@@ -214,7 +214,7 @@ class Run:
             self._report_error(error, message)
         if not (options.show_query or options.estimate):
             self._report_read(query, reader, writer)
-            if usage := reader.report.usage:
+            if (usage := reader.report.usage) and usage.queries:
                 self._note(used(options.engine, usage))
             writer.end(facts(query, reader.report, self._now), self._told)
         return self._status()

@@ -265,6 +265,8 @@ class Insights(RemoteEngine):
     MAX_SCAN: ClassVar[int] = 10 * 10**9
     # US$0.005 for each GB in most Regions.
     PRICE: ClassVar[float] = 0.005 / 10**9
+    # A query is ended by AWS after 60 minutes (cloudwatch_limits_cwl), and may wait before.
+    LONGEST: ClassVar[float] = 90 * 60
     # Numbers of 15 digits are exact in 64-bit floating point.
     DIGITS: ClassVar[int] = 15
     DATED: ClassVar[bool] = True

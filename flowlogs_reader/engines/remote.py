@@ -21,6 +21,7 @@ there are no rows.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -135,6 +136,8 @@ class RemoteEngine:
     MAX_SCAN: ClassVar[int]
     # US dollars for each byte scanned: the list price.
     PRICE: ClassVar[float]
+    # Seconds that a query takes at most, and that others may keep it from being started.
+    LONGEST: ClassVar[float]
     # In front of a line that is not query text.
     COMMENT: ClassVar[str] = '#'
     # The operation that starts a query.
@@ -192,6 +195,7 @@ class RemoteEngine:
 class _Running(NamedTuple):
     task: Task
     retries: int
+    began: float
     due: float
     wait: float
     scanned: int = 0
@@ -226,6 +230,7 @@ class Runner:
         self._ended = 0
         self._start_after = 0.0
         self._start_wait = FIRST_WAIT
+        self._busy_since: float | None = None
         self.usage = Usage()
 
     def run(self, tasks: Iterable[Task]) -> Generator[Answer, None, None]:
@@ -253,14 +258,22 @@ class Runner:
                 with held_back():
                     query_id = self._engine.start(task)
                     self._waiting.popleft()
-                    self._running[query_id] = _Running(task, retries, time.monotonic(), FIRST_WAIT / GROWTH)
+                    now = time.monotonic()
+                    self._running[query_id] = _Running(task, retries, now, now, FIRST_WAIT / GROWTH)
             except Busy:
+                now = time.monotonic()
+                self._busy_since = self._busy_since or now
+                if now - self._busy_since > self._engine.LONGEST:
+                    raise FlowLogsError(
+                        f'{self._engine.NAME}: AWS has run as many queries as the account may have, for '
+                        f'{_minutes(now - self._busy_since)}'
+                    ) from None
                 if self._on_wait:
                     self._on_wait()
-                self._start_after = time.monotonic() + self._start_wait
+                self._start_after = now + self._start_wait
                 self._start_wait = min(LAST_WAIT, self._start_wait * GROWTH)
             else:
-                self._start_wait = FIRST_WAIT
+                self._start_wait, self._busy_since = FIRST_WAIT, None
                 self.usage.queries += 1
 
     def _wait(self) -> None:
@@ -278,6 +291,11 @@ class Runner:
         wait = min(LAST_WAIT, running.wait * GROWTH)
         self._running[query_id] = running._replace(due=time.monotonic() + wait, wait=wait, scanned=state.scanned)
         self._count()
+        if state.status == 'running' and (time_taken := time.monotonic() - running.began) > self._engine.LONGEST:
+            raise FlowLogsError(
+                f'{self._engine.NAME}: the query has not ended after {_minutes(time_taken)}{_because(state.reason)}: '
+                'it was stopped'
+            )
         if state.status == 'running':
             return None
         answer = self._engine.fetch(task, query_id) if state.status == 'done' else None
@@ -328,6 +346,10 @@ _ENDED = {'failed': 'failed', 'timeout': 'took longer than AWS allows'}
 
 def _because(reason: str) -> str:
     return f': {reason}' if reason else ''
+
+
+def _minutes(seconds: float) -> str:
+    return f'{seconds / 60:.0f} minutes'
 
 
 def split(window: Window, count: int) -> list[Window]:
@@ -407,7 +429,7 @@ class RemoteSource(BaseReader):
         self._look_ahead('queries')
         yield from self.engine.preamble()
         for task in self.tasks:
-            parameters = ' '.join(f'{name}={value}' for name, value in task.parameters.items())
+            parameters = json.dumps({**task.parameters})
             yield f'{self.engine.COMMENT} {self.engine.OPERATION} {parameters}\n{task.text}\n'
 
     def _look_ahead(self, only: str) -> None:

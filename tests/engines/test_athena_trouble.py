@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -314,7 +315,7 @@ def test_the_estimate_and_the_queries_are_free(athena: FakeAWS, cli: Cli) -> Non
     ddl, _, query = shown.partition('\n-- StartQueryExecution ')
     assert trino_sql_validator.validate(ddl, dialect='hive').valid
     parameters, _, sql = query.partition('\n')
-    assert 'WorkGroup=primary' in parameters
+    assert json.loads(parameters)['WorkGroup'] == 'primary'
     assert trino_sql_validator.validate(sql).valid
     # The text is what is sent.
     cli(LOGS, 'top', 'srcaddr', '-w', 'dstport=22', *WINDOW, *ENGINE, '--create-table')

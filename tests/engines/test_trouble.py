@@ -156,6 +156,28 @@ def test_a_full_account_is_waited_for(group: FakeAWS, cli: Cli) -> None:
     assert result.stderr.count('waiting') == 1
 
 
+@pytest.mark.parametrize(('status', 'polls'), [('Unknown', 0), ('Complete', 10**6)])
+def test_a_query_that_does_not_end_is_stopped(
+    group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, status: str, polls: int
+) -> None:
+    monkeypatch.setattr(insights.Insights, 'LONGEST', 0.05)
+    group.logs.insights.ends_as = lambda params: 'Complete' if 'estimate' in params['queryString'] else status
+    group.logs.insights.polls = polls
+    said = f'its status is {"Running" if polls else status}: it was stopped'
+    assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'has not ended after', said)
+    assert group.count('StopQuery') == 1
+
+
+def test_a_full_account_is_not_waited_for_without_end(
+    group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(insights.Insights, 'LONGEST', 0.05)
+    group.logs.insights.most = 0
+    result = cli('flows', 'top', *INSIGHTS, status=1)
+    assert_refused(result, 'as many queries as the account may have, for')
+    assert 'scanned' not in result.stderr
+
+
 @pytest.mark.parametrize(
     ('operation', 'kind'),
     [(name, kind) for name in ('StartQuery', 'GetQueryResults') for kind in ('throttle', '503')]
@@ -292,7 +314,9 @@ def test_a_log_group_of_another_account_is_asked_by_its_arn(group: FakeAWS, cli:
 
 def test_show_query_starts_nothing(group: FakeAWS, cli: Cli) -> None:
     result = cli('flows', 'top', 'dstport', '-w', 'action=REJECT', *INSIGHTS, '--show-query')
-    assert result.lines[0].startswith('# StartQuery logGroupName=flows startTime=1454324340 endTime=1454324639')
+    before, _, parameters = result.lines[0].partition('# StartQuery ')
+    times = {'startTime': 1454324340, 'endTime': 1454324639}
+    assert not before and json.loads(parameters) == {'logGroupName': 'flows', **times, 'limit': 100_000}
     assert '| limit 100000' in result.lines
     assert not {'StartQuery', 'FilterLogEvents'} & {call.operation for call in group.calls()}
 

@@ -70,6 +70,8 @@ class Athena(RemoteEngine):
     MAX_SCAN = 100 * 10**9
     # About US$5 for each TB (aws.amazon.com/athena/pricing).
     PRICE = 5 / 10**12
+    # The quota of an account is 30 minutes, or up to 240 (athena/latest/ug/service-limits); queries may wait before.
+    LONGEST = 270 * 60
     COMMENT = '--'
     OPERATION = 'StartQueryExecution'
 
