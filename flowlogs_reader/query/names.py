@@ -39,3 +39,15 @@ def name_of(field: str, text: bytes) -> bytes:
     number = int(text) if text.isdigit() else 0
     names = [name.upper().encode() for name, flag in TCP_FLAGS.items() if number & flag]
     return b'+'.join(names) if names and number < 2 * max(TCP_FLAGS.values()) else text
+
+
+def number_of(field: str, text: bytes) -> bytes:
+    """Return the number that :func:`name_of` wrote by name; other texts as they are.
+
+    >>> number_of('protocol', b'tcp'), number_of('tcp_flags', b'SYN+ACK'), number_of('protocol', b'6')
+    (b'6', b'18', b'6')
+    """
+    numbers = TCP_FLAGS if field == 'tcp_flags' else NUMBER_NAMES[field]
+    found = [numbers.get(name.lower()) for name in text.decode('ascii', 'replace').split('+')]
+    numeric = [number for number in found if number is not None]
+    return b'%d' % sum(numeric) if len(numeric) == len(found) else text

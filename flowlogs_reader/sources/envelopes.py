@@ -10,7 +10,7 @@ from ..errors import DamagedError
 from ..records.block import Block
 from ..records.layout import Layout
 from .filter import is_record
-from .written import named_records, undo
+from .written import may_have_names, named_records, undo
 
 _MESSAGE = re.compile(rb'"message"\s*:\s*("(?:[^"\\\n]|\\.)*")')
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -26,17 +26,18 @@ SAMPLE = 10
 
 def unwrapped(layout: Layout, data: bytes) -> bytes:
     """Return the lines without their wrapping, which is detected from the first lines."""
+    left = SAMPLE
     begin = 0
-    for _ in range(SAMPLE):
+    while left and begin < len(data):
         line = data[begin : data.index(b'\n', begin)]
-        if is_record(layout, line):
-            return data
-        unwrap = wrapping(layout, line)
-        if unwrap:
-            return unwrap(data)
         begin += len(line) + 1
-        if begin == len(data):
-            break
+        if is_record(layout, line):
+            if not may_have_names(layout, line):
+                return data
+        elif unwrap := wrapping(layout, line):
+            return unwrap(data)
+        else:
+            left -= 1
     return data
 
 

@@ -1,12 +1,14 @@
-"""Lines as this tool writes them: CSV, JSON lines and ISO times are changed back to lines of a log."""
+"""Lines as this tool writes them: CSV, JSON lines, ISO times and names are changed back to lines of a log."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from ..kernel.memo import Memo
+from ..query.names import NAMED, name_of, number_of
 from ..records.block import Block
 from ..records.fields import Kind
 from ..records.layout import Layout
@@ -23,10 +25,10 @@ _ISO = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)')
 def undo(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
     """Return a function that makes lines of the log of lines like this one; None if that does not make a record."""
 
-    def without_iso(data: bytes) -> bytes:
-        return _without_iso(layout, data)
+    def with_numbers(data: bytes) -> bytes:
+        return _with_numbers(layout, data)
 
-    for function in (_without_commas, without_iso, lambda data: without_iso(_without_commas(data))):
+    for function in (with_numbers, lambda data: with_numbers(_without_commas(data))):
         if is_record(layout, function(line + b'\n')[:-1]):
             return function
     return None
@@ -49,17 +51,28 @@ def _values_of_csv(line: re.Match[bytes]) -> bytes:
     return ' '.join([value or '-' for value in row]).encode('utf-8', 'surrogateescape')
 
 
-def _without_iso(layout: Layout, data: bytes) -> bytes:
-    """ISO times -> Unix seconds, in the fields that hold times."""
-    places = [at for at, kind in enumerate(layout.kinds) if kind == ord(Kind.TIME.value)]
+def _with_numbers(layout: Layout, data: bytes) -> bytes:
+    """ISO times -> Unix seconds, and names -> numbers."""
+    changes = [
+        (at, _SECONDS if kind == ord(Kind.TIME.value) else _NUMBERS[name])
+        for at, (name, kind) in enumerate(zip(layout.fields, layout.kinds))
+        if kind == ord(Kind.TIME.value) or name in NAMED
+    ]
     lines = []
     for line in data[:-1].split(b'\n'):
         values = line.split()
-        for place in places:
+        for place, numbers in changes:
             if place < len(values):
-                values[place] = _SECONDS[values[place]]
+                values[place] = numbers[values[place]]
         lines.append(b' '.join(values) + b'\n')
     return b''.join(lines)
+
+
+def may_have_names(layout: Layout, line: bytes) -> bool:
+    """Whether a record is the same with numbers and with names, so that others may have names."""
+    values = dict(zip(layout.fields, line.split()))
+    named = [(field, values[field]) for field in NAMED if field in values]
+    return bool(named) and all(name_of(field, value) == value for field, value in named)
 
 
 def _seconds(text: bytes) -> bytes:
@@ -74,6 +87,7 @@ def _seconds(text: bytes) -> bytes:
 
 
 _SECONDS = Memo(_seconds)
+_NUMBERS = {field: Memo(partial(number_of, field)) for field in NAMED}
 
 
 def named_records(data: bytes) -> Iterator[Block]:
@@ -107,5 +121,6 @@ def named_records(data: bytes) -> Iterator[Block]:
     for layout, lines in runs:
         text = '\n'.join([*lines, '']).encode('utf-8', 'replace')
         first = text[: text.index(b'\n')]
-        change = None if is_record(layout, first) else undo(layout, first)
+        sound = is_record(layout, first) and not may_have_names(layout, first)
+        change = None if sound else undo(layout, first)
         yield Block(layout, change(text) if change else text)

@@ -24,9 +24,15 @@ values = {
 def lines_of(fields: Sequence[str]) -> st.SearchStrategy[bytes]:
     kinds = [KNOWN[name].kind if name in KNOWN else Kind.TEXT for name in fields]
     # AWS always writes the version and times, and it is times that show in which form they are.
+    named = st.sampled_from(['1', '6', '17', '200', '0', '3', '18', '64', '-'])
     line = st.tuples(
-        *[values[kind] if kind is Kind.TIME or not at else st.just('-') | values[kind] for at, kind in enumerate(kinds)]
-    ).map(' '.join)
+        *[
+            values[kind] if kind is Kind.TIME or not at
+            else named if name in ('protocol', 'tcp_flags', 'traffic_path')
+            else st.just('-') | values[kind]
+            for at, (name, kind) in enumerate(zip(fields, kinds))
+        ]
+    ).map(' '.join)  # fmt: skip
     return st.lists(line, min_size=1, max_size=20).map(lambda lines: ('\n'.join(lines) + '\n').encode())
 
 
@@ -38,7 +44,9 @@ def run(data: bytes, *argv: str) -> bytes:
 
 
 encodings = st.sampled_from(['text', 'tsv', 'csv', 'jsonl', 'parquet'])
-forms = st.sampled_from([(), ('--times', 'iso'), ('--times', 'iso', '--tz', 'Asia/Kathmandu')])
+forms = st.sampled_from(
+    [(), ('--names',), ('--names', '--times', 'iso'), ('--times', 'iso'), ('--times', 'iso', '--tz', 'Asia/Kathmandu')]
+)
 
 
 @settings(max_examples=30, deadline=None)
