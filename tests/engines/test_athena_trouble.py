@@ -113,6 +113,21 @@ def test_actions_that_are_refused(ask: Ask, athena: FakeAWS, argv: list[str], wo
     assert not athena.athena.executions and not athena.glue.tables
 
 
+@pytest.mark.parametrize(
+    'option, words',
+    [
+        (['--output-location', 'results/'], 's3://bucket/prefix/'),
+        (['--output-location', 's3://'], 's3://bucket/prefix/'),
+        (['--workgroup', 'a b'], "'a b' is not the name of a workgroup"),
+        (['--workgroup', 'absent'], 'there is no workgroup absent in us-east-1'),
+    ],
+)
+def test_options_that_cannot_be_right(ask: Ask, athena: FakeAWS, option: list[str], words: str) -> None:
+    result = ask('top', *option, status=2)
+    assert words in result.stderr and 'scanned' not in result.stderr
+    assert not athena.athena.executions and not athena.glue.tables
+
+
 def test_a_file_is_not_for_athena(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / 'flows.log').write_bytes(b'\n'.join(LINES))
     assert 'the engine athena reads a bucket' in cli(str(tmp_path / 'flows.log'), 'top', *ENGINE, status=2).stderr

@@ -46,6 +46,8 @@ MAX_RANGES = 100
 LEAST_CHARGED = 10_000_000
 # How fast a query reads, in bytes a second: a guess, for estimates.
 SPEED = 500_000_000
+_WORKGROUP = re.compile('[a-zA-Z0-9._-]{1,128}')
+_OUTPUT = re.compile('s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?')
 _TIMED_OUT = re.compile(r'timed? ?out|EXCEEDED_TIME_LIMIT|exceeded the time limit', re.IGNORECASE)
 _EXHAUSTED = re.compile(r'exhausted resources|EXCEEDED_.*MEMORY', re.IGNORECASE)
 
@@ -84,6 +86,12 @@ class Athena(RemoteEngine):
         output_location: str | None = None,
         create_table: bool = False,
     ) -> None:
+        if not _WORKGROUP.fullmatch(workgroup):
+            raise UsageError(
+                f'{workgroup[:150]!r} is not the name of a workgroup: that has letters, digits and . _ - only'
+            )
+        if output_location and not _OUTPUT.fullmatch(output_location):
+            raise UsageError(f'results are written to a place such as s3://bucket/prefix/, not to {output_location!r}')
         self._reader = reader
         self._database = database.lower()
         self._workgroup = workgroup
@@ -338,7 +346,12 @@ class Athena(RemoteEngine):
         self._is_ready = True
 
     def _check_workgroup(self) -> None:
-        group = member(self._athena.get_work_group(WorkGroup=self._workgroup), 'WorkGroup')
+        try:
+            group = member(self._athena.get_work_group(WorkGroup=self._workgroup), 'WorkGroup')
+        except Exception as error:
+            if error_code(error) != 'InvalidRequestException' or 'not found' not in said(error):
+                raise
+            raise UsageError(f'there is no workgroup {self._workgroup} in {self.region}') from error
         settings = group.get('Configuration') or {}
         name = f'the workgroup {self._workgroup} in {self.region}'
         if group.get('State') == 'DISABLED':
