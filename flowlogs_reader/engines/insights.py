@@ -136,6 +136,7 @@ def _conditions(plan: Plan, part: Part, names: Mapping[int, str], seconds: tuple
         either = [text for texts in one for text in texts]
         yield f'{"not " if negated else ""}({" or ".join(either)})' if either else _constant(names, negated)
     if part.time:
+        # The time of the event, too: AWS delivers a record with the time of its start. Here windows are half-open.
         time = names[position[part.time]]
         yield f'{time} >= {seconds[0]} and {time} < {seconds[1]}'
 
