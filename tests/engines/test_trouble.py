@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from botocore.exceptions import ClientError
 
+from flowlogs_reader import Query, UsageError, Window, run
 from flowlogs_reader.engines import insights
 from flowlogs_reader.engines.remote import split
-from flowlogs_reader.query.query import Window
+from flowlogs_reader.query.groups import parse_keys
 from tests import traffic
 from tests.conftest import ROOT, Cli, Result
 from tests.fake.aws import FakeAWS, s3_objects
@@ -250,6 +252,20 @@ def test_if_one_location_fails_there_are_no_rows(group: FakeAWS, cli: Cli, comma
     result = cli(*places, *command.split(), *INSIGHTS, status=1)
     assert_refused(result, 'absent', 'only if all locations can be read')
     assert not queries(group)
+
+
+def test_scripts_read_all_locations_or_none(group: FakeAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in group.environ('us-east-1').items():
+        monkeypatch.setenv(name, value)
+    group.add_log_group('more', lines=LINES)
+    group.add_flow_log(log_group='more')
+    query = Query('top', keys=parse_keys(['srcaddr'], ()), window=Window(1454324340_000, 1454324640_000))
+    places = ['flows', 'more']
+    assert [*run(query, places, 'insights')] == [*run(query, places)]
+    with pytest.raises(ClientError, match='ResourceNotFound'):
+        list(run(query, ['flows', 'absent'], 'insights'))
+    with pytest.raises(UsageError, match='would scan'):
+        list(run(query, places, 'insights', max_scan=sum(map(len, LINES)) + 1))
 
 
 # -- what the engine should not be used for ----------------------------------------------------------------------------
