@@ -101,7 +101,10 @@ def test_a_field_that_the_log_lacks_is_told(cli: Cli) -> None:
         (['top', 'srcaddr', '--distinct', 'dstport,dstport'], 'dstport is given twice'),
         (['top', 'srcaddr', '--distinct', 'dstport/8'], "'dstport/8': an address may have a prefix length"),
         (['top', 'srcaddr', '--distinct', 'srcaddr'], '--distinct srcaddr: srcaddr is a key already'),
-        (['top', 'srcaddr', '--distinct', 'dstport', '--by', 'dstaddr'], '--by of top is bytes, packets, flows or dst'),
+        (
+            ['top', 'srcaddr', '--distinct', 'dstport', '--by', 'dstaddr'],
+            '--by dstaddr sorts by its distinct values: it goes with --distinct dstaddr',
+        ),
         (['aggregate', '--distinct', 'dstport'], '--distinct does not go with aggregate: it is for top'),
         (['top', '--distinct', 'vpc_id', '--fields', 'srcaddr dstaddr'], '--fields has no vpc_id'),
     ],
