@@ -66,7 +66,7 @@ def script(shell: str) -> str:
 
 
 def candidates(words: Sequence[str], shell: str) -> list[str]:
-    """Return what may stand in the place of the last word."""
+    """Return the completions of the last word."""
     *before, word = _joined(words) if shell == 'bash' else words
     option, equals, value = word.partition('=')
     if equals and option.startswith('--'):

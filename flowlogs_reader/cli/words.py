@@ -115,7 +115,7 @@ def _source_of(location: str, location_type: str | None) -> Source:
     source = recognise(location)
     if bucket := re.match('s3:/*(?=[^/])', location):
         if bucket[0] != 's3://' and source is not SOURCES['file']:
-            raise UsageError(f'{location} is no place: did you mean s3://{location[bucket.end() :]}?')
+            raise UsageError(f'{location} is not a location: did you mean s3://{location[bucket.end() :]}?')
     if source is None:
         scheme = location.partition('://')[0]
         raise UsageError(

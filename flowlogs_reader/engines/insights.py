@@ -37,11 +37,11 @@ SAMPLE, MAX_ODD = 1000, 50
 SPARE = 10_000
 # How much the clock of this machine may be ahead, in milliseconds.
 CLOCK_SKEW = 60_000
-# In front of a whole line that stands in the column of a key. No plain value has a space.
+# The prefix of a whole line in the column of a key. No plain value has a space.
 _RAW = 'raw '
 _PLAIN = re.compile('[!-~]+')
 _STATUS = {'Complete': 'done', 'Failed': 'failed', 'Cancelled': 'failed', 'Timeout': 'timeout'}
-# How each sum is written, and its name. Names of fields that AWS may find by itself are not used.
+# The text before and after the field of a sum, and its alias. Aliases differ from fields that AWS discovers itself.
 _SUMS = {
     'packets': ('sum(replace(', ', "-", "0"))', 'sPackets'),
     'bytes': ('sum(replace(', ', "-", "0"))', 'sBytes'),
@@ -165,7 +165,7 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
     if kind == 'flags':
         bits = [bit for bit in range(payload.bit_length()) if payload >> bit & 1]
         number = f'replace({name}, "-", "0")'
-        # There are no operators for bits.
+        # Insights has no bitwise operators.
         tests = [f'floor({number} / {1 << bit}) % 2 = 1' for bit in bits]
         return [*missed, f'({name} != "-" and {" and ".join(tests)})' if tests else f'{name} != "-"']
     if kind == 'address':

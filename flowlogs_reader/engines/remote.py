@@ -188,7 +188,7 @@ class RemoteEngine:
         raise NotImplementedError
 
     def stop(self, query_id: str) -> None:
-        """Stop a query. One that has ended already is no error."""
+        """Stop a query. If it has already ended, this does nothing."""
         raise NotImplementedError
 
 
@@ -206,7 +206,7 @@ class Runner:
 
     `sleep` waits so many seconds. `on_progress` is called with the Usage so far whenever AWS was asked. `on_wait` is
     called if AWS runs as many queries as it allows. `max_scan` is how many bytes may be scanned, with `before` bytes
-    of other locations; None is no limit.
+    of other locations; None means no limit.
     """
 
     def __init__(

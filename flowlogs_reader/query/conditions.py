@@ -318,7 +318,7 @@ def _number(name: str, first: str, text: str, whole: str) -> int:
 
 
 def _not_a_number(name: str, first: str, text: str) -> UsageError:
-    """Return the error about a value that is no number of the field, and no name of one."""
+    """Return the error for a value that is neither a valid number of the field nor the name of one."""
     names = NUMBER_NAMES.get(first, {})
     if first in KNOWN and KNOWN[first].kind is Kind.TIME:
         return UsageError(f'{name} takes Unix seconds; not {text!r}', Cause.TIME_IN_CONDITION)

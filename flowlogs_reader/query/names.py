@@ -20,7 +20,7 @@ TRAFFIC_PATHS = {
 }  # fmt: skip
 NUMBER_NAMES = {'srcport': PORTS, 'dstport': PORTS, 'protocol': PROTOCOLS, 'traffic_path': TRAFFIC_PATHS}
 TCP_FLAGS = {'fin': 1, 'syn': 2, 'rst': 4, 'psh': 8, 'ack': 16, 'urg': 32}
-# The fields whose values can be written as names. Ports are not among them: most are no service's.
+# The fields whose values can be written as names. Ports are not among them: most ports do not belong to a service.
 NAMED = ('protocol', 'tcp_flags', 'traffic_path')
 _BY_NUMBER = {
     field: {b'%d' % number: name.encode() for name, number in NUMBER_NAMES[field].items()}

@@ -321,7 +321,7 @@ def _in_addresses(value: str, ranges: Iterable[tuple[int, int, int]], version: i
 
 
 def _text_of(field: str) -> str:
-    """The value of a column of a Parquet table as it stands in a log."""
+    """The value of a column of a Parquet table, written as in a text log."""
     column = _column(field)
     if KNOWN[field].kind is not Kind.TEXT:
         return f"COALESCE(CAST({column} AS varchar), '-')"
