@@ -395,7 +395,7 @@ class RemoteSource(BaseReader):
         self.max_scan = engine.MAX_SCAN if max_scan is None else max_scan
         self.estimated = Estimate()
         self.tasks: list[Task] = []
-        # Where to stop: after the queries were written, or after the estimate. There are no rows then.
+        # 'queries' or 'estimate': stop after this step, without rows.
         self._only = ''
         self._on_estimate = on_estimate
         self._on_wait = on_wait

@@ -50,7 +50,7 @@ class Timeline:
     `start`, or of its `end` if the log has no `start`. All intervals have the same length, even if clocks change.
     `undated` counts flows without a time.
 
-    A caller that reads by itself fills `table`, then calls :meth:`finish`.
+    A caller can also fill `table` itself, and then call :meth:`finish`.
 
     Raises UsageError if the window would have more rows than MAX_ROWS.
     """

@@ -36,7 +36,7 @@ HEADINGS = {
 
 
 class Page(Writer):
-    """Writes several tables as a page, when all of them and what is told about the read are known.
+    """Writes several tables as one page, at the end of the read: the page also has the facts of the read.
 
     `written` counts the rows. Raises MissingExtraError if Plotly is not installed.
     """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...kernel.limits import MAX_LINE
 from ...query.query import Window
@@ -279,11 +279,11 @@ class _Writer:
         return f'NOT {met}' if negated else met
 
 
-def _match(value: str, missing: bool, kind: str, payload: object) -> str:
+def _match(value: str, missing: bool, kind: str, payload: Any) -> str:
     """Whether a value of a plain line matches: see Test in the kernel."""
     found = [f"{value} = '-'"] if missing else []
     if kind in ('text', 'fold'):
-        texts = sorted(text.decode() for text in payload if text != b'-')  # type: ignore[attr-defined]
+        texts = sorted(text.decode() for text in payload if text != b'-')
         if texts:
             found.append(_one_of(f'lower({value})' if kind == 'fold' else value, texts))
     elif kind == 'number':
@@ -291,7 +291,7 @@ def _match(value: str, missing: bool, kind: str, payload: object) -> str:
         largest = 10**18 - 1
         found += [
             f'{number} = {low}' if low == high else f'{number} BETWEEN {low} AND {min(high, largest)}'
-            for low, high in payload  # type: ignore[attr-defined]
+            for low, high in payload
             if low <= largest
         ]
     elif kind == 'flags':
@@ -299,7 +299,7 @@ def _match(value: str, missing: bool, kind: str, payload: object) -> str:
             f"({value} <> '-' AND bitwise_and(COALESCE(TRY_CAST({value} AS bigint), 0), {payload}) = {payload})"
         )
     else:
-        found += [_in_addresses(value, payload, version) for version in (4, 6)]  # type: ignore[arg-type]
+        found += [_in_addresses(value, payload, version) for version in (4, 6)]
     return _either([text for text in found if text]) if any(found) else 'false'
 
 
