@@ -18,7 +18,7 @@ from .options import OPTIONS
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..engines.remote import RemoteSource
+    from ..engines.remote.source import RemoteSource
     from .clock import Clock
 
 TITLES = {'insights': 'CloudWatch Logs Insights', 'athena': 'Athena'}
@@ -52,7 +52,7 @@ def remote_source(
 
     `tell` writes a line to stderr. Raises UsageError if the engine cannot answer.
     """
-    from ..engines.remote import RemoteSource
+    from ..engines.remote.source import RemoteSource
 
     name = options.engine
     settings: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def remote_source(
 
 def remote_sources(sources: Sequence[BaseReader], on_failure: Callable[[BaseReader, Exception], None]) -> BaseReader:
     """Return what reads several locations with ``--engine insights`` or ``athena``."""
-    from ..engines.remote import RemoteSources
+    from ..engines.remote.source import RemoteSources
 
     return RemoteSources(sources, on_failure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..engines.plan import check_query
+from ..engines.remote.plan import check_query
 from ..engines.run import engine_class, engine_for
 from ..errors import UsageError
 from ..query.query import Query

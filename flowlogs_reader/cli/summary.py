@@ -21,7 +21,7 @@ from ..query.mappings import Network
 from ..query.query import Query
 from ..records.times import iso, milliseconds, resume_text
 from ..sources.keys import SUFFIXES
-from ..sources.report import ReadReport
+from ..sources.report import ReadReport, size_text
 from .actions import ACTIONS
 from .stderr import PROGRAM
 
@@ -296,9 +296,10 @@ def facts(query: Query, report: ReadReport, now: datetime) -> list[tuple[str, st
         first, end = (iso(ms // 1000, query.tz) for ms in query.window)
         told.append(('Window', f'{first} to {end}'))
     told += [('Condition', condition.text) for condition in query.conditions]
-    size = report.text_bytes
-    text = f'{size / 1e6:,.1f} MB' if size >= 1e6 else f'{size:,} bytes'
-    told.append(('Records', f'{report.matched.total():,}, in {text} of text'))
+    if report.usage:
+        told.append(('Read', f'by queries in AWS, which scanned {size_text(report.usage.scanned)}'))
+    else:
+        told.append(('Records', f'{report.matched.total():,}, in {size_text(report.text_bytes)} of text'))
     told += [
         ('Counted', 'every record: a flow that two interfaces of the log recorded counts twice'),
         ('Lines left out', f'{report.left_out:,} (not records of this log format)'),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from functools import partial
+from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv6Address, summarize_address_range
 from typing import Any, ClassVar
 
@@ -23,8 +23,8 @@ from ..query.query import Window
 from ..records.layout import Layout
 from ..sources.cloudwatch.reader import FlowLogsReader
 from ..sources.report import Estimate
-from .plan import Key, Part, Plan, seconds_of
-from .remote import Answer, Busy, Group, Line, RemoteEngine, State, Task
+from .remote.contract import Answer, Busy, Group, Line, RemoteEngine, State, Task
+from .remote.plan import Key, Part, Plan, seconds_of
 
 # The most rows of an answer, and the longest text of a query (StartQuery).
 MAX_ROWS = 100_000
@@ -104,7 +104,7 @@ def _index(plan: Plan, layout: Layout) -> int:
 
 def _names(plan: Plan, part: Part) -> dict[int, str]:
     """The names of the fields that the query needs, by their place. There is at least one: it marks plain lines."""
-    places = {place for test in part.tests for place in test[0]}
+    places = part.tested
     fields = [part.time, *(() if plan.lines else (*(key.field for key in part.keys), *plan.sums, *part.flow))]
     places |= {part.layout.position[field] for field in fields if field in part.layout.position}
     names: dict[int, str] = {}
@@ -132,8 +132,11 @@ def _conditions(plan: Plan, part: Part, names: Mapping[int, str], seconds: tuple
             missing = ' and '.join([f'{name} = "-"' for name in flow])
             yield f'not ({missing})'
     for places, negated, missed, kind, payload in part.tests:
-        one = [_alternatives(names[place], missed, kind, payload) for place in places]
-        either = [text for texts in one for text in texts]
+        if kind == 'same':
+            other, operator = payload
+            either = [_compared(names[place], operator, names[other], missed) for place in places]
+        else:
+            either = [text for place in places for text in _alternatives(names[place], missed, kind, payload)]
         yield f'{"not " if negated else ""}({" or ".join(either)})' if either else _constant(names, negated)
     if part.time:
         # The time of the event, too: AWS delivers a record with the time of its start. Here windows are half-open.
@@ -172,6 +175,13 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
         own = [[(first, last) for first, last, family in payload if family == version] for version in (4, 6)]
         return [*missed, *_in_ranges(name, own[0], 4), *_in_ranges(name, own[1], 6)]
     raise UsageError(f'CloudWatch Logs Insights cannot compare by {kind}')
+
+
+def _compared(name: str, operator: str, other: str, missing: bool) -> str:
+    """A comparison of two numbers: of their difference with 0, since samples compare with literals only."""
+    known = f'{name} != "-" and {other} != "-"'
+    difference = ' - '.join(f'replace({each}, "-", "0")' for each in (name, other))
+    return f'({f"not ({known}) or " if missing else f"{known} and "}{difference} {operator} 0)'
 
 
 def _among(name: str, values: Iterable[str]) -> list[str]:
@@ -276,8 +286,6 @@ class Insights(RemoteEngine):
     def __init__(self, reader: FlowLogsReader) -> None:
         self._reader = reader
         self._made: Any = None
-        self._plan: Plan | None = None
-        self._parts: list[int] = []
         # The answers of complete queries, until their rows are fetched.
         self._complete: dict[str, dict[str, Any]] = {}
         self._empty = 0
@@ -296,27 +304,26 @@ class Insights(RemoteEngine):
     def layouts(self) -> Sequence[Layout]:
         return self._reader.layouts()
 
-    def prepare(self, plan: Plan) -> int:
-        self._plan = plan
+    def parts(self, plan: Plan) -> Sequence[int]:
+        """The indexes of the parts of the plan that are asked for."""
         # The first query returns the lines that are not plain. The others return plain lines only.
-        self._parts = [at for at, part in enumerate(plan.parts) if part.possible or not at]
-        keyed = [at for at in self._parts if plan.lines or _own_keys(plan.parts[at])]
-        if not keyed:
+        parts = [at for at, part in enumerate(plan.parts) if part.possible or not at]
+        if not (plan.lines or any(_own_keys(plan.parts[at]) for at in parts)):
             raise UsageError(
                 f'no field to sum by is in this log: its fields are {" ".join(plan.parts[0].layout.fields)}'
             )
-        return len(self._parts)
+        return parts
 
     def check(self, plan: Plan) -> None:
-        sample = self._sample()
+        sample = self._sample
         # Plain lines that do not count never come back.
         self._reader.report.sound = not sample
         if sample is None:
             return
         if plan.everything:
             raise UsageError(
-                'CloudWatch Logs Insights is billed by the byte: without conditions, read the log group itself, which '
-                'gives the same records'
+                'CloudWatch Logs Insights is billed by the byte: without conditions that it can test, read the log '
+                'group itself, which gives the same records'
             )
         plain = re.compile('|'.join(_line_pattern(part) for part in plan.parts).encode())
         lines = [line for line in sample.split(b'\n') if line and not line.isspace() and b' SKIPDATA' not in line]
@@ -328,6 +335,7 @@ class Insights(RemoteEngine):
                 'Insights would return each of them'
             )
 
+    @cached_property
     def _sample(self) -> bytes | None:
         """The first lines of the log; None if it cannot be read without Insights."""
         try:
@@ -339,9 +347,8 @@ class Insights(RemoteEngine):
                 return b''
             raise
 
-    def task(self, part: int, window: Window) -> Task:
-        assert self._plan
-        text = query_text(self._plan, self._parts[part], window)
+    def task(self, plan: Plan, part: int, window: Window) -> Task:
+        text = query_text(plan, part, window)
         if len(text) > MAX_TEXT:
             raise UsageError(
                 f'the query has {len(text):,} characters, and CloudWatch Logs Insights takes {MAX_TEXT:,}: ask for '
@@ -349,8 +356,8 @@ class Insights(RemoteEngine):
             )
         # Both bounds are included, in seconds. The events of flow logs have whole seconds.
         start, end = window.start_ms // 1000, (window.end_ms - 1) // 1000
-        parameters = {**self._group(), 'startTime': start, 'endTime': end, 'limit': most_rows(self._plan)}
-        return Task(part, window, text, parameters)
+        parameters = {**self._group(), 'startTime': start, 'endTime': end, 'limit': most_rows(plan)}
+        return Task(plan, part, window, text, parameters)
 
     def _group(self) -> dict[str, Any]:
         name = self._reader.log_group_name
@@ -431,25 +438,13 @@ class Insights(RemoteEngine):
         rows, stated = self._rows(query_id)
         if task.part == _ESTIMATE:
             return Answer([Line(_estimated(rows))])
-        assert self._plan
-        if len(rows) >= most_rows(self._plan) or stated > len(rows):
-            rows = self._first_lines(rows)
+        plan = task.plan
+        if len(rows) >= most_rows(plan) or stated > len(rows):
+            rows = _first_lines(plan, rows)
             if not rows:
                 return Answer([], cut=True)
-        at = self._parts[task.part]
-        read = _line_of if self._plan.lines else partial(_row_of, self._plan, at)
+        read = _line_of if plan.lines else partial(_row_of, plan, task.part)
         return Answer([*map(read, rows)])
-
-    def _first_lines(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-        """Return the rows of a cut answer before its last moment, if there are enough plain ones; or no rows."""
-        assert self._plan
-        if not (self._plan.lines and self._plan.limit and rows):
-            return []
-        last = max(row.get('@timestamp', '') for row in rows)
-        first = [row for row in rows if row.get('@timestamp', '') < last]
-        plain = re.compile('|'.join(map(_line_pattern, self._plan.parts)))
-        found = sum(1 for row in first if plain.fullmatch(row.get('@message', '')))
-        return first if found >= self._plan.limit else []
 
     def _rows(self, query_id: str) -> tuple[list[dict[str, str]], int]:
         """The rows of a complete query, and how many AWS says there are."""
@@ -471,6 +466,17 @@ class Insights(RemoteEngine):
     def stop(self, query_id: str) -> None:
         if not query_id.startswith(_NOTHING):
             self._client.stop_query(queryId=query_id)
+
+
+def _first_lines(plan: Plan, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows of a cut answer before its last moment, if there are enough plain ones; or no rows."""
+    if not (plan.lines and plan.limit and rows):
+        return []
+    last = max(row.get('@timestamp', '') for row in rows)
+    first = [row for row in rows if row.get('@timestamp', '') < last]
+    plain = re.compile('|'.join(map(_line_pattern, plan.parts)))
+    found = sum(1 for row in first if plain.fullmatch(row.get('@message', '')))
+    return first if found >= plan.limit else []
 
 
 def _line_pattern(part: Part) -> str:

@@ -17,7 +17,7 @@ from . import local
 if TYPE_CHECKING:
     from ..aws.session import AwsSession
     from ..sources.base import BaseReader
-    from .remote import RemoteEngine
+    from .remote.contract import RemoteEngine
 
 LOCAL = 'local'
 
@@ -104,7 +104,7 @@ def run(
         reader = reader_class(location, **options)
         sources.append(reader)
     if engine != LOCAL:
-        from .remote import RemoteSource, RemoteSources
+        from .remote.source import RemoteSource, RemoteSources
 
         remote = [
             RemoteSource(open_engine(engine, reader, settings), query, reader, max_scan=max_scan) for reader in sources

@@ -6,7 +6,11 @@ missing values, and records at the edges of windows.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+
 from tests import traffic
+from tests.conftest import Result
 
 # Two seconds after the first record of tests/traffic.py, and within the last minute.
 WINDOW = ('-s', '2016-02-01T10:59:24Z', '-e', '2016-02-01T11:03:37Z')
@@ -119,6 +123,11 @@ COMMANDS = [
         'top srcaddr -w start>=1454324400',
         'top srcaddr -w account_id=123456789010 -w srcaddr!=10.0.0.0/8 -w dstport!=53,80',
         'top srcaddr -w dstport=1',
+        'top srcaddr -w dstport<srcport',
+        'top dstport -w packets=bytes',
+        'top action -w port!=protocol',
+        'top srcaddr -w srcaddr/class!=dstaddr/class --by flows',
+        'top 3 dstport -w srcaddr=dstaddr',
         'aggregate',
         'aggregate --flows',
         'aggregate srcaddr dstaddr --both-ways',
@@ -130,6 +139,7 @@ COMMANDS = [
         'aggregate srcaddr --by bytes',
         'aggregate 5 srcaddr dstport --by flows --flows',
         'aggregate srcaddr dstaddr --once',
+        'aggregate srcport --flows -w srcaddr!=dstaddr -w srcport>dstport',
         'timeline',
         'timeline 1m --once',
         'timeline 7s',
@@ -140,9 +150,11 @@ COMMANDS = [
         'timeline 1m protocol',
         'timeline 1m srcaddr/16 -w dstport=443',
         'timeline 20s -w addr=10.0.3.7',
+        'timeline 1m -w srcaddr/class=dstaddr/class',
         'ipset',
         'ipset -w dstport=443',
         'ipset -w srcaddr=::/0',
+        'ipset -w srcaddr/class!=dstaddr/class',
         'ipset -w action=REJECT -o jsonl',
         'findip 10.0.3.7',
         'findip 10.0.0.4 2600:1f18:1000::/48',
@@ -151,6 +163,8 @@ COMMANDS = [
         'print -w srcaddr=10.0.0.4 -o jsonl',
         'print -w bytes>=100000 -o csv --header',
         'print -w port=22 --raw',
+        'print -w srcaddr/class!=dstaddr/class -w action=REJECT',
+        'print -w dstport<=packets',
     )),
 ]  # fmt: skip
 # Over the log of format V5.
@@ -165,6 +179,8 @@ V5_COMMANDS = [
         'top pkt_srcaddr -w pkt_addr=10.0.0.0/8',
         'top subnet_id type',
         'top 3 srcaddr -w type=IPv6',
+        'top srcaddr,pkt_dstaddr -w pkt_dstaddr!=dstaddr',
+        'top 3 dstaddr --once -w tcp_flags<=protocol -w pkt_srcaddr=srcaddr',
         'top traffic_path -w traffic_path!=-',
         'top az_id -w az_id=USE1-AZ1',
         'timeline 1m flow_direction',
@@ -182,8 +198,21 @@ OWN_COMMANDS = [
         'aggregate',
         'aggregate srcaddr dstaddr --both-ways',
         'print -w dstport=443',
+        'top -w start<end',
+        'print -w srcaddr/class!=dstaddr/class -w dstport=443',
     )),
 ]  # fmt: skip
+
+
+def in_format(fields: Sequence[str], lines: Iterable[bytes] = LINES) -> list[bytes]:
+    """The lines in another format. Some flows go through a NAT gateway."""
+    gateway = {'pkt_dstaddr': '198.51.100.7'}
+    return [traffic.to_format(line, fields, **(gateway if line[-20] % 3 else {})) for line in lines]
+
+
+def tables_of(page: Result) -> list[str]:
+    """The tables of a report, as they are in the page."""
+    return re.findall('<table.*?</table>', page.stdout.decode(), re.DOTALL)
 
 
 def ordered(command: list[str]) -> bool:

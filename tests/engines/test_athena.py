@@ -12,10 +12,23 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader.cli.main import main
-from flowlogs_reader.engines import remote
+from flowlogs_reader.engines.remote import runner
 from tests import traffic
 from tests.conftest import NOW, Cli, Result
-from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, START, V5, V5_COMMANDS, WINDOW
+from tests.engines.matrix import (
+    COMMANDS,
+    CUT,
+    LINES,
+    ODD,
+    OWN,
+    OWN_COMMANDS,
+    START,
+    V5,
+    V5_COMMANDS,
+    WINDOW,
+    in_format,
+    tables_of,
+)
 from tests.fake.aws import FakeAWS
 from tests.fake.s3 import s3_objects
 
@@ -28,7 +41,7 @@ ATHENA = ('--engine', 'athena', '--create-table')
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, 'FIRST_WAIT', 0.0)
+    monkeypatch.setattr(runner, 'FIRST_WAIT', 0.0)
 
 
 def store(fake: FakeAWS, name: str, lines: Iterable[bytes], layout: str = 'default', **options: Any) -> None:
@@ -37,10 +50,6 @@ def store(fake: FakeAWS, name: str, lines: Iterable[bytes], layout: str = 'defau
         fake.add_bucket(name)
     for key, body in s3_objects([*lines], layout, prefix='some/prefix', **options).items():
         fake.put_object(name, key, body)
-
-
-def in_format(fields: Sequence[str], lines: Iterable[bytes] = LINES) -> list[bytes]:
-    return [traffic.to_format(line, fields) for line in lines]
 
 
 @pytest.fixture(scope='module')
@@ -186,6 +195,25 @@ def test_a_window_over_midnight_of_two_months(logs: FakeAWS, ask: Ask, layout: s
     assert len(logs.athena.executions) == before + queries
 
 
+@pytest.mark.parametrize(
+    ('buckets', 'options', 'tables'),
+    [
+        ('default', '', 9),
+        ('v5', '-w dstport<=srcport', 12),
+        ('v5-parquet', '-w pkt_dstaddr!=dstaddr', 12),
+        ('mixed', '--tz Asia/Kolkata', 12),
+        ('own hourly', '', 9),
+    ],
+)
+def test_a_report(logs: FakeAWS, ask: Ask, buckets: str, options: str, tables: int) -> None:
+    pytest.importorskip('plotly')
+    first, *others = buckets.split()
+    both = ask(first, *(f's3://{bucket}/some/prefix' for bucket in others), 'report', *options.split())
+    assert tables_of(both.engine) == tables_of(both.local)
+    assert len(tables_of(both.engine)) == tables
+    assert facts(both.engine) == facts(both.local) or '-w' in options
+
+
 def test_objects_without_header_rows(logs: FakeAWS, ask: Ask) -> None:
     logs.add_bucket('bare')
     for key, body in s3_objects(in_format(OWN), header=OWN, prefix='some/prefix').items():
@@ -235,7 +263,8 @@ CONDITIONS = st.sampled_from([
     'srcaddr=10.0.0.0/24', 'srcaddr!=10.0.0.0/24', 'addr=2001:db8::1', 'addr!=::/0', 'srcaddr=-', 'srcaddr=10.0.0.1',
     'dstport=22', 'dstport!=22,443', 'port=0-443', 'protocol!=-', 'bytes>1', 'bytes<=99999999999999999',
     'packets>=100000000000000000', 'action=REJECT', 'action!=ACCEPT,-', 'interface_id=eni-0a', 'start>1454324400',
-    'log_status!=OK',
+    'log_status!=OK', 'srcport<=dstport', 'port=protocol', 'packets!=bytes', 'dstaddr=srcaddr',
+    'srcaddr/class!=dstaddr/class',
 ])  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flowlogs_reader import Query, Window, run
-from flowlogs_reader.engines import remote
+from flowlogs_reader.engines.remote import runner
 from flowlogs_reader.query.groups import parse_keys
 from tests.conftest import ROOT, Cli, Result
 from tests.engines.matrix import LINES, ODD, START, V5, WINDOW
@@ -41,7 +41,7 @@ Ask = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, 'FIRST_WAIT', 0.0)
+    monkeypatch.setattr(runner, 'FIRST_WAIT', 0.0)
 
 
 @pytest.fixture

@@ -9,7 +9,21 @@ import pytest
 
 from tests import traffic
 from tests.conftest import Cli, Result
-from tests.engines.matrix import COMMANDS, CUT, LINES, ODD, OWN, OWN_COMMANDS, START, V5, V5_COMMANDS, WINDOW, ordered
+from tests.engines.matrix import (
+    COMMANDS,
+    CUT,
+    LINES,
+    ODD,
+    OWN,
+    OWN_COMMANDS,
+    START,
+    V5,
+    V5_COMMANDS,
+    WINDOW,
+    in_format,
+    ordered,
+    tables_of,
+)
 from tests.fake.aws import FakeAWS
 
 
@@ -23,10 +37,6 @@ def store(fake: FakeAWS, name: str, lines: Sequence[bytes], *formats: Sequence[s
     fake.add_log_group(name, lines=lines, timestamp=at_start, stream=lambda line: 'eni-0a-all', **options)
     for fields in formats or [traffic.FIELDS]:
         fake.add_flow_log(log_group=name, log_format=' '.join(f'${{{field}}}' for field in fields))
-
-
-def in_format(fields: Sequence[str]) -> list[bytes]:
-    return [traffic.to_format(line, fields) for line in LINES]
 
 
 @pytest.fixture(scope='module')
@@ -163,6 +173,31 @@ def test_a_line_that_is_no_record_among_records_that_do_not_count(
     both = ask('one-odd', *command.split())
     assert both.engine.stdout == both.local.stdout
     assert 'has the format' not in both.engine.stderr
+
+
+@pytest.mark.parametrize(
+    ('groups', 'options', 'tables', 'queries'),
+    [
+        ('default', '', 9, 4),
+        ('v5', '-w dstport<=srcport', 12, 5),
+        ('mixed', '-w pkt_dstaddr!=dstaddr -w dstport=443', 12, 10),
+        ('own default', '--tz Asia/Kolkata', 9, 8),
+        ('own', '', 5, 4),
+    ],
+)
+def test_a_report(
+    logs: FakeAWS, ask: Callable[..., Both], groups: str, options: str, tables: int, queries: int
+) -> None:
+    pytest.importorskip('plotly')
+    first, *others = groups.split()
+    before = len(logs.calls('StartQuery'))
+    both = ask(first, *others, 'report', *options.split())
+    assert tables_of(both.engine) == tables_of(both.local)
+    assert len(tables_of(both.engine)) == tables
+    # With conditions a direct read passes over lines that it need not parse.
+    assert left_out(both.engine) == left_out(both.local) or '-w' in options
+    # An estimate of each, and the query itself.
+    assert len(logs.calls('StartQuery')) - before == 2 * queries
 
 
 def test_a_log_of_no_records(logs: FakeAWS, ask: Callable[..., Both]) -> None:

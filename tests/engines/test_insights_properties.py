@@ -43,7 +43,8 @@ CONDITIONS = st.sampled_from([
     'srcaddr=10.0.0.0/16', 'srcaddr!=10.0.0.1', 'addr=10.0.0.1,::1', 'addr!=2600::/16', 'dstaddr=-', 'dstaddr!=-',
     'dstport=22', 'dstport!=22,443', 'port<443', 'port=-', 'bytes>=40', 'bytes<40', 'packets=-,0', 'packets!=-',
     'action=REJECT', 'action!=ACCEPT', 'action=-', 'log_status=OK', 'interface_id=eni-1', 'protocol=tcp',
-    'end>1454324400', 'version!=2', 'srcaddr=private',
+    'end>1454324400', 'version!=2', 'srcaddr=private', 'dstport<srcport', 'packets!=bytes', 'port>=protocol',
+    'srcaddr!=dstaddr', 'srcaddr/class=dstaddr/class', 'start<end',
 ])  # fmt: skip
 KEYS = st.sampled_from(
     ['srcaddr', 'dstaddr/16', 'srcaddr/24', 'dstport', 'protocol', 'action', 'interface_id', 'log_status']

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from flowlogs_reader import Query, UsageError, Window, run
 from flowlogs_reader.engines import insights
-from flowlogs_reader.engines.remote import split
+from flowlogs_reader.engines.remote.runner import split
 from flowlogs_reader.query.groups import parse_keys
 from tests import traffic
 from tests.conftest import ROOT, Cli, Result
@@ -61,7 +61,6 @@ def assert_refused(result: Result, *words: str) -> None:
         ('s3://bucket top', 'a log group'),
         ('flows top --max-scan much', '--max-scan takes a size'),
         ('flows top --create-table', '--create-table goes with --engine athena'),
-        ('flows top -w srcaddr=dstaddr', 'cannot compare srcaddr=dstaddr'),
     ],
 )
 def test_refused_before_aws_is_asked(fake: FakeAWS, cli: Cli, argv: str, word: str) -> None:

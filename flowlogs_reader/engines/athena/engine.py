@@ -21,8 +21,8 @@ from ...records.layout import Layout
 from ...sources.keys import DAY, KeyWindow, key_time, period_of
 from ...sources.report import Estimate
 from ...sources.s3.reader import S3FlowLogsReader
-from ..plan import Plan
-from ..remote import Answer, Busy, Group, Line, RemoteEngine, State, Task
+from ..remote.contract import Answer, Busy, Group, Line, RemoteEngine, State, Task
+from ..remote.plan import Plan
 from .objects import EMPTY, Format, Item, KeyTimes, Place, formats, items
 from .results import rows
 from .sql import AFTER, BEFORE, Form, Scan, key_names, needed_fields, query_text
@@ -53,12 +53,15 @@ _EXHAUSTED = re.compile(r'exhausted resources|EXCEEDED_.*MEMORY', re.IGNORECASE)
 
 
 class Piece(NamedTuple):
-    """What one query reads: a table, and objects of it. `around` are all objects in the same partitions."""
+    """What one query reads: a table, and objects of it. `around` are all objects in the same partitions.
+
+    `forms` are the formats of the objects, for a plan.
+    """
 
     table: Table
     objects: tuple[Item, ...]
     around: tuple[Item, ...]
-    forms: tuple[Form, ...]
+    forms: tuple[Form, ...] = ()
 
 
 class Athena(RemoteEngine):
@@ -98,8 +101,6 @@ class Athena(RemoteEngine):
         self._output = output_location
         self._create = create_table
         self._formats: dict[tuple[str, bool], Format] = {}
-        self._plan: Plan | None = None
-        self._pieces: list[Piece] = []
         self._is_ready = False
 
     # -- AWS --------------------------------------------------------------------------------------------------------
@@ -158,36 +159,39 @@ class Athena(RemoteEngine):
         self._formats = formats(self._reader, objects)
         return [*dict.fromkeys(found.layout for found in self._formats.values())]
 
-    def prepare(self, plan: Plan) -> int:
-        self._plan = plan
-        layouts = [part.layout for part in plan.parts]
-        self._pieces = [self._piece(plan, layouts, objects) for objects in _divided(self._objects, self._window)]
-        return len(self._pieces)
+    @cached_property
+    def _pieces(self) -> list[Piece]:
+        """What the queries for the whole window read."""
+        pieces = []
+        for around in _divided(self._objects, self._window):
+            objects = tuple(item for item in around if self._window.hold(item))
+            table = Table(self._database, self._reader.bucket, objects[0].folders)
+            pieces.append(Piece(table, objects, tuple(around)))
+        return pieces
 
-    def _piece(self, plan: Plan, layouts: Sequence[Layout], around: Sequence[Item]) -> Piece:
-        objects = tuple(item for item in around if self._window.hold(item))
-        table = Table(self._database, self._reader.bucket, objects[0].folders)
+    def parts(self, plan: Plan) -> Sequence[Piece]:
+        return [piece._replace(forms=tuple(self._forms(plan, piece))) for piece in self._pieces]
+
+    def _forms(self, plan: Plan, piece: Piece) -> Iterator[Form]:
+        layouts = [part.layout for part in plan.parts]
+        is_parquet = piece.table.folders.parquet
         ids: defaultdict[Format, list[str]] = defaultdict(list)
-        for flow_log in sorted({item.flow_log for item in objects}):
-            ids[self._formats[flow_log, table.folders.parquet]].append(flow_log)
-        forms = []
+        for flow_log in sorted({item.flow_log for item in piece.objects}):
+            ids[self._formats[flow_log, is_parquet]].append(flow_log)
         for found, flow_logs in ids.items():
             part = layouts.index(found.layout)
             fields = found.layout.fields
-            if table.folders.parquet and not plan.lines:
+            if is_parquet and not plan.lines:
                 fields = needed_fields(plan.parts[part], plan.sums)
-            if table.folders.parquet and (unknown := [name for name in fields if name not in KNOWN]):
+            if is_parquet and (unknown := [name for name in fields if name not in KNOWN]):
                 raise UsageError(f'the table of Athena has no column {", ".join(unknown)}')
-            forms.append(Form(part, found.header, tuple(flow_logs), fields))
-        return Piece(table, objects, tuple(around), tuple(forms))
+            yield Form(part, found.header, tuple(flow_logs), fields)
 
     # -- queries ----------------------------------------------------------------------------------------------------
 
-    def task(self, part: int, window: Window) -> Task:
-        assert self._plan
-        piece = self._pieces[part]
-        scan = self._scan(piece, KeyTimes.of(window, self._plan.window))
-        text = query_text(self._plan, piece.forms, scan, window)
+    def task(self, plan: Plan, part: Piece, window: Window) -> Task:
+        scan = self._scan(part, KeyTimes.of(window, plan.window))
+        text = query_text(plan, part.forms, scan, window)
         if len(text.encode()) > MAX_TEXT:
             raise UsageError(
                 f'the query has {len(text.encode())} bytes, and Athena takes {MAX_TEXT} at most: ask with fewer values '
@@ -199,7 +203,7 @@ class Athena(RemoteEngine):
         }
         if self._output:
             parameters['ResultConfiguration'] = {'OutputLocation': self._output}
-        return Task(part, window, text, parameters)
+        return Task(plan, part, window, text, parameters)
 
     def _scan(self, piece: Piece, times: KeyTimes) -> Scan:
         objects = [item for item in piece.objects if times.hold(item)] or [*piece.objects[:1]]
@@ -231,16 +235,16 @@ class Athena(RemoteEngine):
     def check(self, plan: Plan) -> None:
         if plan.everything:
             raise UsageError(
-                'Athena is billed by the byte: without conditions, read the bucket itself, which gives the same records'
+                'Athena is billed by the byte: without conditions that it can test, read the bucket itself, which '
+                'gives the same records'
             )
 
     def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
         """All objects in the selected partitions: it is not documented that Athena spares those that paths rule out."""
-        assert self._plan
         sizes = []
         count = 0
         for task in tasks:
-            piece, times = self._pieces[task.part], KeyTimes.of(task.window, self._plan.window)
+            piece, times = task.part, KeyTimes.of(task.window, task.plan.window)
             chosen = [item for item in piece.objects if times.hold(item)]
             values = {name: [*{item.value(name) for item in chosen}] for name in piece.table.folders.columns}
             read = _in_partitions(piece.around, values)
@@ -288,12 +292,9 @@ class Athena(RemoteEngine):
         self._athena.stop_query_execution(QueryExecutionId=query_id)
 
     def fetch(self, task: Task, query_id: str) -> Answer:
-        assert self._plan
-        piece = self._pieces[task.part]
-        keys = [] if self._plan.lines else key_names(self._plan, piece.forms)
-        sums = [
-            name for name, field in zip(AFTER[1:], ('packets', 'bytes', 'start', 'end')) if field in self._plan.sums
-        ]
+        plan, piece = task.plan, task.part
+        keys = [] if plan.lines else key_names(plan, piece.forms)
+        sums = [name for name, field in zip(AFTER[1:], ('packets', 'bytes', 'start', 'end')) if field in plan.sums]
         columns = [*BEFORE, *keys, 'flows', *sums]
         found: list[Group | Line] = []
         headers: Counter[int] = Counter()
@@ -308,9 +309,9 @@ class Athena(RemoteEngine):
                 # There are records, which do not count.
                 self._reader.report.sound = True
             else:
-                own = tuple(row[len(BEFORE) :][: len(self._plan.parts[form.part].keys)])
+                own = tuple(row[len(BEFORE) :][: len(plan.parts[form.part].keys)])
                 found.append(_group(form, own, values))
-        self._check_headers(piece, KeyTimes.of(task.window, self._plan.window), headers)
+        self._check_headers(piece, KeyTimes.of(task.window, plan.window), headers)
         return Answer(found)
 
     def _line(self, form: Form, values: dict[str, str]) -> Line:

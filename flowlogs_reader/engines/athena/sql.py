@@ -19,7 +19,7 @@ from ...query.query import Window
 from ...records.fields import KNOWN, Kind
 from ...records.layout import Layout
 from ...records.record import NEVER_NONE
-from ..plan import Key, Part, Plan
+from ..remote.plan import Key, Part, Plan
 from .objects import KeyTimes, key_minute
 from .table import LINE, Table
 
@@ -32,7 +32,6 @@ FLOW_LOG = '_([^_/]+)_[0-9]{8}T[0-9]{4}Z_[^/]*$'
 # The columns of the result before the keys, and after them.
 BEFORE = ('form', 'place', 'raw')
 AFTER = ('flows', 'packets', 'octets', 'earliest', 'latest')
-ADDRESSES = ('text', 'address')
 
 
 class Form(NamedTuple):
@@ -77,7 +76,7 @@ def key_names(plan: Plan, forms: Sequence[Form]) -> list[str]:
 
 def needed_fields(part: Part, sums: Sequence[str]) -> tuple[str, ...]:
     """Return the fields of a layout that a query without whole lines looks at, in their order."""
-    tested = {part.layout.fields[place] for test in part.tests for place in test[0]}
+    tested = {part.layout.fields[place] for place in part.tested}
     names = {*tested, *(key.field for key in part.keys), *sums, *part.flow, 'start', 'end', 'log_status'}
     return tuple(name for name in part.layout.fields if name in names)
 
@@ -274,8 +273,13 @@ class _Writer:
 
     def _test(self, at: int, test: Test) -> str:
         places, negated, missing, kind, payload = test
-        fields = [self._parts[at].layout.fields[place] for place in places]
-        met = _either([_match(self._value(at, field), missing, kind, payload) for field in fields])
+        known = self._parts[at].layout.fields
+        values = [self._value(at, known[place]) for place in places]
+        if kind == 'same':
+            other, operator = payload
+            met = _either([_compared(value, operator, self._value(at, known[other]), missing) for value in values])
+        else:
+            met = _either([_match(value, missing, kind, payload) for value in values])
         return f'NOT {met}' if negated else met
 
 
@@ -301,6 +305,12 @@ def _match(value: str, missing: bool, kind: str, payload: Any) -> str:
     else:
         found += [_in_addresses(value, payload, version) for version in (4, 6)]
     return _either([text for text in found if text]) if any(found) else 'false'
+
+
+def _compared(value: str, operator: str, other: str, missing: bool) -> str:
+    """Whether two numbers of a plain line compare so. `missing` is the result if one of them is missing."""
+    numbers = [f'TRY_CAST({text} AS bigint)' for text in (value, other)]
+    return f'COALESCE({numbers[0]} {operator} {numbers[1]}, {str(missing).lower()})'
 
 
 def _in_addresses(value: str, ranges: Iterable[tuple[int, int, int]], version: int) -> str:

@@ -14,21 +14,24 @@ kernel repairs, header rows, and SKIPDATA records if the query has sums. So a wr
 A line may be plain in several layouts. It belongs to the first one in which it is: a part has these layouts in
 `earlier`. A pattern is a regular expression of ASCII characters that Java, RE2 and Joni read alike; it has neither
 groups nor a slash.
+
+AWS tests values, and compares numbers with each other. Other conditions between two fields, such as
+``pkt_dstaddr!=dstaddr``, are tested here: a plan groups by their fields too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
-from .. import kernel
-from ..errors import FlowLogsError, UsageError
-from ..query.conditions import ADDRESSES
-from ..query.query import Query, Window
-from ..records.layout import Layout
-from ..sources.filter import SUMMED, kernel_test
-from .timeline import Timeline
+from ... import kernel
+from ...errors import FlowLogsError, UsageError
+from ...query.conditions import ADDRESSES, Condition
+from ...query.query import Query, Window
+from ...records.layout import Layout
+from ...sources.filter import SUMMED, kernel_test
+from ..timeline import Timeline
 
 # Members of a Query that a plan can express, or that are applied to the result here. A query that needs any other
 # member is refused: new ones are refused until somebody adds them.
@@ -36,9 +39,7 @@ UNDERSTOOD = frozenset([
     'action', 'conditions', 'window', 'fields', 'columns', 'optional', 'raw', 'limit', 'keys', 'distinct', 'measure',
     'once', 'share', 'ranked', 'compare', 'both_ways', 'flows', 'interval', 'delivered_ms', 'tz',
 ])  # fmt: skip
-ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline')
-# What a test of a writer may be: see Test in kernel/pure.py. Fields compared with each other are tested here only.
-KINDS = ('text', 'fold', 'number', 'flags', 'address')
+ACTIONS = ('print', 'findip', 'ipset', 'top', 'aggregate', 'timeline', 'report')
 _STATUS = 'log_status'
 _COUNTS = ('packets', 'bytes')
 
@@ -55,13 +56,15 @@ class Key(NamedTuple):
 class Part:
     """The plan for the plain lines of one layout.
 
-    `patterns` has a pattern for each field of the layout. `tests` must all be passed; they are as the kernel has them,
-    and their places are places of the layout: never -1. If `possible` is false, no line passes.
+    `patterns` has a pattern for each field of the layout. `tests` must all be passed; they are as the kernel has them
+    (see Test in kernel/pure/tests.py), and their places are places of the layout: never -1. If `possible` is false, no
+    line passes.
 
-    The ranges of addresses are in order, and no two touch.
+    The ranges of addresses are in order, and no two touch. A test of the kind 'same' compares numbers.
 
     `keys` are the fields to group by, without repetitions. Fields that the layout lacks are among them: they are ``-``.
-    `alternatives` are indexes of `keys`: each group counts once for each alternative.
+    `alternatives` are indexes of `keys`: each group counts once for each alternative. The other keys are those of the
+    plan's conditions `here`.
 
     `time` is the field that must be in the window: 'start' or 'end', a number in every plain line; or None if the
     window cannot be compared with a line of this layout. `flow` are the fields of which one must not be ``-``, or
@@ -81,6 +84,12 @@ class Part:
     def has(self, field: str) -> bool:
         return field in self.layout.position
 
+    @property
+    def tested(self) -> set[int]:
+        """The places of all fields that the tests look at."""
+        compared = {payload[0] for *_, kind, payload in self.tests if kind == 'same'}
+        return compared.union(*(places for places, *_ in self.tests))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,7 +100,8 @@ class Plan:
     that are ``-`` or missing in the layout are 0, times are then None.
 
     `window` is half-open, in milliseconds: ``start >= ceil(start_ms / 1000) and start < ceil(end_ms / 1000)``.
-    `limit` is how many lines are wanted: None is all. With `everything` there are no conditions.
+    `limit` is how many lines are wanted: None is all. The conditions `here` are tested here: on lines as all conditions
+    are, on groups by their keys. With `everything` AWS has no conditions to test.
     """
 
     window: Window
@@ -99,6 +109,7 @@ class Plan:
     lines: bool = False
     sums: tuple[str, ...] = ()
     limit: int | None = None
+    here: tuple[Condition, ...] = ()
     everything: bool = False
 
 
@@ -119,10 +130,6 @@ def check_query(query: Query, engine: str) -> None:
         raise UsageError(f'the engine {engine} cannot answer {" ".join([query.action, *unknown])}')
     if query.window is None:
         raise UsageError(f'the engine {engine} needs a window of time')
-    for condition in query.conditions:
-        kind = kernel_test(condition, Layout(condition.fields))[3]
-        if kind not in KINDS:
-            raise UsageError(f'the engine {engine} cannot compare {condition.text or condition.field}')
 
 
 def check_fields(query: Query, layouts: Sequence[Layout]) -> None:
@@ -137,8 +144,10 @@ def check_fields(query: Query, layouts: Sequence[Layout]) -> None:
 
 def plan_lines(query: Query, layouts: Sequence[Layout], dated: bool, digits: int = 18) -> Plan:
     """Return the plan for records (print, findip). `dated` and `digits` as in :func:`plan_groups`."""
-    parts = [_part(query, layouts, at, dated, digits, numbers=(), lines=True) for at in range(len(layouts))]
-    return Plan(_window(query), tuple(parts), lines=True, limit=query.limit, everything=not query.conditions)
+    there, here = _divided(query.conditions)
+    parts = [_part(query, there, layouts, at, dated, digits, numbers=()) for at in range(len(layouts))]
+    limit = None if here else query.limit
+    return Plan(_window(query), tuple(parts), lines=True, limit=limit, here=here, everything=not there)
 
 
 def plan_groups(
@@ -148,46 +157,56 @@ def plan_groups(
     keys: Callable[[Layout], Sequence[Sequence[str]]],
     dated: bool,
     digits: int = 18,
+    counts: Callable[[Layout], bool] = lambda layout: True,
 ) -> Plan:
     """Return the plan that fills a table of the kernel, where a record counts once for each of the `keys`.
 
     With `dated` the source itself compares the time of events with the window (CloudWatch Logs). `digits` is how many
-    digits a number of a plain line may have: as many as the engine can add exactly.
+    digits a number of a plain line may have: as many as the engine can add exactly. `counts` says whether lines of a
+    layout count at all.
     """
     sums = tuple(name for name in SUMMED if name in table.track)
     bucket = _bucket(query)
+    there, here = _divided(query.conditions)
+    compared = [name for condition in here for names in condition.needed for name in names]
     parts: list[Part] = []
     for at, layout in enumerate(layouts):
         alternatives = [tuple(names) for names in keys(layout)]
-        names = [*dict.fromkeys(name for alternative in alternatives for name in alternative)]
+        names = [*dict.fromkeys([*(name for alternative in alternatives for name in alternative), *compared])]
         own = tuple(Key(name, bucket if name == _time(layout) else None) for name in names)
         numbers = {*sums, *(key.field for key in own if key.bucket)} & {'start', 'end'}
-        part = _part(query, layouts, at, dated, digits, numbers, lines=False)
-        flow = _flow(layout) if table.flows_only else ()
+        part = _part(query, there, layouts, at, dated, digits, numbers)
         parts.append(
-            Part(
-                part.layout,
-                part.patterns,
-                part.earlier,
-                part.tests,
-                part.possible,
-                own,
-                tuple(tuple(map(names.index, alternative)) for alternative in alternatives),
-                part.time,
-                flow,
+            replace(
+                part,
+                possible=part.possible and counts(layout),
+                keys=own,
+                alternatives=tuple(tuple(map(names.index, alternative)) for alternative in alternatives),
+                flow=_flow(layout) if table.flows_only else (),
             )
         )
-    return Plan(_window(query), tuple(parts), sums=sums)
+    return Plan(_window(query), tuple(parts), sums=sums, here=here)
+
+
+def _divided(conditions: Iterable[Condition]) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """Return the conditions that AWS tests, and those that are tested here: between two fields that are no numbers."""
+    there: list[Condition] = []
+    here: list[Condition] = []
+    for condition in conditions:
+        compared = [] if condition.other is None else [*condition.fields, condition.other]
+        is_there = all(chr(kind) in 'IM' for kind in Layout(compared).kinds) if compared else True
+        (there if is_there else here).append(condition)
+    return tuple(there), tuple(here)
 
 
 def _part(
     query: Query,
+    conditions: Iterable[Condition],
     layouts: Sequence[Layout],
     at: int,
     dated: bool,
     digits: int,
     numbers: Iterable[str],
-    lines: bool,
 ) -> Part:
     layout = layouts[at]
     time = _time(layout)
@@ -200,7 +219,7 @@ def _part(
     earlier = tuple(other for other in layouts[:at] if len(other.fields) == len(layout.fields))
     tests: list[kernel.Test] = []
     possible = True
-    for condition in query.conditions:
+    for condition in conditions:
         test = _folded(kernel_test(condition, layout))
         if isinstance(test, bool):
             possible = possible and test
@@ -213,6 +232,8 @@ def _folded(test: kernel.Test) -> kernel.Test | bool:
     """The test without fields that the layout lacks, which are ``-``; or its result if that is always the same."""
     places, negated, missing, kind, payload = test
     own = tuple(place for place in places if place >= 0)
+    if kind == 'same' and payload[0] < 0:
+        return missing != negated
     if missing and len(own) < len(places):
         return not negated
     if kind == 'address':
@@ -260,7 +281,7 @@ def _bucket(query: Query) -> tuple[int, int] | None:
     if query.compare:
         # As engines/compare.py tells two windows apart.
         return query.compare, -seconds_of(_window(query))[0] % query.compare
-    if query.action != 'timeline':
+    if query.action not in ('timeline', 'report'):
         return None
     seconds, offset = Timeline(query.interval, query.window, query.tz).bucket
     return seconds, offset % seconds
