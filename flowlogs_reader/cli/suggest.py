@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..engines.remote.plan import check_query
+from ..engines.remote.plan import check_query, divided
 from ..engines.run import engine_class, engine_for
 from ..errors import UsageError
 from ..query.query import Query
@@ -58,7 +58,7 @@ class Suggestion:
     def _can_answer(self) -> bool:
         """Whether the engine can answer, and it makes sense to ask it."""
         records = self._query.action in ('print', 'findip')
-        if records and (self._query.limit or not self._query.conditions):
+        if records and (self._query.limit or not divided(self._query.conditions)[0]):
             return False
         try:
             check_query(self._query, self._engine)

@@ -18,7 +18,7 @@ from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.filter import SUMMED
 from ..sources.further import Further
-from .sums import SUMS, chunks_of, kinds_of, picked
+from .sums import SUMS, add_groups, chunks_of, kinds_of, picked
 from .timeline import Interval, Timeline, undated
 
 # Rows of a table, if the query does not say how many.
@@ -65,7 +65,7 @@ class Summed:
             return self
         summed = Summed(fields, self.table.track)
         for chunk in self._chunks(words):
-            summed.table.add_groups(self._cut(chunk, fields))
+            add_groups(summed.table, self._cut(chunk, fields))
         return summed
 
     def top(self, count: int, measure: str) -> list[tuple[Key, Row]]:
@@ -90,7 +90,7 @@ class Summed:
     def add(self, other: Summed, *fields: str) -> None:
         """Add the rows of another table, with these fields of it as the keys."""
         for chunk in other._chunks({}):
-            self.table.add_groups(other._cut(chunk, fields))
+            add_groups(self.table, other._cut(chunk, fields))
 
     def _chunks(self, words: dict[str, Iterable[bytes]]) -> Iterator[bytes]:
         """Yield lines; their keys are compared as text."""

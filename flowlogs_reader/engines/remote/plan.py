@@ -144,7 +144,7 @@ def check_fields(query: Query, layouts: Sequence[Layout]) -> None:
 
 def plan_lines(query: Query, layouts: Sequence[Layout], dated: bool, digits: int = 18) -> Plan:
     """Return the plan for records (print, findip). `dated` and `digits` as in :func:`plan_groups`."""
-    there, here = _divided(query.conditions)
+    there, here = divided(query.conditions)
     parts = [_part(query, there, layouts, at, dated, digits, numbers=()) for at in range(len(layouts))]
     limit = None if here else query.limit
     return Plan(_window(query), tuple(parts), lines=True, limit=limit, here=here, everything=not there)
@@ -167,7 +167,7 @@ def plan_groups(
     """
     sums = tuple(name for name in SUMMED if name in table.track)
     bucket = _bucket(query)
-    there, here = _divided(query.conditions)
+    there, here = divided(query.conditions)
     compared = [name for condition in here for names in condition.needed for name in names]
     parts: list[Part] = []
     for at, layout in enumerate(layouts):
@@ -188,7 +188,7 @@ def plan_groups(
     return Plan(_window(query), tuple(parts), sums=sums, here=here)
 
 
-def _divided(conditions: Iterable[Condition]) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+def divided(conditions: Iterable[Condition]) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
     """Return the conditions that AWS tests, and those that are tested here: between two fields that are no numbers."""
     there: list[Condition] = []
     here: list[Condition] = []
