@@ -68,8 +68,11 @@ def chunks_of(table: Sums) -> Iterator[bytes]:
 
 
 def kinds_of(keys: int) -> bytes:
-    """Return the kinds of the values in a line of a table with so many keys, for the kernel."""
-    return b'T' * keys + b'IIMMI'
+    """Return the kinds of the values in a line of a table with so many keys, for the kernel.
+
+    All are text: a sum may have more digits than a number of a record.
+    """
+    return b'T' * (keys + len(SUMS))
 
 
 def picked(lines: bytes, places: Sequence[int]) -> bytes:

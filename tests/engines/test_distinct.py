@@ -85,6 +85,20 @@ def test_a_missing_value_does_not_count(cli: Cli) -> None:
     assert by == ['bytes,packets,flows,distinct_vpc_id,srcaddr', '15,0,4,2,a', '16,0,1,0,b']
 
 
+def test_sums_of_more_digits_than_a_record_has(cli: Cli) -> None:
+    log = b'interface-id srcaddr dstaddr dstport start bytes\n' + b''.join(
+        b'eni-%d 10.0.0.1 10.0.0.2 %d %d %d\n' % (at % 2, at % 4, 1454324360 + at, 2**63) for at in range(8)
+    )
+    total = f'{8 * 2**63}'
+    assert cli('-', 'top', 'srcaddr', '--distinct', 'dstport,start', stdin=log).lines[1:] == [
+        f'{total}\t0\t8\t4\t8\t10.0.0.1'
+    ]
+    compared = cli('-', 'top', 'srcaddr', '-s', '1454324364', '--for', '4s', '--compare', '4s', stdin=log)
+    assert compared.lines[1:] == [f'{4 * 2**63}\t{4 * 2**63}\t0\t10.0.0.1']
+    # One of the two interfaces is the sender's.
+    assert cli('-', 'top', 'srcaddr', '--once', stdin=log).lines[1:] == [f'{4 * 2**63}\t0\t4\t10.0.0.1']
+
+
 def test_a_field_that_the_log_lacks_is_told(cli: Cli) -> None:
     result = cli('-', 'top', 'srcaddr', '--distinct', 'vpc_id', stdin=b'\n'.join([*LINES, b'']))
     assert 'this log has no field vpc_id' in result.stderr
