@@ -101,7 +101,8 @@ def _check_compare(query: Query, length: str) -> None:
     if earlier.end_ms > window.start_ms:
         raise UsageError(f'--compare {length} is shorter than the window: the two would overlap')
     if earlier.start_ms < FIRST_FLOW_LOGS:
-        raise UsageError(f'--compare {length} leads to {resume_text(earlier.start_ms)}: there were no flow logs then')
+        told = resume_text(earlier.start_ms) if earlier.start_ms >= 0 else 'a time before 1970'
+        raise UsageError(f'--compare {length} leads to {told}: there were no flow logs then')
 
 
 def reads_of(locations: Sequence[str], sources: Sequence[Source], queries: Sequence[Query]) -> list[Read]:
@@ -121,6 +122,8 @@ def _columns(options: Namespace) -> tuple[str, ...] | None:
     if options.columns is None:
         return None
     names = _column_names(options)
+    if names == ['']:
+        raise UsageError('--columns has no names: give fields, or all')
     if 'all' in names:
         if len(names) > 1:
             raise UsageError('--columns all goes with no other columns')

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from typing import TYPE_CHECKING
 
 from ..engines.run import LOCAL, check_source
 from ..errors import UsageError
+from ..sources.keys import SUFFIXES
 from ..sources.registry import Source
 from .options import MAX_THREADS, OPTIONS, SESSION, Option, takers
 from .words import check_utf8
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO, TextIO
 
 
 def check_list(options: Namespace) -> None:
@@ -80,3 +85,47 @@ def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
     for name, value in vars(options).items():
         if isinstance(value, str) and name not in exempt:
             check_utf8(value)
+
+
+def check_output_file(location: str, stdin: BinaryIO | None, stdout: BinaryIO) -> None:
+    """Raises UsageError if a file that would be read is also the output: the read would find no end, or an empty file.
+
+    `location` is a file, a directory or - for `stdin`; None: the one of the process.
+    """
+    output = _regular_file(stdout)
+    if not output:
+        return
+    if location == '-':
+        source = _regular_file(stdin or sys.stdin)
+        if source and os.path.samestat(source, output):
+            raise UsageError('the file at standard input is also the output: write to another file')
+        return
+    for path in _files_to_read(location):
+        try:
+            same = os.path.samestat(os.stat(path), output)
+        except OSError:
+            continue
+        if same:
+            group = ', or read the log group of that name with --location-type cwl' if may_name_log_group(path) else ''
+            where = f'outside of {location}' if path != location else 'to another file'
+            raise UsageError(f'{path} is also the output: write {where}{group}')
+
+
+def may_name_log_group(path: str) -> bool:
+    return not ('/' in path or path.endswith(SUFFIXES))
+
+
+def _regular_file(stream: BinaryIO | TextIO | None) -> os.stat_result | None:
+    """Return the status of the file that a stream is, or None for a pipe, a device and a closed stream."""
+    try:
+        status = os.fstat(stream.fileno()) if stream else None
+    except (OSError, ValueError):
+        return None
+    return status if status and stat.S_ISREG(status.st_mode) else None
+
+
+def _files_to_read(location: str) -> Iterator[str]:
+    if not os.path.isdir(location):
+        yield location
+    for folder, _, names in os.walk(location):
+        yield from (os.path.join(folder, name) for name in names if name.endswith(SUFFIXES))

@@ -302,4 +302,6 @@ def _entry(term: str, about: str) -> Iterator[str]:
 
 def _roff(text: str) -> str:
     """Return text that troff shows as it is."""
-    return ('\\&' if text[:1] in ".'" else '') + text.replace('\\', '\\e').replace('-', '\\-')
+    for char, shown in (('\\', '\\e'), ('-', '\\-'), ("'", '\\(aq'), ('`', '\\(ga'), ('^', '\\(ha'), ('~', '\\(ti')):
+        text = text.replace(char, shown)
+    return f'\\&{text}' if text.startswith('.') else text

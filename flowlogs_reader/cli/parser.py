@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         if action := re.match(rf'unrecognized arguments: (?:\S+ )*?(-n|--(?:{actions}))(?: ([0-9]+))?(?!\S)', message):
             words = ['print' if action[1] == '-n' else action[1][2:], *filter(None, [action[2]])]
             message = f'there is no option {action[1]}: did you mean the action {" ".join(words)}?'
-        elif unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--[^\s=]+)', message):
+        elif unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--?[^\s=]+)', message):
             flags = [flag for option in OPTIONS for flag in option.flags]
             message = f'there is no option {unknown[1]}{_similar(unknown[1], flags) or ": --help options lists them"}'
         write(self.streams[1], self.format_usage())
@@ -87,7 +87,9 @@ class ShowHelp(argparse.Action):
         from .help import TOPICS, help_on
 
         words = getattr(parser, 'words', ())
-        named = next((word for word in words[1:] if word in ACTIONS), '') if topic is None else str(topic)
+        # A location comes first, even if it is named as an action. If nothing follows it, the action is meant.
+        named = next((word for word in (*words[1:], *words[:1]) if word in ACTIONS), '')
+        named = named if topic is None else str(topic)
         text = help_on(named)
         if text is None:
             topics = ', '.join([*ACTIONS, *filter(None, TOPICS)])

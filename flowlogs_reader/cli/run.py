@@ -21,8 +21,6 @@ from ..query.conditions import host_bits
 from ..query.query import Query
 from ..records.block import Block
 from ..sources.base import BaseReader
-from ..sources.keys import SUFFIXES
-from ..sources.registry import Source
 from ..sources.report import Usage
 from ..sources.several import SeveralReaders
 from . import build, checks, words
@@ -111,7 +109,9 @@ class Run:
         checks.check_options(options, sources)
         query, queries = build.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
-            self._check_file(options, location, source)
+            if source.name == 'file':
+                checks.check_output_file(location, self._stdin, self._stdout)
+                self._note_file(options, location)
         reads = build.reads_of(options.locations, sources, queries)
         readers = build.open_sources(options, reads, self._standard_input, self._report_error)
         session = build.subnet_session(options, readers, query)
@@ -165,21 +165,12 @@ class Run:
         others = [location for location in self._locations if location != log_group]
         return mistaken(log_group, others, region, similar)
 
-    def _check_file(self, options: Namespace, location: str, source: Source) -> None:
-        """Raises UsageError if the file is also the output: the shell has emptied it."""
-        if source.name != 'file' or location == '-' or not os.path.isfile(location):
+    def _note_file(self, options: Namespace, location: str) -> None:
+        """Say that a location is a file, if it may be meant for a log group."""
+        if len(options.locations) > 1 or options.location_type or not checks.may_name_log_group(location):
             return
-        if self._is_output(location):
-            raise UsageError(f'{location} is also the output: --location-type cwl reads the log group of that name')
-        alone = len(options.locations) == 1
-        if alone and not (options.location_type or '/' in location or location.endswith(SUFFIXES)):
+        if os.path.isfile(location):
             self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
-
-    def _is_output(self, path: str) -> bool:
-        try:
-            return os.path.samestat(os.stat(path), os.fstat(self._stdout.fileno()))
-        except (OSError, ValueError):
-            return False
 
     def _standard_input(self) -> BinaryIO:
         return build.standard_input() if self._stdin is None else self._stdin

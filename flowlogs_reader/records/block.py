@@ -122,7 +122,7 @@ def with_location(block: Block) -> Block:
     """
     if LOCATION in block.layout.position or not block.data:
         return block
-    origin = quote(block.origin or '-', safe=_UNQUOTED).encode()
+    origin = quote(block.origin or '-', _UNQUOTED, errors='surrogateescape').encode()
     lines = block.data.replace(b'\n', b' %b\n' % origin)
     return Block(Layout([*block.layout.fields, LOCATION]), lines, block.origin, block.ended)
 

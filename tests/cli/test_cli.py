@@ -69,6 +69,8 @@ WRONG = [
     (['g', '--thread-count', '-1'], '--thread-count'),
     (['g', '--location-type', 'ftp'], "'ftp'"),
     (['g', '--no-such-option'], '--no-such-option'),
+    (['g', '-v'], 'there is no option -v: --help options lists them'),
+    (['g', '-c', ','], '--columns has no names'),
     (['g', '--region'], '--region'),
     ([str(DATA / 'seed-hour.log'), '--filter-pattern', 'REJECT'], '--filter-pattern does not go with a file'),
     ([str(DATA / 'seed-hour.log'), '--region', 'eu-west-1'], '--region does not go with a file'),
@@ -162,8 +164,9 @@ class TestHelp:
         )
         assert '\n  --both-ways ' in text and '\n  --share ' not in text
         assert cli('flows', 'aggregate', '-h').stdout.decode() == text
-        # The first word is a location.
-        assert cli('aggregate', '--help').stdout == cli('--help').stdout
+        assert cli('aggregate', '--help').stdout.decode() == text
+        # The first word is a location, if there is another one.
+        assert cli('top', 'aggregate', '--help').stdout.decode() == text
 
     @pytest.mark.parametrize('action', ACTIONS)
     def test_the_help_on_an_action_is_about_no_other(self, action: str, cli: Cli) -> None:
@@ -207,7 +210,7 @@ class TestHelp:
         assert text.startswith('.TH FLOWLOGS_READER 1\n')
         for option in OPTIONS:
             if option.flags[0].startswith('-'):
-                assert option.about.replace('\\', '\\e').replace('-', '\\-') in text
+                assert option.about.replace('\\', '\\e').replace('-', '\\-').replace("'", '\\(aq') in text
         requests = [line for line in text.splitlines() if line.startswith(("'", '.'))]
         assert all(re.match(r'\.(TH|SH|TP|B|br)\b', line) for line in requests)
 
@@ -220,6 +223,15 @@ class TestHelp:
         titles = re.findall('^[A-Z ]+$', done.stdout.decode(), re.M)
         assert titles[:4] == ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'ACTIONS']
         assert titles[-2:] == ['EXIT STATUS', 'EXAMPLES']
+        assert "-w 'FIELD!=VALUE'" in done.stdout.decode()
+
+    @pytest.mark.skipif(not shutil.which('groff'), reason='groff is not installed')
+    def test_what_the_manual_page_quotes_can_be_copied(self, cli: Cli) -> None:
+        """Without the settings of some systems, ' is a quotation mark of print."""
+        page = cli('--help', 'man').stdout
+        done = subprocess.run(['groff', '-man', '-Tutf8', '-P-c'], input=page, capture_output=True, check=True)
+        shown = re.sub('.\x08', '', done.stdout.decode())
+        assert "-w 'FIELD!=VALUE'" in shown and '’' not in shown
 
     def test_an_unknown_topic(self, cli: Cli) -> None:
         result = cli('--help', 'tpo', status=2)
@@ -560,13 +572,36 @@ def test_a_file_that_may_be_meant_for_a_log_group_is_told(
     )
 
 
-def test_a_file_that_is_the_output_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('location', 'name', 'says'),
+    [
+        ('VPCFlowLogGroup', 'VPCFlowLogGroup', 'VPCFlowLogGroup is also the output: write to another file, or read'),
+        ('out.log', 'out.log', 'error: out.log is also the output: write to another file\n'),
+        ('./', 'folder/out.log', 'folder/out.log is also the output: write outside of ./\n'),
+        ('-', 'out.txt', 'the file at standard input is also the output'),
+    ],
+)
+def test_a_file_that_is_the_output_is_refused(location: str, name: str, says: str, tmp_path: Path, cli: Cli) -> None:
     """The shell makes it before the command begins."""
-    path = tmp_path / 'VPCFlowLogGroup'
-    with path.open('wb') as output:
-        done = subprocess.run([*PROGRAM, str(path)], cwd=ROOT, stdout=output, stderr=subprocess.PIPE)
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(MINUTE)
+    with path.open('rb') as source, path.open('ab') as output:
+        argv = [*PROGRAM, location, 'print', '1', '--thread-count', '1']
+        environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+        done = subprocess.run(
+            argv, cwd=tmp_path, env=environment, stdin=source, stdout=output, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 2
-    assert b'VPCFlowLogGroup is also the output: --location-type cwl reads the log group' in done.stderr
+    assert says in done.stderr
+    assert path.read_bytes() == MINUTE
+
+
+def test_an_output_that_is_not_read_is_not_refused(tmp_path: Path) -> None:
+    (tmp_path / 'in.log').write_bytes(MINUTE)
+    with (tmp_path / 'out.csv').open('wb') as output:
+        subprocess.run([*PROGRAM, f'{tmp_path}/'], cwd=ROOT, stdout=output, check=True)
+    assert (tmp_path / 'out.csv').read_bytes() == MINUTE
 
 
 @pytest.mark.parametrize('location', ['./gone.log', '../gone', './gone/'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,6 +260,8 @@ def test_the_location_in_every_encoding(files: Path, cli: Cli) -> None:
     assert [json.loads(row) for row in cli(*argv, '-o', 'jsonl').lines] == [
         {'location': 'a.log', 'dstport': 443}, {'location': 'a%20b%25.log', 'dstport': 443},
     ]  # fmt: skip
+    Path(os.fsdecode(b'\xff.log')).write_bytes(MINUTE)
+    assert cli(os.fsdecode(b'\xff.log'), 'print', '1', '-c', 'location').lines == ['%FF.log']
     assert cli('c.log', '-c', 'location,default').lines == [f'c.log {LINES[2]}']
     own = cli('-', '--fields', 'location bytes', '-c', 'bytes,location', stdin=b'here 5\n')
     assert own.lines == ['5 here']
