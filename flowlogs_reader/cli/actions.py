@@ -21,15 +21,20 @@ TIMELINE_MEASURES = ('bytes', 'packets', 'flows', 'rejected')
 class Action:
     """A row. `ask` checks the arguments and returns members of a Query. It raises UsageError.
 
-    `times` is the default form of times, `header` says whether there is a header by default, and `bars` whether the
-    measure is drawn on a terminal. `page` says that the output is a page.
+    `about` is what the overview of --help says, `details` what --help says of the action alone.
+
+    `records` says that the result is records, not a table. `times` is the default form of times, `header` says whether
+    there is a header by default, and `bars` whether rows are intervals whose measure is drawn on a terminal. `page`
+    says that the output is a page.
     """
 
     def __init__(
         self,
         arguments: str,
         about: str,
+        details: str,
         ask: Callable[[Sequence[str], Namespace], dict[str, Any]],
+        records: bool = False,
         times: str = 'epoch',
         header: bool = True,
         bars: bool = False,
@@ -37,7 +42,9 @@ class Action:
     ) -> None:
         self.arguments = arguments
         self.about = about
+        self.details = details
         self.ask = ask
+        self.records = records
         self.times = times
         self.header = header
         self.bars = bars
@@ -47,6 +54,8 @@ class Action:
 def ask_print(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
     from ..errors import UsageError
 
+    if options.follow and arguments:
+        raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
     if len(arguments) > 1:
         raise UsageError(f'print takes one number at most, not {" ".join(arguments)!r}')
     count = arguments[0] if arguments else '0'
@@ -225,15 +234,57 @@ def _is_number(text: str) -> bool:
 
 
 ACTIONS: dict[str, Action] = {
-    'print': Action('[N]', 'the records, or the first N (the default action)', ask_print, header=False),
-    'findip': Action('IP ...', 'the records with one of these addresses or blocks', ask_findip, header=False),
-    'ipset': Action('', 'each address that occurs, once, sorted', ask_ipset, header=False),
-    'top': Action('[N] [FIELD ...]', 'the 10 or N largest pairs of hosts, or of FIELDs', ask_top),
+    'print': Action(
+        '[N]',
+        'the records, or the first N (the default action)',
+        'They are as AWS wrote them, oldest first: the 14 default fields, then the others. -c chooses columns.',
+        ask_print,
+        records=True,
+        header=False,
+    ),
+    'findip': Action(
+        'IP ...',
+        'the records with one of these addresses or blocks',
+        'An address may be srcaddr, dstaddr, pkt_srcaddr or pkt_dstaddr. A block is a CIDR block, such as 10.0.0.0/8.',
+        ask_findip,
+        records=True,
+        header=False,
+    ),
+    'ipset': Action(
+        '',
+        'each address that occurs, once, sorted',
+        'The addresses are those of srcaddr and dstaddr, in numeric order, IPv4 before IPv6.',
+        ask_ipset,
+        header=False,
+    ),
+    'top': Action(
+        '[N] [FIELD ...]',
+        'the 10 or N largest pairs of hosts, or of FIELDs',
+        'A row has the bytes, packets and flows of a group. A FIELD may be an address with a prefix length '
+        '(srcaddr/24) or a mapping (srcaddr/class, srcaddr/az). addr and port count a flow at both its ends.',
+        ask_top,
+    ),
     'aggregate': Action(
-        '[N] [FIELD ...]', 'packets and bytes of each five-tuple, or FIELDs', ask_aggregate, times='date'
+        '[N] [FIELD ...]',
+        'packets and bytes of each five-tuple, or FIELDs',
+        'A row also has the first start and the last end. With --by the rows are sorted, and N is their number.',
+        ask_aggregate,
+        times='date',
     ),
     'timeline': Action(
-        '[INTERVAL] [FIELD]', 'flows in each minute, or INTERVAL, by verdict', ask_timeline, times='iso', bars=True
+        '[INTERVAL] [FIELD]',
+        'flows in each minute, or INTERVAL, by verdict',
+        'A row has the flows, bytes, packets, accepted and rejected flows of an interval, also of one without flows. '
+        'With a FIELD there is a row for each of its values.',
+        ask_timeline,
+        times='iso',
+        bars=True,
     ),
-    'report': Action('[N]', 'a page (HTML) with charts and tables of N rows', ask_report, page=True),
+    'report': Action(
+        '[N]',
+        'a page (HTML) with charts and tables of N rows',
+        'It loads nothing: send it to a file. It needs plotly.',
+        ask_report,
+        page=True,
+    ),
 }

@@ -229,7 +229,7 @@ def _fit(options: Namespace, query: Query, on_short: Callable[[int, int], None] 
     """Return how the output fits a terminal; None for columns that the user chose."""
     span = (query.window.end_ms - query.window.start_ms) // 1000 if query.window and not options.follow else None
     if query.action not in RECORDS:
-        start = ('start',) if query.action == 'timeline' else ()
+        start = ('start',) if ACTIONS[query.action].bars else ()
         kept = (*start, *(key.name for key in (*query.keys, *query.distinct)), query.measure)
         return Fit(span, kept=kept, on_short=on_short)
     if options.columns not in (None, 'short'):

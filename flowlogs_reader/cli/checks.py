@@ -76,8 +76,6 @@ def _check_follow(options: Namespace) -> None:
     for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for')), ('--estimate', options.estimate)):
         if value is not None:
             raise UsageError(f'{name} does not go with --follow, which has no end')
-    if options.action == 'print' and options.arguments:
-        raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
 
 
 def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:

@@ -50,20 +50,6 @@ STATUSES = {
     2: 'usage error',
     130: 'interrupted',
 }
-# What an action does, in more words than its row has.
-DETAILS = {
-    'print': 'The records as AWS wrote them, oldest first: the 14 default fields, then the others. -c chooses columns.',
-    'findip': 'The records in which srcaddr, dstaddr, pkt_srcaddr or pkt_dstaddr is one of these addresses, or is in '
-    'one of these CIDR blocks.',
-    'ipset': 'Each address that occurs in srcaddr or dstaddr, once, IPv4 before IPv6, in the order of the addresses.',
-    'top': 'Bytes, packets and flows of each group, the largest first. A FIELD may be an address with a prefix length '
-    '(srcaddr/24) or a mapping (srcaddr/class, srcaddr/az). addr and port count a flow at both its ends.',
-    'aggregate': 'Packets, bytes, first start and last end of each group. Without FIELDs it is the five-tuple. With '
-    '--by the groups are sorted, and N is the number of rows.',
-    'timeline': 'Flows, bytes, packets, accepted and rejected flows of each interval, also of those without flows; '
-    'with a FIELD a row for each of its values.',
-    'report': 'A page with charts and tables that loads nothing: send it to a file. It needs plotly.',
-}  # fmt: skip
 CONDITIONS = (
     ('-w FIELD=VALUE[,VALUE ...]', 'the field has one of these values; several -w must all hold'),
     ("-w 'FIELD!=VALUE'", 'it has none of them; quote ! < and > for the shell'),
@@ -153,9 +139,10 @@ def _overview() -> Iterator[str]:
 
 def _action(name: str) -> Iterator[str]:
     action = ACTIONS[name]
-    yield from wrap(f'usage: {PROGRAM} LOCATION [LOCATION ...] {name} {action.arguments} [options]', WIDTH)
+    words = f'{PROGRAM} LOCATION [LOCATION ...] {name} {action.arguments} [options]'.split()
+    yield from wrap(f'usage: {" ".join(words)}', WIDTH, subsequent_indent='       ')
     yield ''
-    yield from wrap(f'{action.about[0].upper()}{action.about[1:]}. {DETAILS[name]}', WIDTH)
+    yield from wrap(f'{action.about[0].upper()}{action.about[1:]}. {action.details}', WIDTH)
     if own := [option for option in OPTIONS if option.actions and name in option.actions]:
         yield ''
         yield 'options beside those of all actions (--help options):'
@@ -216,7 +203,7 @@ def _manual() -> Iterator[str]:
     yield from _section('DESCRIPTION', [f'{DESCRIPTION} LOCATION: {LOCATION}.'])
     yield '.SH ACTIONS'
     for name, action in ACTIONS.items():
-        yield from _entry(f'{name} {action.arguments}', f'{action.about}. {DETAILS[name]}')
+        yield from _entry(f'{name} {action.arguments}'.strip(), f'{action.about}. {action.details}')
     yield '.SH OPTIONS'
     for option in OPTIONS:
         if option.shown.startswith('-'):

@@ -44,7 +44,7 @@ whole""",
     'engines on AWS': 'they scan much data quickly, and AWS bills what they scan; SIZE: 500MB, 10GB',
     'other': '',
 }
-RECORDS = ('print', 'findip')
+RECORDS = tuple(name for name, action in ACTIONS.items() if action.records)
 LINES = tuple(name for name, action in ACTIONS.items() if not action.page)
 # Those of the session, which files need too if the query asks EC2 for the subnets.
 SESSION = ('region', 'profile', 'role_arn', 'external_id')

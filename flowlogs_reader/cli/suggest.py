@@ -12,6 +12,7 @@ from ..query.query import Query
 from ..records.block import Block
 from ..sources.base import BaseReader
 from ..sources.report import dollars_text
+from .options import RECORDS
 
 # How long a read must have taken, and how much longer it must take.
 TAKEN = timedelta(seconds=20)
@@ -57,8 +58,7 @@ class Suggestion:
 
     def _can_answer(self) -> bool:
         """Whether the engine can answer, and it makes sense to ask it."""
-        records = self._query.action in ('print', 'findip')
-        if records and (self._query.limit or not divided(self._query.conditions)[0]):
+        if self._query.action in RECORDS and (self._query.limit or not divided(self._query.conditions)[0]):
             return False
         try:
             check_query(self._query, self._engine)

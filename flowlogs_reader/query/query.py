@@ -69,7 +69,7 @@ class Query:
     @property
     def sums(self) -> bool:
         """Whether the result has sums, which are too low if AWS skipped records."""
-        return self.action in ('top', 'aggregate', 'timeline', 'report')
+        return self.action not in ('print', 'findip', 'ipset')
 
     @property
     def both_ends(self) -> bool:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from flowlogs_reader import __version__
+from flowlogs_reader.cli.actions import ACTIONS
+from flowlogs_reader.cli.options import OPTIONS
 from flowlogs_reader.errors import EXTRAS
 from flowlogs_reader.records.fields import FIELDS, Kind
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
@@ -234,8 +236,26 @@ def test_the_licence_is_the_standard_text() -> None:
     )
 
 
+def rows_of(title: str) -> list[list[str]]:
+    """The cells of each row of the table in a section that begins with code."""
+    section = README.partition(f'\n### {title}\n')[2].partition('\n#')[0]
+    return [[cell.strip() for cell in line.split(' | ')] for line in section.splitlines() if line.startswith('| `')]
+
+
 def test_the_table_of_fields_has_every_field() -> None:
     kinds = {Kind.TEXT: 'text', Kind.INTEGER: 'number', Kind.TIME: 'time'}
-    section = (ROOT / 'README.md').read_text('utf-8').partition('\n### Fields\n')[2].partition('\n#')[0]
-    rows = [tuple(cell.strip() for cell in line.split('|')[1:4]) for line in section.splitlines() if '| `' in line]
-    assert rows == [(f'`{field.name}`', str(field.version), kinds[field.kind]) for field in FIELDS]
+    rows = [tuple(row[:3]) for row in rows_of('Fields')]
+    assert rows == [(f'| `{field.name}`', str(field.version), kinds[field.kind]) for field in FIELDS]
+
+
+def test_the_table_of_options_has_every_option_once() -> None:
+    rows = [re.findall('(--?[a-z][a-z-]*)', row[0]) for row in rows_of('Options')]
+    flags = [[*option.flags] for option in OPTIONS if option.shown.startswith('-')]
+    expected = [[*each, '--no-header'] if each == ['--header'] else each for each in flags]
+    assert rows == expected
+
+
+def test_the_table_of_actions_has_every_action() -> None:
+    assert [row[0] for row in rows_of('Actions')] == [
+        f'| `{f"{name} {action.arguments}".strip()}`' for name, action in ACTIONS.items()
+    ]
