@@ -90,7 +90,7 @@ class Option:
         self.abouts = abouts or {}
         self.argparse = settings
         if flags[0].startswith('-') and settings.get('action') not in ('append', ShowVersion, 'topic', 'script'):
-            # None: the option was not given. build.py checks only those that were.
+            # None: the option was not given. checks.py checks only those that were.
             self.argparse.setdefault('default', None)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from shutil import get_terminal_size
@@ -23,15 +23,17 @@ from ..records.block import Block
 from ..sources.base import BaseReader
 from ..sources.report import Usage
 from ..sources.several import SeveralReaders
-from . import build, checks, words
+from . import checks, queries, readers, words
 from .actions import ACTIONS
 from .clock import Clock
 from .options import MAX_THREADS, RECORDS
 from .parser import Parser
+from .process import tune_malloc
 from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
 from .stderr import print_message, printable, write
+from .style import action_style, table_style
 from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
 
 if TYPE_CHECKING:
@@ -80,9 +82,9 @@ class Run:
         from .listing import Listing
 
         checks.check_list(options)
-        session = build.make_session(options)
+        session = readers.make_session(options)
         listing = Listing(options, session)
-        writer = Writer(self._stdout, build.make_style(options, self._width()))
+        writer = Writer(self._stdout, table_style(options, self._width()))
         return partial(self._list, listing, writer, session)
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
@@ -107,24 +109,16 @@ class Run:
         sources = words.sources_of(options)
         self._locations = options.locations
         checks.check_options(options, sources)
-        query, queries = build.make_queries(options, sources, self._now)
+        query, query_of_each = queries.make_queries(options, sources, self._now)
         for location, source in zip(options.locations, sources):
             if source.name == 'file':
                 checks.check_output_file(location, self._stdin, self._stdout)
                 self._note_file(options, location)
-        reads = build.reads_of(options.locations, sources, queries)
-        readers = build.open_sources(options, reads, self._standard_input, self._report_error)
-        session = build.subnet_session(options, readers, query)
-        if is_remote(options):
-            readers = [
-                remote_source(options, read.query, reader, self._clock, self._note, self._query_progress)
-                for read, reader in zip(reads, readers)
-            ]
-        reader = readers[0]
-        if len(readers) > 1:
-            read_by = dict(zip(map(id, readers), reads))
-            several = remote_sources if is_remote(options) else SeveralReaders
-            reader = several(readers, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)]))
+        reads = queries.reads_of(options.locations, sources, query_of_each)
+        tune_malloc()
+        opened = readers.open_sources(options, reads, self._standard_input, self._report_error)
+        session = readers.subnet_session(options, opened, query)
+        reader = self._reader_of_all(options, reads, opened)
         if options.thread_count > MAX_THREADS:
             self._note(f'--thread-count is limited to {MAX_THREADS}')
         writer = self._make_writer(query, options)
@@ -133,10 +127,25 @@ class Run:
         log_group = options.locations[0] if sources[0].name == 'cwl' else ''
         return partial(self._read, query, reader, writer, options, log_group, session)
 
+    def _reader_of_all(
+        self, options: Namespace, reads: Sequence[queries.Read], opened: Sequence[BaseReader]
+    ) -> BaseReader:
+        """Return one reader for all reads, which were opened as these readers."""
+        if is_remote(options):
+            opened = [
+                remote_source(options, read.query, reader, self._clock, self._note, self._query_progress)
+                for read, reader in zip(reads, opened)
+            ]
+        if len(opened) == 1:
+            return opened[0]
+        read_by = dict(zip(map(id, opened), reads))
+        several = remote_sources if is_remote(options) else SeveralReaders
+        return several(opened, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)]))
+
     def _make_writer(self, query: Query, options: Namespace) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
-            return Writer(self._stdout, build.make_style(options, self._width(), query, partial(self._on_short, query)))
+            return Writer(self._stdout, action_style(options, self._width(), query, partial(self._on_short, query)))
         from ..output.page import Page
 
         if self._stdout.isatty():
@@ -148,7 +157,7 @@ class Run:
         how = '-c all, or a pipe to cat, shows' if query.action in RECORDS else 'a pipe to cat shows'
         self._note(f'{shown} of {of_all} columns fit: {how} all')
 
-    def _report_failure(self, reader: BaseReader, error: Exception, read: build.Read) -> None:
+    def _report_failure(self, reader: BaseReader, error: Exception, read: queries.Read) -> None:
         """Report that the read of one of several locations has failed."""
         mistake = self._mistake(reader, error, read.location if read.source.name == 'cwl' else '')
         message = failure(read.query, reader.report, error, reader.diagnose(error), 0, read.location, mistake)
@@ -173,7 +182,7 @@ class Run:
             self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
 
     def _standard_input(self) -> BinaryIO:
-        return build.standard_input() if self._stdin is None else self._stdin
+        return readers.standard_input() if self._stdin is None else self._stdin
 
     def _read(
         self,
@@ -227,7 +236,7 @@ class Run:
             with writing():
                 self._stdout.write(query_lines(reader))
         elif options.estimate:
-            writer = Writer(self._stdout, build.make_style(options, self._width()))
+            writer = Writer(self._stdout, table_style(options, self._width()))
             writer.before_write = self._clear_progress
             writer.write(estimate_table(options.engine or LOCAL, reader.estimate()))
             writer.flush()

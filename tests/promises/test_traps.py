@@ -35,7 +35,7 @@ def test_only_what_the_user_typed_is_a_usage_error(cli: Cli, monkeypatch: pytest
     def broken(name: str) -> None:
         raise ValueError('a bug')
 
-    monkeypatch.setattr('flowlogs_reader.cli.build.parse_zone', broken)
+    monkeypatch.setattr('flowlogs_reader.cli.queries.parse_zone', broken)
     with pytest.raises(ValueError, match='a bug'):
         cli('-', status=2)
 
