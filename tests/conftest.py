@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import boto3
 import botocore
 import pytest
+from botocore import endpoint, hooks
 from botocore.loaders import JSONFileLoader, Loader
+from hypothesis import HealthCheck, settings
 
 from flowlogs_reader.cli.main import main
 from tests.fake.aws import FakeAWS
@@ -33,10 +38,27 @@ SEED_REGION = 'ap-northeast-1'
 NOW = datetime(2016, 2, 1, 15, tzinfo=timezone.utc)
 MINUTE_WINDOW = ('-s', '2016-02-01 10:59:00', '-e', '2016-02-01 11:00:00')
 
+# Properties have the same examples in every run, and as much time as the machine needs. tests/tools/fuzz.py searches.
+settings.register_profile(
+    'tests', max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile('tests')
+
 
 @pytest.fixture(autouse=True, scope='session')
-def service_models_loaded_once() -> Iterator[None]:
-    """Each new session looks for botocore's descriptions of the services and reads them: longer than a test takes."""
+def signals_have_effect() -> Iterator[None]:
+    """Shells ignore SIGINT in background jobs, nohup ignores SIGHUP, and processes that tests start inherit that."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def botocore_prepares_once() -> Iterator[None]:
+    """Each session reads descriptions of services and examines handlers of events, which takes longer than a test."""
     load = functools.cache(JSONFileLoader().load_file)
     listed: dict[tuple[str, ...], list[str]] = {}
     look = Loader.list_available_services
@@ -47,23 +69,41 @@ def service_models_loaded_once() -> Iterator[None]:
             listed[key] = look(self, kind)
         return listed[key]
 
+    accepts = functools.cache(hooks.accepts_kwargs)
+    alias = functools.cache(hooks.EventAliaser(None)._alias_event_name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, 'load_file', lambda self, path: load(path))
         patch.setattr(Loader, 'list_available_services', services)
+        # Methods without their objects, which would never be freed.
+        patch.setattr(hooks, 'accepts_kwargs', lambda handler: accepts(getattr(handler, '__func__', handler)))
+        patch.setattr(hooks.EventAliaser, '_alias_event_name', lambda self, name: alias(name))
+        yield
+
+
+@pytest.fixture(autouse=True, scope='session')
+def no_settings_of_the_machine() -> Iterator[None]:
+    """No AWS settings, no proxies, no size of a terminal: not for fixtures that several tests share either."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith('AWS_') or name.lower().endswith('_proxy') or name in ('COLUMNS', 'LINES', 'MANWIDTH'):
+                patch.delenv(name)
+        patch.setenv('AWS_EC2_METADATA_DISABLED', 'true')
         yield
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No AWS settings, no proxies, a home directory without configuration files (returned), and no metadata service."""
+    """A home directory without configuration files, which is returned."""
     monkeypatch.setattr(boto3, 'DEFAULT_SESSION', None)
-    for name in list(os.environ):
-        if name.startswith('AWS_') or name.lower().endswith('_proxy'):
-            monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp('home')
     monkeypatch.setenv('HOME', str(home))
-    monkeypatch.setenv('AWS_EC2_METADATA_DISABLED', 'true')
     return home
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore waits a fiftieth of its time before it tries again."""
+    monkeypatch.setattr(endpoint, 'time', SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / 50)))
 
 
 @pytest.fixture

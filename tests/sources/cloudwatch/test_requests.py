@@ -82,6 +82,11 @@ def test_a_slow_reader_is_not_run_ahead_of(threads: int, asked: int, flowlogs: F
     reader.close()
 
 
+@pytest.fixture
+def short_waits() -> None:
+    """As long as they are, for the other tests too: the rate below is real."""
+
+
 @pytest.mark.parametrize('threads', [1, 8])
 def test_five_requests_a_second_are_enough(threads: int, flowlogs: FakeAWS, cli: Cli) -> None:
     flowlogs.logs.page_events = 800
