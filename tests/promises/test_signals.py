@@ -106,15 +106,18 @@ def test_a_reader_that_blocks_for_a_while(source: list[str], aws: FakeAWS, large
 
 def wait_until_blocked(pid: int) -> None:
     """Waits until every thread of a process sleeps, and has not run between two checks."""
-    earlier = ''
+    earlier: list[list[str]] = []
     while True:
-        stats = [path.read_text() for path in sorted(Path(f'/proc/{pid}/task').glob('*/stat'))]
-        states = {text.rpartition(')')[2].split()[0] for text in stats}
-        times = str([text.rpartition(')')[2].split()[11:13] for text in stats])
-        if states == {'S'} and times == earlier:
+        try:
+            stats = [path.read_text() for path in sorted(Path(f'/proc/{pid}/task').glob('*/stat'))]
+        except (FileNotFoundError, ProcessLookupError):  # a thread has ended meanwhile
+            stats = []
+        values = [text.rpartition(')')[2].split() for text in stats]
+        times = [each[11:13] for each in values]
+        if values and all(each[0] == 'S' for each in values) and times == earlier:
             return
         earlier = times
-        threading.Event().wait(0.2)
+        time.sleep(0.2)
 
 
 # -- where the output goes ----------------------------------------------------------------------------------------
