@@ -105,7 +105,8 @@ def _objects(chunks: Iterable[bytes]) -> Iterator[bytes]:
     depth = 0
     for chunk in chunks:
         pending += chunk
-        end = _end_of_object(pending)
+        # An object that ends here has its last brace here: what is pending is not searched again for nothing.
+        end = _end_of_object(pending) if b'}' in chunk else 0
         if end:
             piece, pending = pending[:end], pending[end:]
             depth += _depth(piece)
