@@ -9,7 +9,7 @@ from ..output.stream import writing
 from .actions import ACTIONS
 from .options import OPTIONS, USAGE
 from .status import Exit, Status
-from .stderr import PROGRAM, print_message, write
+from .stderr import PROGRAM, print_line, print_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Parser(argparse.ArgumentParser):
         elif unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--?[^\s=]+)', message):
             flags = [flag for option in OPTIONS for flag in option.flags]
             message = f'there is no option {unknown[1]}{_similar(unknown[1], flags) or ": --help options lists them"}'
-        write(self.streams[1], self.format_usage())
+        for line in self.format_usage().splitlines():
+            print_line(self.streams[1], line)
         print_message(self.streams[1], f'error: {message}')
         raise Exit(Status.USAGE)
 

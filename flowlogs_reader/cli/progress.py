@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from ..records.block import Block
 from ..records.times import resume_text
 from ..sources.base import BaseReader
 from ..sources.report import Usage, size_text
-from .stderr import write
+from .stderr import terminal_width, write
 
 # Seconds until the line appears, and between two updates.
 DELAY = 1.0
@@ -74,7 +73,7 @@ class Progress:
         text = self._text(now, done)
         if self._bar is None:
             # A longer line would be wrapped, and could not be cleared.
-            room = get_terminal_size().columns - 1
+            room = terminal_width(self._stderr) - 1
             part = '' if done is None else f'{done:4.0%} '
             write(self._stderr, f'\r{part}{text}'[: room + 1] + '\x1b[K')
             return

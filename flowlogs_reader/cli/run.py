@@ -7,7 +7,6 @@ import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from ..aws.trouble import cause_of, is_aws_error
@@ -32,7 +31,7 @@ from .process import tune_malloc
 from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
-from .stderr import print_message, printable, write
+from .stderr import print_message, printable, terminal_width, write
 from .style import action_style, table_style
 from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
 
@@ -343,4 +342,4 @@ class Run:
 
     def _width(self) -> int:
         """Return the width of the terminal, in characters, or 0 if stdout is not a terminal."""
-        return get_terminal_size().columns if self._stdout.isatty() else 0
+        return terminal_width(self._stdout)

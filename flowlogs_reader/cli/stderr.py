@@ -1,4 +1,7 @@
-"""Messages on stderr: one line each, without control characters, dropped if stderr is closed or full."""
+"""Messages on stderr: one line each, without control characters, dropped if stderr is closed or full.
+
+A terminal gets a long message as several lines, which end between words.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,36 @@ if TYPE_CHECKING:
     from typing import IO, Any, TextIO
 
 PROGRAM = 'flowlogs_reader'
+# Of a terminal that does not tell its width.
+USUAL_WIDTH = 80
 
 
 def print_message(stderr: TextIO, message: str) -> None:
-    """Write a message of one line, after the name of the program."""
-    write(stderr, f'{PROGRAM}: {printable(message)}\n')
+    """Write a message after the name of the program."""
+    print_line(stderr, f'{PROGRAM}: {printable(message)}')
+
+
+def print_line(stderr: TextIO, line: str) -> None:
+    """Write a line. On a terminal, a line that is too long for it goes on in other lines, with an indent."""
+    if width := terminal_width(stderr):
+        from textwrap import fill
+
+        line = fill(line, width, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False)
+    write(stderr, f'{line}\n')
+
+
+def terminal_width(stream: IO[Any]) -> int:
+    """Return the width of a terminal, in characters, or 0 if the stream is not one."""
+    try:
+        if not stream.isatty():
+            return 0
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = USUAL_WIDTH
+    from shutil import get_terminal_size
+
+    # COLUMNS comes first.
+    return get_terminal_size((columns or USUAL_WIDTH, 0)).columns or USUAL_WIDTH
 
 
 def write(stderr: TextIO, text: str) -> None:

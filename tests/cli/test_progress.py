@@ -221,7 +221,7 @@ def test_what_is_told_meanwhile_stands_on_a_line_of_its_own(group: FakeAWS) -> N
 def on_a_terminal(argv: Sequence[str], stdout: Path | None) -> tuple[int, str]:
     """Runs the program with stderr on a terminal, and stdout on the same one or in a file."""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 200, 0, 0))
     written: list[bytes] = []
 
     def drain() -> None:

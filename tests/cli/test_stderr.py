@@ -1,0 +1,34 @@
+"""Messages on a terminal end their lines between words; elsewhere each is one line."""
+
+from __future__ import annotations
+
+from io import BytesIO, StringIO
+
+import pytest
+
+from flowlogs_reader.cli.main import main
+from flowlogs_reader.cli.stderr import print_message
+from tests.cli.test_progress import Terminal
+
+LONG = 'a-path/with-hyphens/that-is-longer-than-forty-characters'
+
+
+@pytest.mark.parametrize('width', [40, 80, 1000])
+def test_a_terminal_breaks_no_word(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', str(width))
+    message = f"{LONG} is not there: try 'yesterday 14:00', or --output-location s3://flow-logs/AWSLogs/ and so on"
+    terminal = Terminal()
+    print_message(terminal, message)
+    first, *others = terminal.getvalue().splitlines()
+    assert all(len(line) <= width for line in (first, *others) if LONG not in line)
+    assert all(line.startswith('  ') and line[2] != ' ' for line in others)
+    assert ' '.join([first, *map(str.strip, others)]) == f'flowlogs_reader: {message}'
+
+
+def test_usage_errors_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '40')
+    terminal, file = Terminal(), StringIO()
+    assert [main(['g', '-s', '10:59'], None, BytesIO(), stderr) for stderr in (terminal, file)] == [2, 2]
+    assert max(map(len, terminal.getvalue().splitlines())) <= 40
+    assert file.getvalue().count('\n') == 3
+    assert terminal.getvalue().split() == file.getvalue().split()
