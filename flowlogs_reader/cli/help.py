@@ -169,7 +169,7 @@ def _fields() -> Iterator[str]:
     kinds = {Kind.TEXT: 'text', Kind.INTEGER: 'number', Kind.TIME: 'time'}
     yield 'fields, the version that added them, their kinds, and what they mean:'
     for field in FIELDS:
-        yield from _row(f'{field.name:<26} {field.version:>2} {kinds[field.kind]}', field.about, 37)
+        yield from _row(f'{field.name:<26} {field.version:>2} {kinds[field.kind]:<6}', field.about, 40)
     yield from wrap('Names may have hyphens, as AWS writes them. Fields that are not in this table are text.', WIDTH)
 
 

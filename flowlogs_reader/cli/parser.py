@@ -93,8 +93,9 @@ class ShowHelp(argparse.Action):
         named = named if topic is None else str(topic)
         text = help_on(named)
         if text is None:
-            topics = ', '.join([*ACTIONS, *filter(None, TOPICS)])
-            parser.error(f'there is no help on {named[:40]!r}: choose from {topics}')
+            topics = [*ACTIONS, *filter(None, TOPICS)]
+            advice = _similar(named, topics) or f': choose from {", ".join(topics)}'
+            parser.error(f'there is no help on {named[:40]!r}{advice}')
         parser._print_message(text)
         parser.exit()
 

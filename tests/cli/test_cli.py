@@ -234,8 +234,8 @@ class TestHelp:
         assert "-w 'FIELD!=VALUE'" in shown and '’' not in shown
 
     def test_an_unknown_topic(self, cli: Cli) -> None:
-        result = cli('--help', 'tpo', status=2)
-        assert "there is no help on 'tpo': choose from print, findip" in result.stderr
+        assert "there is no help on 'x': choose from print, findip" in cli('--help', 'x', status=2).stderr
+        assert "there is no help on 'tpo': did you mean top?" in cli('--help', 'tpo', status=2).stderr
 
     def test_it_asks_nobody_and_does_not_even_load_boto3(self) -> None:
         code = (
