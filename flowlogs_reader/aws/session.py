@@ -155,7 +155,7 @@ class AwsSession:
         known = [
             name for part in session.get_available_partitions() for name in session.get_available_regions('logs', part)
         ]
-        return None if self.region in known else get_close_matches(self.region, known, 3)
+        return None if self.region in known else get_close_matches(self.region.lower(), known, 3)
 
     def regions(self, service: str) -> list[str]:
         """Return the Regions of the session's partition that have the service."""

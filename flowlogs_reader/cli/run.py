@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from ..aws.session import AwsSession
     from .listing import Listing
 
+REGION_MAY_BE_WRONG = (
+    Cause.GROUP_UNKNOWN, Cause.UNREACHABLE, Cause.REGION_INVALID, Cause.CREDENTIALS_MISSING, Cause.CREDENTIALS_REJECTED,
+)  # fmt: skip
+
 
 class Run:
     """One run of the command line."""
@@ -88,7 +92,9 @@ class Run:
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
         def report(error: FlowLogsError) -> None:
-            self._report_error(error, explain(error, session.sign_in_for(error)))
+            mistake = self._mistake(session, error)
+            message = explain(error, session.sign_in_for(error))
+            self._report_error(error, f'{message}; {mistake}' if mistake else message)
 
         try:
             writer.write(listing.table(report))
@@ -96,7 +102,7 @@ class Run:
         except OutputError:
             raise
         except FlowLogsError as error:
-            self._report_error(error)
+            report(error)
         if not writer.written and not self._failed:
             self._note(listing.nothing())
         return self._status()
@@ -158,17 +164,17 @@ class Run:
 
     def _report_failure(self, reader: BaseReader, error: Exception, read: queries.Read) -> None:
         """Report that the read of one of several locations has failed."""
-        mistake = self._mistake(reader, error, read.location if read.source.name == 'cwl' else '')
+        session = getattr(reader, 'session', None)
+        mistake = self._mistake(session, error, read.location if read.source.name == 'cwl' else '')
         message = failure(read.query, reader.report, error, reader.diagnose(error), 0, read.location, mistake)
         # A location that is read twice, for two windows, may fail twice.
         if message not in self._told:
             self._report_error(error, message)
 
-    def _mistake(self, reader: BaseReader, error: Exception, log_group: str) -> str:
+    def _mistake(self, session: AwsSession | None, error: Exception, log_group: str = '') -> str:
         """Return what may be wrong with the Region, or with the location if it is read as a log group, else ''."""
-        session = getattr(reader, 'session', None)
         region, similar = '', None
-        if session and cause_of(error) in (Cause.GROUP_UNKNOWN, Cause.UNREACHABLE, Cause.REGION_INVALID):
+        if session and cause_of(error) in REGION_MAY_BE_WRONG:
             region, similar = session.region, session.similar_regions()
         others = [location for location in self._locations if location != log_group]
         return mistaken(log_group, others, region, similar)
@@ -208,7 +214,7 @@ class Run:
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
-            mistake = self._mistake(reader, error, log_group)
+            mistake = self._mistake(getattr(reader, 'session', None), error, log_group)
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, mistake=mistake)
             self._report_error(error, message)
         if not (options.show_query or options.estimate):

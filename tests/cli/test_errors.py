@@ -213,6 +213,7 @@ M = 'tests/data/seed-minute.log'
         (['top', M], f'the action comes after the location: flowlogs_reader {M} top'),
         (['help'], '--help is an overview'),
         (['nosuch', '--region', 'euwest1'], 'botocore knows no Region euwest1: did you mean eu-west-1?'),
+        (['nosuch', '--region', 'EU-WEST-1'], 'botocore knows no Region EU-WEST-1: did you mean eu-west-1?'),
         (['nosuch', '--region', 'x'], 'botocore knows no Region x'),
     ],
 )
@@ -224,13 +225,13 @@ def test_a_log_group_that_is_not_there_may_be_something_else(
     assert line.startswith(f'flowlogs_reader: there is no log group {argv[0]} in ')
     assert line.endswith(f'; {says}\n')
     assert line.count('\n') == 1
-    if '--region' not in argv:
-        monkeypatch.delenv('AWS_ACCESS_KEY_ID')
-        line = cli(*argv, status=1).stderr
-        assert 'Unable to locate credentials' in line
-        assert line.endswith(f'; {says}\n')
-    else:
+    if '--region' in argv:
         fake.stop()
-        line = cli(*argv, status=1).stderr
-        assert 'AWS cannot be reached' in line
-        assert line.endswith(f'; {says}\n')
+        for location in (argv[0], '--list', 's3://bucket'):
+            line = cli(location, *argv[1:], status=1).stderr
+            assert 'AWS cannot be reached' in line
+            assert line.endswith(f'; {says}\n')
+    monkeypatch.delenv('AWS_ACCESS_KEY_ID')
+    line = cli(*argv, status=1).stderr
+    assert 'Unable to locate credentials' in line
+    assert line.endswith(f'; {says}\n')
