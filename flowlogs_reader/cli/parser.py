@@ -104,7 +104,7 @@ def _similar(word: str, words: Sequence[str]) -> str:
     """Return a suggestion for a misspelt word, or ''."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, words, 1)
+    close = get_close_matches(word.lower(), words, 1)
     return f': did you mean {close[0]}?' if close else ''
 
 

@@ -151,7 +151,8 @@ def _window(options: Namespace, default: timedelta | None, now: datetime, tz: tz
     end = end or now
     start = start or _moved(end, -(length or default or timedelta(hours=1)))
     if start >= end and not (options.follow and start == end):
-        raise UsageError(f'the start, {_shown(start)}, is not before the end, {_shown(end)}')
+        shown = _shown(end) if given[1] or length else f'now ({_shown(end)}): -e gives another one'
+        raise UsageError(f'the start, {_shown(start)}, is not before the end, {shown}')
     return Window(milliseconds(start), milliseconds(end))
 
 

@@ -25,6 +25,8 @@ from ..sources.report import ReadReport, size_text
 from .actions import ACTIONS
 from .stderr import PROGRAM
 
+# What a location may be meant for.
+INSTEAD = {'help': '--help is an overview', 'list': '--list lists the flow logs', 'version': '--version shows it'}
 _PLAIN = re.compile(rb'[!-~]+(?: [!-~]+)*')
 _ADDRESS = re.compile(rb'(?<!\S)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\S)')
 ADVICE = {
@@ -135,10 +137,12 @@ def mistaken(location: str, others: Sequence[str], region: str, similar: Sequenc
         return f'{location} is a directory: to read it, write {location}/'
     if location.endswith(SUFFIXES):
         return f'{location} is read as a log group: there is no such file'
-    if location in ACTIONS and others:
-        return f'the action comes after the location: {PROGRAM} {others[0]} {location}'
-    if location == 'help' and not others:
-        return '--help is an overview'
+    if location in ACTIONS:
+        return f'the action comes after the location: {PROGRAM} {others[0] if others else "LOCATION"} {location}'
+    if location in INSTEAD and not others:
+        return INSTEAD[location]
+    if others and location.isalpha() and location.islower():
+        return 'if it is to be an action, --help lists them'
     if similar is not None:
         closest = f': did you mean {similar[0]}?' if similar else ''
         return f'botocore knows no Region {region}{closest}'

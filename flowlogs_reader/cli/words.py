@@ -14,6 +14,7 @@ from ..records.layout import Layout, normalise
 from ..sources.registry import SOURCES, Source, recognise
 from .actions import ACTIONS
 from .options import THREADS
+from .stderr import PROGRAM
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -36,7 +37,7 @@ def prepare(options: Namespace) -> None:
             raise UsageError(f'{word!r} is a condition: did you forget -w?')
     for word in options.locations[1:]:
         _check_belongs(word, options)
-        _check_spelling(word)
+        _check_spelling(word, options.locations[0])
     options.thread_count = THREADS if options.thread_count is None else options.thread_count
     if options.fields:
         options.fields = Layout(re.sub(r'\$\{([^${}]*)\}|,', r' \1 ', options.fields).split()).fields
@@ -50,13 +51,17 @@ def _check_belongs(word: str, options: Namespace) -> None:
         raise UsageError(f'separate columns with commas: -c {options.columns.strip(",")},{word}')
     for condition in options.where or ():
         if normalise(condition) in {*KNOWN, *EITHER}:
-            raise UsageError(f'-w takes one word, such as -w {condition}={word}: quote < and > for the shell')
+            example = f'{condition}={word}' if word[0] not in '!=<>' else f"'{condition}{word}…'"
+            raise UsageError(f'-w takes one word, such as -w {example}: quote < and > for the shell')
     if word == 'help':
         raise UsageError('there is no action help: --help is an overview. A location of this name comes first')
 
 
-def _check_spelling(word: str) -> None:
-    """Raises UsageError if a word is a misspelt action, or the argument of a forgotten one; and no file and no URL."""
+def _check_spelling(word: str, location: str) -> None:
+    """Raises UsageError if a word is a misspelt action, or the argument of a forgotten one; and no file and no URL.
+
+    `location` is the first one.
+    """
     if os.path.exists(word):
         return
     first = re.split('[,/]', word)[0]
@@ -67,6 +72,8 @@ def _check_spelling(word: str) -> None:
         action = 'top'
     elif _is_address(first):
         action = 'findip'
+    if action and location in ACTIONS and not os.path.exists(location):
+        raise UsageError(f'the action comes after the location: {PROGRAM} LOCATION {location} {word}')
     if action:
         raise UsageError(f'{word!r} is not a location: did you forget {action}? A location of this name comes first')
     for name in ACTIONS:
@@ -93,7 +100,10 @@ def _is_misspelt(word: str, name: str) -> bool:
 def sources_of(options: Namespace) -> list[Source]:
     """Return the source of each location. Raises UsageError if a location is missing, unknown or given twice."""
     if not options.locations:
-        raise UsageError('LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list')
+        raise UsageError(
+            'LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list; --help is an '
+            'overview'
+        )
     sources = [_source_of(location, options.location_type) for location in options.locations]
     seen: set[str] = set()
     for location, source in zip(options.locations, sources):
