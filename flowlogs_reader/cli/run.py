@@ -32,7 +32,7 @@ from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
 from .stderr import print_message, printable, terminal_width, write
-from .style import action_style, table_style
+from .style import action_style, list_style, table_style
 from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..aws.session import AwsSession
     from .listing import Listing
 
+PIPE = 'a pipe to cat'
 REGION_MAY_BE_WRONG = (
     Cause.GROUP_UNKNOWN, Cause.UNREACHABLE, Cause.REGION_INVALID, Cause.CREDENTIALS_MISSING, Cause.CREDENTIALS_REJECTED,
 )  # fmt: skip
@@ -61,6 +62,7 @@ class Run:
         self._failed = False
         self._told: list[str] = []
         self._locations: list[str] = []
+        self._if_none = ''
 
     def run(self, options: Namespace, parser: Parser) -> int:
         """Do what the options ask for, and return the exit status."""
@@ -87,7 +89,7 @@ class Run:
         checks.check_list(options)
         session = readers.make_session(options)
         listing = Listing(options, session)
-        writer = Writer(self._stdout, table_style(options, self._width()))
+        writer = Writer(self._stdout, list_style(options, self._width(), partial(self._on_short, PIPE)))
         return partial(self._list, listing, writer, session)
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
@@ -119,6 +121,8 @@ class Run:
             if source.name == 'file':
                 checks.check_output_file(location, self._stdin, self._stdout)
                 self._note_file(options, location)
+        if query.window and (options.start_time, options.end_time, getattr(options, 'for')) == (None, None, None):
+            self._if_none = ': that is the last hour, and -s 1d reads a day'
         reads = queries.reads_of(options.locations, sources, query_of_each)
         tune_malloc()
         opened = readers.open_sources(options, reads, self._standard_input, self._report_error)
@@ -150,7 +154,8 @@ class Run:
     def _make_writer(self, query: Query, options: Namespace) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
-            return Writer(self._stdout, action_style(options, self._width(), query, partial(self._on_short, query)))
+            on_short = partial(self._on_short, f'-c all, or {PIPE},' if query.action in RECORDS else PIPE)
+            return Writer(self._stdout, action_style(options, self._width(), query, on_short))
         from ..output.page import Page
 
         if self._stdout.isatty():
@@ -158,9 +163,8 @@ class Run:
             raise UsageError(f'{name} writes a page, not text: send it to a file, as in … {name} > {name}.html')
         return Page(self._stdout, query.tz)
 
-    def _on_short(self, query: Query, shown: int, of_all: int) -> None:
-        how = '-c all, or a pipe to cat, shows' if query.action in RECORDS else 'a pipe to cat shows'
-        self._note(f'{shown} of {of_all} columns fit: {how} all')
+    def _on_short(self, how: str, shown: int, of_all: int) -> None:
+        self._note(f'{shown} of {of_all} columns fit: {how} shows all')
 
     def _report_failure(self, reader: BaseReader, error: Exception, read: queries.Read) -> None:
         """Report that the read of one of several locations has failed."""
@@ -302,7 +306,8 @@ class Run:
         self._print_message(f'{explain(error)}; --follow goes on')
 
     def _report_read(self, query: Query, reader: BaseReader, writer: Writer, waits: bool = False) -> None:
-        for note in after(query, reader.report, reader.mismatch(), writer.written, self._failed, waits):
+        mismatch = reader.mismatch()
+        for note in after(query, reader.report, mismatch, writer.written, self._failed, waits, self._if_none):
             self._failed = self._failed or note.failed
             if note.failed:
                 self._print_message(note.text)

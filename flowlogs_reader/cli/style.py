@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+# The columns of --list that a narrow terminal shows too.
+LIST_KEPT = ('status', 'command')
+
 
 def table_style(options: Namespace, terminal: int) -> Style:
     """Make the Style of a table that is not the result of an action: of --list and --estimate.
@@ -36,6 +39,11 @@ def table_style(options: Namespace, terminal: int) -> Style:
         human=bool(options.human),
         names=bool(options.names),
     )
+
+
+def list_style(options: Namespace, terminal: int, on_short: Callable[[int, int], None]) -> Style:
+    """Make the Style of --list. Arguments and errors are those of :func:`action_style`."""
+    return replace(table_style(options, terminal), fit=Fit(kept=LIST_KEPT, on_short=on_short))
 
 
 def action_style(options: Namespace, terminal: int, query: Query, on_short: Callable[[int, int], None]) -> Style:

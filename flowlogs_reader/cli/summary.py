@@ -179,11 +179,17 @@ def _missing_group(group: MissingLogGroup) -> str:
 
 
 def after(
-    query: Query, report: ReadReport, mismatch: Exception | None, written: int, failed: bool, waits: bool = False
+    query: Query,
+    report: ReadReport,
+    mismatch: Exception | None,
+    written: int,
+    failed: bool,
+    waits: bool = False,
+    advice: str = '',
 ) -> Iterator[Note]:
     """Yield the messages at the end of a read: lines that were left out, fields that are missing, incomplete sums.
 
-    `waits` says that the next records are waited for.
+    `waits` says that the next records are waited for. `advice` is what to do if there are no records.
     """
     matched = report.matched.total()
     if report.left_out:
@@ -199,7 +205,7 @@ def after(
         # It has no end.
         origin = report.origin.rpartition(' to ')[0] or report.origin
         waiting = f'waiting for records of {origin}: AWS delivers them 5 to 15 minutes late; Ctrl-C ends this'
-        yield Note(waiting if waits else f'no records: {report.origin} was read completely')
+        yield Note(waiting if waits else f'no records: {report.origin} was read completely{advice}')
     yield from map(Note, _lacked_by_some(query, report))
     if matched and report.format_trouble:
         trouble = explain(report.format_trouble)

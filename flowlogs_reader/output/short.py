@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import cache, partial
@@ -25,8 +25,12 @@ PACKETS, BYTES, BYTES_BESIDE_DATES = 5, 8, 5
 # Parts of 2016-02-01 10:59:22.
 WITH_DATE = ((0, 19), (5, 19), (5, 16))
 TIME_OF_DAY = (11, 19)
-# What tables can do without, and what they need least.
-SPARE = ('end', 'start', 'packets', 'flows', 'accepted', 'bytes', 'rejected', 'share', 'bytes_to_src', 'bytes_to_dst')
+# What tables can do without, and what they need least: first those of --list, then sums.
+SPARE = (
+    'description', 'instance_id', 'subnet_id', 'vpc_id', 'flow_log_id', 'format', 'destination', 'traffic_type',
+    'region', 'az_id', 'interface_id', 'name', 'resource_id', 'end', 'start', 'packets', 'flows', 'accepted', 'bytes',
+    'rejected', 'share', 'bytes_to_src', 'bytes_to_dst',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,12 @@ class Short(Aligned):
                 break
         self._widths = [0] * len(plan.places)
         columns = [self._shape.columns[place].name for place in plan.places]
-        self._limits = self._limits_of(plan, columns, widths, -excess)
+        needs = {
+            at: max(len(self._short(plan, name.encode(), row[plan.places[at]])) for row in rows)
+            for at, name in enumerate(columns)
+            if name in ADDRESSES
+        }
+        self._limits = [] if plan.whole else self._limits_of(needs, widths, -excess)
         if self._fit.on_short and len(plan.places) < len(self._shape.columns):
             # The column of bars has no name, and is not a column of the result.
             self._fit.on_short(*(len([*filter(None, names)]) for names in (columns, self._shape.names)))
@@ -160,13 +169,21 @@ class Short(Aligned):
         least = likely.get(name, 0) if records else 0
         return max(least, *(len(self._short(plan, name.encode(), value)) for value in values[place]))
 
-    def _limits_of(self, plan: Plan, columns: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
-        """Return how wide columns may become. Addresses share the room: a long one moves its own line only."""
-        if plan.whole:
-            return []
-        addresses = [width for name, width in zip(columns, widths) if name in ADDRESSES]
-        limit = max(IPV4, (sum(addresses) + room) // max(1, len(addresses)))
-        return [limit if name in ADDRESSES else max(width, self._width) for name, width in zip(columns, widths)]
+    def _limits_of(self, needs: Mapping[int, int], widths: Sequence[int], room: int) -> list[int]:
+        """Return how wide columns may become. Addresses share the room: a long one moves its own line only.
+
+        `needs` are the places of addresses, and how wide they are so far. None gets more than it needs before the
+        others have what they need.
+        """
+        limits = [max(width, self._width) for width in widths]
+        left = room + sum(widths[at] for at in needs)
+        places = sorted(needs, key=needs.__getitem__)
+        for number, at in enumerate(places):
+            limits[at] = max(IPV4, min(needs[at], left // (len(places) - number)))
+            left -= limits[at]
+        for at in places:
+            limits[at] += max(0, left) // len(places)
+        return limits
 
     def _short(self, plan: Plan, column: bytes, value: bytes) -> bytes:
         if value == column:

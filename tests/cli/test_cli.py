@@ -403,9 +403,10 @@ def test_an_empty_result_is_said_to_be_complete_with_its_window(seeded: FakeAWS,
         'flowlogs_reader: no records: VPCFlowLogGroup in ap-northeast-1 from 2016-02-01T09:00:00Z to '
         '2016-02-01T10:00:00Z was read completely\n'
     )
-    result = cli(*GROUP, 'findip', '192.0.2.1', '-s', '2016-02-01 10:00:00')
-    assert 'was read completely' in result.stderr
-    assert result.stdout == b''
+    for argv, advice in ((['-s', '2016-02-01 10:00:00'], ''), ([], ': that is the last hour, and -s 1d reads a day')):
+        result = cli(*GROUP, 'findip', '192.0.2.1', *argv)
+        assert result.stderr.endswith(f'was read completely{advice}\n')
+        assert result.stdout == b''
 
 
 def test_the_wrong_format_is_said_with_what_to_give(fake: FakeAWS, cli: Cli) -> None:

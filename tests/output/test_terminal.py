@@ -15,7 +15,7 @@ from flowlogs_reader.output.encodings import Shape
 from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
 from flowlogs_reader.query.result import Column
 from flowlogs_reader.records.fields import FIELDS, Kind
-from tests.conftest import DATA, MINUTE, NOW, Cli
+from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
 
 RED = '\x1b[31m'
 See = Callable[..., list[str]]
@@ -28,7 +28,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
     monkeypatch.setenv('TERM', 'xterm')
     monkeypatch.delenv('NO_COLOR', raising=False)
 
-    def run(*argv: str, stdin: bytes = MINUTE) -> list[str]:
+    def run(*argv: str, stdin: bytes = MINUTE, location: str = '-') -> list[str]:
         ours, theirs = os.openpty()
         seen: list[bytes] = []
 
@@ -42,7 +42,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
         watching = threading.Thread(target=watch)
         watching.start()
         with open(theirs, 'wb') as stdout:
-            assert main(['-', *argv], BytesIO(stdin), stdout, StringIO(), NOW) == 0
+            assert main([location, *argv], BytesIO(stdin), stdout, StringIO(), NOW) == 0
         watching.join()
         os.close(ours)
         return b''.join(seen).decode().replace('\r\n', '\n').splitlines()
@@ -278,6 +278,15 @@ def test_addresses_of_ipv6_are_short_and_move_only_their_own_line(narrow: See) -
     assert others == [others[0]] * 4
 
 
+def test_addresses_of_a_table_line_up_if_there_is_room(narrow: See, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('COLUMNS', '79')
+    ends = ['10.0.0.1 10.0.0.2', '2001:db8:1111:2222:3333:4444:5555:6666 2001:db8::1:2']
+    log = ''.join([f'2 123456789010 eni-1 {one} 1 2 6 1 {10**11} 1454324362 1454324422 ACCEPT OK\n' for one in ends])
+    seen = narrow('top', stdin=log.encode())
+    assert len({re.search(r'dstaddr|10.0.0.2|2001:db8::1', line).start() for line in seen}) == 1  # type: ignore[union-attr]
+    assert max(map(len, seen)) <= 79
+
+
 def test_what_is_no_time_stays_as_it_is(narrow: See) -> None:
     starts = ['1454324362', '-', '1454324363']
     log = ''.join([f'2 123456789010 eni-1 10.0.0.1 - 1 2 6 1 40 {start} 1454324422 - OK\n' for start in starts])
@@ -345,6 +354,12 @@ def test_a_line_says_that_columns_of_a_table_are_missing(monkeypatch: pytest.Mon
         assert main(['-', 'aggregate'], BytesIO(FLOWS), stdout, stderr, NOW) == 0
     os.close(ours)
     assert stderr.getvalue() == 'flowlogs_reader: 8 of 9 columns fit: a pipe to cat shows all\n'
+
+
+@pytest.mark.usefixtures('seeded')
+def test_the_list_of_flow_logs_keeps_the_command(narrow: See) -> None:
+    command = f'flowlogs_reader VPCFlowLogGroup --region {SEED_REGION}'
+    assert narrow('--region', SEED_REGION, location='--list') == ['status  command', f'ACTIVE  {command}']
 
 
 def test_all_rows_of_a_comparison_are_aligned(see: See) -> None:
