@@ -21,6 +21,9 @@ from enum import Enum, auto
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any, TypeVar
+
+    E = TypeVar('E', bound='FlowLogsError')
 
 
 class Cause(Enum):
@@ -68,9 +71,20 @@ class FlowLogsError(Exception):
 
     def within(self, place: str) -> FlowLogsError:
         """Return the same error with `place`, where it occurred, in front of its text."""
-        error = type(self)(f'{place}: {self}', self.cause)
+        error = _restored(type(self), f'{place}: {self}', vars(self))
         error.__cause__ = self.__cause__
         return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would pickle a call of the class with the text only: a subclass may take other arguments.
+        return _restored, (type(self), str(self), vars(self))
+
+
+def _restored(kind: type[E], text: str, attributes: dict[str, Any]) -> E:
+    """Return an error without calling the `__init__` of its class."""
+    error = kind.__new__(kind, text)
+    vars(error).update(attributes)
+    return error
 
 
 class IncompleteError(FlowLogsError):
@@ -111,7 +125,8 @@ class MissingExtraError(FlowLogsError):
 class UsageError(ValueError):
     """The caller gave an invalid argument. The text says what is valid.
 
-    `statement` is what the caller can run, so that the argument becomes valid: several lines.
+    `statement` is SQL of several lines: after the caller has run it, the argument is valid. It is empty if SQL does not
+    help.
     """
 
     def __init__(self, text: str, cause: Cause | None = None, statement: str = '') -> None:
