@@ -14,7 +14,7 @@ from .fields import DEFAULT_FIELDS, FIELD_SETS, FIELDS, KNOWN, Kind
 from .layout import Layout, default_record, normalise
 
 _EPOCH = datetime(1970, 1, 1)
-_KEPT = ('_line', '_texts')
+_SLOTS = ('_line', '_texts')
 # The types of missing values in Python and pandas.
 _MISSING = {'NoneType', 'NaTType', 'NAType'}
 # Fields that never have the value None: those of flowlogs-reader 5.0.1. Later ones are tags, with any text.
@@ -38,12 +38,13 @@ class FlowRecord:
     ``FlowRecord.__slots__`` has the fields of flowlogs-reader 5.0.1 in its order: scripts use it as the header of CSV.
     """
 
-    # The slots of an instance. The attribute is replaced below, after the class was made.
-    __slots__ = _KEPT
+    # The class attribute is replaced below, when the slots of the instances exist.
+    __slots__ = _SLOTS
     # record_class makes a subclass for each log format: its properties have the places of their values.
     layout: ClassVar[Layout | None] = None
+    # The record as a canonical line.
     _line: str
-    # The values, or the line that has them: see kernel.column_getter.
+    # Its values as they were given, or the line that has them: see kernel.column_getter.
     _texts: list[str] | str
 
     def __init__(self, event_data: Mapping[str, Any]) -> None:
@@ -54,23 +55,22 @@ class FlowRecord:
         if not names:
             cls, self._line, self._texts = base, '', []
         else:
-            cls = record_class(names, base.__mro__)
-            texts = [given[name].encode('utf-8', 'replace') or b'-' for name in names]
-            self._line, self._texts = _checked(cls, b' '.join(texts))
-        # Here and not in __new__: a subclass may take other arguments, and pass event_data to this method.
+            cls = record_class(names, base)
+            self._line, self._texts = _checked(cls, b' '.join([_one_value(name, given[name]) for name in names]))
+        # Not in __new__: a subclass may take other arguments, and pass event_data to this method.
         self.__class__ = cls
 
     @classmethod
     def from_cwl_event(cls, cwl_event: Mapping[str, Any], fields: Iterable[str] = DEFAULT_FIELDS) -> FlowRecord:
         """The record in the ``message`` of a CloudWatch Logs event whose log has these fields.
 
-        If `fields` is not given, a longer message that begins with a record of the default format is read as that
-        record. Raises ValueError for a wrong number of values, and for text in place of a number.
+        If `fields` is not given, a message that is longer than a record of the default format, and begins with one, is
+        read as that record. Raises ValueError for a wrong number of values, and for text in place of a number.
         """
         line = cwl_event['message'].encode('utf-8', 'replace')
         if fields is DEFAULT_FIELDS:
             line = default_record(line) or line
-        made = record_class(tuple(fields), cls.__mro__)
+        made = record_class(tuple(fields), _base(cls))
         assert made.layout
         if b'None' in line:
             line = _without_none(made.layout, line)
@@ -79,10 +79,11 @@ class FlowRecord:
         if base.__init__ is FlowRecord.__init__:
             return _record(made, line, texts)
         # A subclass with its own __init__: call it.
-        return base(dict(zip(made.layout.fields, texts)))
+        record: FlowRecord = base(dict(zip(made.layout.fields, texts)))
+        return record
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _KEPT and self.layout and name in self.layout.position:
+        if name not in _SLOTS and self.layout and name in self.layout.position:
             return convert(name, self._values()[self.layout.position[name]])
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
@@ -94,7 +95,8 @@ class FlowRecord:
     def to_dict(self) -> dict[str, Any]:
         """The values that are not missing, by field name."""
         names = [name for name in self.layout.output_fields if name in self.layout.position] if self.layout else []
-        values = {name: getattr(self, name) for name in names}
+        # A field that AWS does not document may have the name of a method.
+        values = {name: getattr(self, name) if name in KNOWN else self.__getattr__(name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
 
     def to_message(self) -> str:
@@ -142,20 +144,19 @@ def records(layout: Layout, data: bytes) -> Iterator[FlowRecord]:
 
 
 @lru_cache(maxsize=64)
-def record_class(fields: tuple[str, ...], ancestry: tuple[Any, ...] = FlowRecord.__mro__) -> type[FlowRecord]:
-    """The subclass of FlowRecord, or of a user's subclass, for a log format.
+def record_class(fields: tuple[str, ...], base: Any = FlowRecord) -> type[FlowRecord]:
+    """The subclass for a log format of `base`: FlowRecord, or a user's subclass of it.
 
-    It is cached: to make it takes as long as to read some thousand records.
+    It is cached: making it takes as long as reading some thousand records.
     """
-    base = next(cls for cls in ancestry if cls.layout is None)
     layout = Layout(fields)
     members: dict[str, Any] = {'__slots__': (), 'layout': layout, '__doc__': FlowRecord.__doc__}
     for name, position in layout.position.items():
         if name in KNOWN:
             members[name] = property(_getter(position, KNOWN[name].kind), doc=KNOWN[name].about)
-    made = type(base.__name__, (base,), members)
-    # Records show the __slots__ of the base.
-    del made.__slots__  # type: ignore[attr-defined]
+    made: type[FlowRecord] = type(base.__name__, (base,), members)
+    # Let the class show the __slots__ of its base.
+    del made.__slots__
     return made
 
 
@@ -183,29 +184,30 @@ def _record(cls: type[FlowRecord], line: str, texts: list[str] | str) -> FlowRec
     return record
 
 
-def _base(cls: type[FlowRecord]) -> type[FlowRecord]:
-    """FlowRecord, or the user's subclass, that record_class made this class from."""
-    ancestry: tuple[Any, ...] = cls.__mro__
-    base: type[FlowRecord] = next(base for base in ancestry if base.layout is None)
-    return base
+def _base(cls: Any) -> Any:
+    """The class that record_class made this class from: FlowRecord, or a user's subclass of it.
+
+    Both are a type[FlowRecord], which mypy does not take for hashable: FlowRecord defines __hash__ for its records.
+    """
+    return next(base for base in cls.__mro__ if base.layout is None)
 
 
-def _restored(base: type[FlowRecord], fields: tuple[str, ...], line: str, texts: list[str] | str) -> FlowRecord:
+def _restored(base: Any, fields: tuple[str, ...], line: str, texts: list[str] | str) -> FlowRecord:
     """Unpickle a record. pickle cannot find the class for a log format by its name, so it is made again."""
-    return _record(record_class(fields, base.__mro__) if fields else base, line, texts)
+    return _record(record_class(fields, base) if fields else base, line, texts)
 
 
 def _text(name: str, value: Any) -> str | None:
     """The text of a value in a log, or None if it is missing. Numbers may be those of numpy, or floats of pandas."""
     if isinstance(value, str):
         return None if value == 'None' and name in NEVER_NONE else value
+    if hasattr(value, 'item'):  # a number or a time of numpy
+        value = value.item()
     if type(value).__name__ in _MISSING:
         return None
     if isinstance(value, datetime):
         naive = value.replace(tzinfo=None) - (value.utcoffset() or timedelta())
         return str(int((naive - _EPOCH).total_seconds()))
-    if hasattr(value, 'item'):  # a number of numpy
-        value = value.item()
     if isinstance(value, bool) and name in _CONVERT:
         value = int(value)
     if isinstance(value, float):
@@ -213,6 +215,14 @@ def _text(name: str, value: Any) -> str | None:
             return None
         value = int(value) if value.is_integer() else value
     return str(value)
+
+
+def _one_value(name: str, text: str) -> bytes:
+    """The text as a value of a line, ``-`` if it is blank. Raises ValueError if it would be several values."""
+    values = text.encode('utf-8', 'replace').split()
+    if len(values) > 1:
+        raise ValueError(f'{name} is {text[:40]!r}: a value has no spaces')
+    return values[0] if values else b'-'
 
 
 def _without_none(layout: Layout, line: bytes) -> bytes:
@@ -252,7 +262,7 @@ def convert(name: str, text: str) -> Any:
 
 
 for _field in FIELDS:
-    # A field that the log format does not have is missing from its records.
+    # The class for a log format has properties of its own: this one is for fields that the format does not have.
     setattr(FlowRecord, _field.name, property(lambda record: None, doc=_field.about))
 
 FlowRecord.__slots__ = [*FIELD_SETS['legacy']]  # type: ignore[assignment]

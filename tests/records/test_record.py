@@ -190,6 +190,23 @@ def test_the_same_in_a_dict() -> None:
     with pytest.raises(ValueError, match='x y'):
         FlowRecord({'x y': 1})
     assert FlowRecord({'srcaddr': '', 'bytes': ''}).to_dict() == {}
+    # A value with a space must not become the values of two fields.
+    with pytest.raises(ValueError, match="srcaddr is 'a b': a value has no spaces"):
+        FlowRecord({'srcaddr': 'a b', 'dstaddr': ' '})
+    assert FlowRecord({'srcaddr': ' a\t', 'dstaddr': ' '}).to_dict() == {'srcaddr': 'a'}
+
+
+def test_an_unknown_field_may_have_the_name_of_a_method() -> None:
+    values = {'srcaddr': '10.0.0.1', 'layout': 'x', 'to_dict': 'y', 'to_message': '-'}
+    made = FlowRecord(values)
+    assert made.to_dict() == {name: value for name, value in values.items() if value != '-'}
+    assert str(made) == 'srcaddr: 10.0.0.1, layout: x, to_dict: y'
+
+
+def test_times_of_numpy() -> None:
+    numpy = pytest.importorskip('numpy')
+    made = FlowRecord({'start': numpy.datetime64('2016-02-01T10:59:22'), 'end': numpy.datetime64('NaT')})
+    assert (made.start, made.end) == (VALUES['start'], None)
 
 
 def test_white_space_of_any_kind_separates() -> None:
