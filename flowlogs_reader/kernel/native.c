@@ -2,7 +2,18 @@
 
    Rules of this file: no global state; no recursion over input; every read is inside the buffer; every size is checked
    for overflow and every allocation for failure. The GIL is released around the loops over data; before such a
-   loop, the contents of Python objects are copied into C structures. */
+   loop, the contents of Python objects are copied into C structures.
+
+   Sections:
+
+   tools            results and errors, memory, bits and numbers, classes of bytes
+   lines            reads lines, and makes them canonical
+   selection        addresses, places, tests and windows
+   functions        check and keep, columns, values of records, header rows, lines with a text
+   sums             the table, keys, adding, rows, making a table
+   encode           output
+   find_events      events of CloudWatch Logs
+   module */
 
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
@@ -40,15 +51,38 @@ typedef uint8_t byte;
 enum { MAX_FIELDS = 256, MAX_LINE = 65536, MAX_DIGITS = 19 };
 #define MAX_SECONDS INT64_C(2147483647)
 
-/* The results of a loop that does not hold the GIL. */
+/* --- results and errors ------------------------------------------------------------------------------------------- */
+
+/* The result of a function that may run without the GIL: raise_status makes an exception of it later. */
 typedef enum {
     DONE = 0,
     NO_MEMORY,
-    TOO_LARGE,  /* a sum, or a table */
-    FEW_COLUMNS,
+    TOO_LARGE,  /* a sum, a table, or what lines_with finds */
+    FEW_VALUES,
     NOT_A_TIME,
-    RAISED,  /* Python code that the loop called raised an exception */
+    RAISED,  /* an exception is set already */
 } Status;
+
+static void raise_status(Status status)
+{
+    switch (status) {
+    case NO_MEMORY:
+        PyErr_NoMemory();
+        break;
+    case TOO_LARGE:
+        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, or a table more than 32 GB");
+        break;
+    case FEW_VALUES:
+        PyErr_SetString(PyExc_ValueError, "a line has too few values");
+        break;
+    case NOT_A_TIME:
+        PyErr_SetString(PyExc_ValueError, "a value is not a time, or out of the range of dates");
+        break;
+    case DONE:
+    case RAISED:
+        break;
+    }
+}
 
 /* --- memory ---------------------------------------------------------------------------------------------------------
 
@@ -322,11 +356,11 @@ static size_t put_wide_number(byte *out, uint32_t high, uint64_t low)
    One bit for each byte says whether it ends a value, is not a digit, or is not printable. With SSE2 a few instructions
    classify sixteen bytes; without it, some more classify eight bytes. */
 
-enum { WINDOW = 16384, WORDS = WINDOW / 64 };
+enum { PART = 16384, WORDS = PART / 64 };
 
 typedef struct {
-    uint64_t ends[WORDS + 1], letters[WORDS + 1], odd[WORDS + 1];
-    bool any_odd;
+    uint64_t ends[WORDS + 1], nondigits[WORDS + 1], unprintable[WORDS + 1];
+    bool any_unprintable;
 } Classes;
 
 #ifndef KERNEL_SSE2
@@ -354,9 +388,9 @@ INLINE uint64_t gather8(uint64_t bits)
 }
 #endif
 
-INLINE void classify_64(const byte *at, uint64_t *ends, uint64_t *letters, uint64_t *odd)
+INLINE void classify_64(const byte *at, uint64_t *ends, uint64_t *nondigits, uint64_t *unprintable)
 {
-    uint64_t end_bits = 0, digit_bits = 0, fine_bits = 0;
+    uint64_t end_bits = 0, digit_bits = 0, printable_bits = 0;
 #ifdef KERNEL_SSE2
     for (int i = 0; i < 4; i++) {
         __m128i text = _mm_loadu_si128((const __m128i *)(const void *)(at + 16 * i));
@@ -364,11 +398,11 @@ INLINE void classify_64(const byte *at, uint64_t *ends, uint64_t *letters, uint6
         __m128i end = _mm_or_si128(newline, _mm_cmpeq_epi8(text, _mm_set1_epi8(' ')));
         __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
         digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
-        __m128i fine = _mm_sub_epi8(text, _mm_set1_epi8(0x20));
-        fine = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(fine, _mm_set1_epi8(0x5e)), fine), newline);
+        __m128i printable = _mm_sub_epi8(text, _mm_set1_epi8(0x20));
+        printable = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(printable, _mm_set1_epi8(0x5e)), printable), newline);
         end_bits |= (uint64_t)(unsigned)_mm_movemask_epi8(end) << 16 * i;
         digit_bits |= (uint64_t)(unsigned)_mm_movemask_epi8(digit) << 16 * i;
-        fine_bits |= (uint64_t)(unsigned)_mm_movemask_epi8(fine) << 16 * i;
+        printable_bits |= (uint64_t)(unsigned)_mm_movemask_epi8(printable) << 16 * i;
     }
 #else
     for (int i = 0; i < 8; i++) {
@@ -376,39 +410,39 @@ INLINE void classify_64(const byte *at, uint64_t *ends, uint64_t *letters, uint6
         uint64_t newline = equal8(text, '\n');
         end_bits |= gather8(newline | equal8(text, ' ')) << 8 * i;
         digit_bits |= gather8(between8(text, '0', '9')) << 8 * i;
-        fine_bits |= gather8(newline | between8(text, 0x20, 0x7e)) << 8 * i;
+        printable_bits |= gather8(newline | between8(text, 0x20, 0x7e)) << 8 * i;
     }
 #endif
     *ends = end_bits;
-    *letters = ~digit_bits;
-    *odd = ~fine_bits;
+    *nondigits = ~digit_bits;
+    *unprintable = ~printable_bits;
 }
 
-/* `size` is at most WINDOW. */
+/* `size` is at most PART. */
 static void classify(Classes *classes, const byte *at, size_t size)
 {
     uint64_t any = 0;
     size_t word = 0;
     for (; size >= 64; size -= 64, at += 64, word++) {
-        classify_64(at, &classes->ends[word], &classes->letters[word], &classes->odd[word]);
-        any |= classes->odd[word];
+        classify_64(at, &classes->ends[word], &classes->nondigits[word], &classes->unprintable[word]);
+        any |= classes->unprintable[word];
     }
     if (size) {
         byte padded[64] = {0};
         memcpy(padded, at, size);
         uint64_t inside = (UINT64_C(1) << size) - 1;
-        classify_64(padded, &classes->ends[word], &classes->letters[word], &classes->odd[word]);
+        classify_64(padded, &classes->ends[word], &classes->nondigits[word], &classes->unprintable[word]);
         classes->ends[word] &= inside;
-        classes->odd[word] &= inside;
-        any |= classes->odd[word];
+        classes->unprintable[word] &= inside;
+        any |= classes->unprintable[word];
         word++;
     }
-    classes->ends[word] = classes->odd[word] = 0;
-    classes->letters[word] = ~UINT64_C(0);
-    classes->any_odd = any != 0;
+    classes->ends[word] = classes->unprintable[word] = 0;
+    classes->nondigits[word] = ~UINT64_C(0);
+    classes->any_unprintable = any != 0;
 }
 
-/* 64 bits from any bit on. The array has one word more than that needs. */
+/* The 64 bits from the bit `at` on. The array must have a word after the last one with such a bit. */
 INLINE uint64_t bits_at(const uint64_t *bits, size_t at)
 {
     size_t word = at >> 6, shift = at & 63;
@@ -425,7 +459,7 @@ static bool any_bits(const uint64_t *bits, size_t begin, size_t end)
     return begin < end && (bits_at(bits, begin) & ((UINT64_C(1) << (end - begin)) - 1));
 }
 
-/* Sets a bit for each byte that is one of two. The array has one word more than that needs. */
+/* Sets a bit for each byte that is one of two. The array has one word more than these bits need: see bits_at. */
 static void find_either(uint64_t *bits, const byte *at, size_t size, byte one, byte other)
 {
     for (; size >= 64; size -= 64, at += 64) {
@@ -463,8 +497,17 @@ typedef struct {
     size_t size;                /* with the newline */
     bool as_given;              /* it is a part of the data, newline and all */
     const byte *limit;          /* how far may be read */
-    size_t at[MAX_FIELDS + 1];  /* where the columns begin; the last one ends before at[fields] - 1 */
+    size_t at[MAX_FIELDS + 1];  /* where the values begin; the last one ends before at[fields] - 1 */
 } Line;
+
+/* What an attempt to read a line comes to. */
+typedef enum {
+    FOUND,    /* a record */
+    CUT,      /* the end of the line is not classified, or there are no more lines */
+    ODD,      /* the line is not canonical: it may be possible to repair it */
+    SKIPPED,  /* the line is blank, or not a record */
+    OUT_OF_MEMORY,
+} Outcome;
 
 typedef struct {
     const byte *kinds;
@@ -472,8 +515,8 @@ typedef struct {
     const byte *data;
     size_t length, at;
     size_t base, limit;  /* the part of the data that is classified */
-    size_t skipped;
-    Buffer repaired;
+    size_t skipped;      /* lines that are not records */
+    Buffer repaired;     /* the last line that was made canonical */
     Classes classes;
 } Scan;
 
@@ -496,7 +539,7 @@ static bool is_digit(byte c)
     return c >= '0' && c <= '9';
 }
 
-/* Whether a value is canonical. Times from 2000000000 on, of ten digits, are compared with the largest one. */
+/* Whether a value is canonical. Of times from 2000000000 on this is not known: repair_value takes care of them. */
 static bool is_canonical(byte kind, Text value)
 {
     if (!value.size) {
@@ -561,78 +604,66 @@ static bool repair_value(byte kind, Text value, Buffer *out)
     return true;
 }
 
-typedef enum { FOUND, CUT, ODD, SKIPPED, OUT_OF_MEMORY } Look;
 
-/* Checks a line byte by byte, if it is not canonical, is very long, or has no newline. */
-NOINLINE Look repair_line(Scan *scan, Line *line)
+static bool is_blank(Text text)
 {
-    const byte *begin = scan->data + scan->at;
-    size_t left = scan->length - scan->at;
-    const byte *newline = memchr(begin, '\n', left);
-    size_t size = newline ? (size_t)(newline - begin) : left;
-    scan->at += size + (newline != NULL);
-    size_t blank = 0;
-    while (blank < size && is_space(begin[blank])) {
-        blank++;
-    }
-    if (blank == size) {
-        return SKIPPED;
-    }
-    size_t place = 0, from = 0;
-    bool canonical = true;
-    for (size_t i = 0; i <= size && canonical; i++) {
-        if (i == size || begin[i] == ' ') {
-            canonical = place < scan->fields && is_canonical(scan->kinds[place], (Text){begin + from, i - from});
-            if (canonical) {
-                line->at[place++] = from;
-                from = i + 1;
-            }
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_space(text.text[i])) {
+            return false;
         }
     }
-    if (canonical && place == scan->fields && newline) {
-        line->at[place] = size + 1;
-        line->text = begin;
-        line->size = size + 1;
-        line->limit = scan->data + scan->length;
-        line->as_given = true;
-        return FOUND;
+    return true;
+}
+
+/* Whether a line, without its newline, is canonical. If it is, the places of its values are stored. */
+static bool find_canonical_values(const Scan *scan, Text text, Line *line)
+{
+    size_t place = 0, from = 0;
+    for (size_t i = 0; i <= text.size; i++) {
+        if (i == text.size || text.text[i] == ' ') {
+            if (place == scan->fields || !is_canonical(scan->kinds[place], (Text){text.text + from, i - from})) {
+                return false;
+            }
+            line->at[place++] = from;
+            from = i + 1;
+        }
     }
-    canonical = canonical && place == scan->fields;
-    if (size > MAX_LINE && !canonical) {
-        scan->skipped++;
-        return SKIPPED;
-    }
+    line->at[place] = from;
+    return place == scan->fields;
+}
+
+/* Writes the canonical form of a line, with a newline. SKIPPED: it has none. */
+static Outcome write_canonical(Scan *scan, Text text, Line *line)
+{
     Buffer *out = &scan->repaired;
     out->used = 0;
-    /* Numbers are read eight bytes at a time. */
-    if (buffer_room(out, size + 16)) {
+    /* number_of reads eight bytes at a time. */
+    if (buffer_room(out, text.size + 16)) {
         return OUT_OF_MEMORY;
     }
-    place = 0;
-    size_t i = 0;
+    size_t place = 0, i = 0;
     for (;;) {
-        while (i < size && is_space(begin[i])) {
+        while (i < text.size && is_space(text.text[i])) {
             i++;
         }
-        if (i == size) {
+        if (i == text.size) {
             break;
         }
-        from = i;
-        while (i < size && !is_space(begin[i])) {
+        size_t from = i;
+        while (i < text.size && !is_space(text.text[i])) {
             i++;
         }
-        if (place < scan->fields) {
-            line->at[place] = out->used;
+        if (place == scan->fields) {
+            return SKIPPED;
         }
-        if (place == scan->fields || !repair_value(scan->kinds[place], (Text){begin + from, i - from}, out)) {
-            scan->skipped++;
+        line->at[place] = out->used;
+        if (!repair_value(scan->kinds[place], (Text){text.text + from, i - from}, out)) {
             return SKIPPED;
         }
         out->at[out->used++] = ' ';
         place++;
     }
     if (place != scan->fields) {
-        scan->skipped++;
         return SKIPPED;
     }
     out->at[out->used - 1] = '\n';
@@ -641,17 +672,44 @@ NOINLINE Look repair_line(Scan *scan, Line *line)
     line->size = out->used;
     line->limit = out->at + out->size;
     line->as_given = false;
-    if (newline && out->used == size + 1 && memcmp(out->at, begin, size + 1) == 0) {
-        /* A large time, such as 2000000000, was compared, and is canonical. */
-        line->text = begin;
-        line->limit = scan->data + scan->length;
-        line->as_given = true;
-    }
     return FOUND;
 }
 
+INLINE void set_given_line(const Scan *scan, Line *line, const byte *text, size_t size)
+{
+    line->text = text;
+    line->size = size;
+    line->limit = scan->data + scan->length;
+    line->as_given = true;
+}
+
+/* Reads a line byte by byte: one that is not canonical, is very long, or has no newline. */
+NOINLINE Outcome repair_line(Scan *scan, Line *line)
+{
+    const byte *begin = scan->data + scan->at;
+    size_t left = scan->length - scan->at;
+    const byte *newline = memchr(begin, '\n', left);
+    const Text text = {begin, newline ? (size_t)(newline - begin) : left};
+    scan->at += text.size + (newline != NULL);
+    if (is_blank(text)) {
+        return SKIPPED;
+    }
+    bool canonical = find_canonical_values(scan, text, line);
+    if (canonical && newline) {
+        set_given_line(scan, line, begin, text.size + 1);
+        return FOUND;
+    }
+    Outcome outcome = canonical || text.size <= MAX_LINE ? write_canonical(scan, text, line) : SKIPPED;
+    scan->skipped += outcome == SKIPPED;
+    if (outcome == FOUND && newline && line->size == text.size + 1 && memcmp(line->text, begin, line->size) == 0) {
+        /* A time from 2000000000 on, which is_canonical does not take, but which is canonical. */
+        set_given_line(scan, line, begin, line->size);
+    }
+    return outcome;
+}
+
 /* Reads a canonical line from the classes of its bytes. CUT: its end is not classified. ODD: it is not canonical. */
-INLINE Look quick_line(Scan *scan, Line *line)
+INLINE Outcome quick_line(Scan *scan, Line *line)
 {
     if (UNLIKELY(scan->at >= scan->limit)) {
         return CUT;
@@ -679,7 +737,8 @@ INLINE Look quick_line(Scan *scan, Line *line)
             sound &= size != 0;
         } else {
             const size_t longest = kinds[place] == 'I' ? MAX_DIGITS : 10;
-            bool number = size - 1 < longest && !(bits_at(scan->classes.letters, from) & ((UINT64_C(1) << size) - 1)) &&
+            bool number = size - 1 < longest &&
+                          !(bits_at(scan->classes.nondigits, from) & ((UINT64_C(1) << size) - 1)) &&
                           (value[0] != '0' || size == 1) && (size < 10 || value[0] == '1' || longest != 10);
             sound &= number || (size == 1 && value[0] == '-');
         }
@@ -689,38 +748,35 @@ INLINE Look quick_line(Scan *scan, Line *line)
         from = end + 1;
         line->at[place + 1] = from - first;
     }
-    if (UNLIKELY(scan->classes.any_odd) && any_bits(scan->classes.odd, first, from)) {
+    if (UNLIKELY(scan->classes.any_unprintable) && any_bits(scan->classes.unprintable, first, from)) {
         return ODD;
     }
-    line->text = text;
-    line->size = from - first;
-    line->limit = scan->data + scan->length;
-    line->as_given = true;
+    set_given_line(scan, line, text, from - first);
     scan->at += line->size;
     return FOUND;
 }
 
 /* Reads the next line that is a record. Returns FOUND, CUT at the end of the data, or OUT_OF_MEMORY. */
-INLINE Look next_line(Scan *scan, Line *line)
+INLINE Outcome next_line(Scan *scan, Line *line)
 {
     for (;;) {
-        Look look = quick_line(scan, line);
-        if (LIKELY(look == FOUND)) {
+        Outcome outcome = quick_line(scan, line);
+        if (LIKELY(outcome == FOUND)) {
             return FOUND;
         }
         if (scan->at >= scan->length) {
             return CUT;
         }
-        if (look == CUT && !(scan->base == scan->at && scan->limit > scan->at)) {
+        if (outcome == CUT && !(scan->base == scan->at && scan->limit > scan->at)) {
             size_t left = scan->length - scan->at;
             scan->base = scan->at;
-            scan->limit = scan->at + (left < WINDOW ? left : WINDOW);
+            scan->limit = scan->at + (left < PART ? left : PART);
             classify(&scan->classes, scan->data + scan->base, scan->limit - scan->base);
             continue;
         }
-        look = repair_line(scan, line);
-        if (look != SKIPPED) {
-            return look;
+        outcome = repair_line(scan, line);
+        if (outcome != SKIPPED) {
+            return outcome;
         }
     }
 }
@@ -742,7 +798,7 @@ static Scan *scan_new(PyObject *kinds, PyObject *data)
         sound = text[i] == 'T' || text[i] == 'I' || text[i] == 'M';
     }
     if (!sound) {
-        PyErr_SetString(PyExc_ValueError, "the kinds of a log are 1 to 256 letters T, I or M");
+        PyErr_Format(PyExc_ValueError, "the kinds of a log are 1 to 256 letters T, I or M, not %R", kinds);
         return NULL;
     }
     Scan *scan = get_memory(sizeof(Scan));
@@ -763,26 +819,6 @@ static void scan_free(Scan *scan)
     if (scan) {
         free_memory(scan->repaired.at);
         free_memory(scan);
-    }
-}
-
-static void raise_status(Status status)
-{
-    switch (status) {
-    case NO_MEMORY:
-        PyErr_NoMemory();
-        break;
-    case TOO_LARGE:
-        PyErr_SetString(PyExc_OverflowError, "a sum has more than 96 bits, or a table more than 32 GB");
-        break;
-    case FEW_COLUMNS:
-        PyErr_SetString(PyExc_ValueError, "a line lacks a column");
-        break;
-    case NOT_A_TIME:
-        PyErr_SetString(PyExc_ValueError, "a value is not a time, or out of the range of dates");
-        break;
-    default:
-        break;
     }
 }
 
@@ -827,6 +863,77 @@ static bool parse_v4(Text text, uint32_t *address)
     return at == text.size;
 }
 
+/* The parts of an IPv6 address between its colons: at most nine, if one of the outer ones is empty. */
+typedef struct {
+    uint32_t value[9];
+    bool empty[9];
+    size_t count;
+} Parts;
+
+/* Adds a part of hexadecimal digits; the last one may be a.b.c.d, which counts as two. */
+static bool add_part(Parts *parts, Text text, bool last)
+{
+    uint32_t value = 0;
+    if (text.size && memchr(text.text, '.', text.size)) {
+        if (!last || parts->count > 7 || !parse_v4(text, &value)) {
+            return false;
+        }
+        parts->value[parts->count] = value >> 16;
+        parts->empty[parts->count++] = false;
+        value &= 0xffff;
+    } else {
+        if (parts->count > 8 || text.size > 4) {
+            return false;
+        }
+        for (size_t i = 0; i < text.size; i++) {
+            byte c = text.text[i], lower = c | 0x20;
+            if (!is_digit(c) && (lower < 'a' || lower > 'f')) {
+                return false;
+            }
+            value = value << 4 | (uint32_t)(is_digit(c) ? c - '0' : lower - 'a' + 10);
+        }
+    }
+    parts->value[parts->count] = value;
+    parts->empty[parts->count++] = !text.size;
+    return true;
+}
+
+/* The eight parts of an address: an empty part in the middle, of '::', stands for zeros. */
+static bool expand_parts(const Parts *parts, uint32_t whole[8])
+{
+    const size_t count = parts->count;
+    size_t skip = 0, before = count, after = 0;
+    if (count < 3) {
+        return false;
+    }
+    for (size_t i = 1; i + 1 < count; i++) {
+        if (parts->empty[i]) {
+            if (skip) {
+                return false;
+            }
+            skip = i;
+        }
+    }
+    if (skip) {
+        before = skip;
+        after = count - skip - 1;
+        /* An outer part may be empty only beside the one in the middle, as in '::1'. */
+        if ((parts->empty[0] && --before) || (parts->empty[count - 1] && --after) || before + after > 7) {
+            return false;
+        }
+    } else if (count != 8 || parts->empty[0] || parts->empty[7]) {
+        return false;
+    }
+    memset(whole, 0, 8 * sizeof(uint32_t));
+    for (size_t i = 0; i < before; i++) {
+        whole[i] = parts->value[i];
+    }
+    for (size_t i = 0; i < after; i++) {
+        whole[8 - after + i] = parts->value[count - after + i];
+    }
+    return true;
+}
+
 /* Parses IPv6 as Python's ipaddress does: parts between colons, '::' once, a.b.c.d at the end, a zone after '%'. */
 static bool parse_v6(Text text, Wide *address, Text *zone)
 {
@@ -843,79 +950,21 @@ static bool parse_v6(Text text, Wide *address, Text *zone)
         }
         text.size = size;
     }
-    uint32_t parts[9];
-    bool empty[9];
-    size_t count = 0, at = 0;
-    for (;;) {
-        size_t begin = at;
-        bool dotted = false;
-        while (at < text.size && text.text[at] != ':') {
-            dotted |= text.text[at++] == '.';
-        }
-        uint32_t value = 0;
-        if (dotted) {
-            /* It must be the last part, and counts as two. */
-            if (at < text.size || count > 7 || !parse_v4((Text){text.text + begin, at - begin}, &value)) {
+    Parts parts;
+    parts.count = 0;
+    for (size_t begin = 0, at = 0; at <= text.size; at++) {
+        if (at == text.size || text.text[at] == ':') {
+            if (!add_part(&parts, (Text){text.text + begin, at - begin}, at == text.size)) {
                 return false;
             }
-            parts[count] = value >> 16;
-            empty[count++] = false;
-            value &= 0xffff;
-        } else {
-            if (count > 8 || at - begin > 4) {
-                return false;
-            }
-            for (size_t i = begin; i < at; i++) {
-                byte c = text.text[i], lower = c | 0x20;
-                if (is_digit(c)) {
-                    value = value << 4 | (uint32_t)(c - '0');
-                } else if (lower >= 'a' && lower <= 'f') {
-                    value = value << 4 | (uint32_t)(lower - 'a' + 10);
-                } else {
-                    return false;
-                }
-            }
+            begin = at + 1;
         }
-        parts[count] = value;
-        empty[count++] = at == begin;
-        if (at == text.size) {
-            break;
-        }
-        at++;
     }
-    if (count < 3) {
+    uint32_t whole[8];
+    if (!expand_parts(&parts, whole)) {
         return false;
     }
-    size_t skip = 0, before, after = 0;
-    for (size_t i = 1; i + 1 < count; i++) {
-        if (empty[i]) {
-            if (skip) {
-                return false;
-            }
-            skip = i;
-        }
-    }
-    if (skip) {
-        before = skip;
-        after = count - skip - 1;
-        if ((empty[0] && --before) || (empty[count - 1] && --after) || before + after > 7) {
-            return false;
-        }
-    } else {
-        if (count != 8 || empty[0] || empty[7]) {
-            return false;
-        }
-        before = 8;
-    }
-    uint32_t whole[8] = {0};
-    for (size_t i = 0; i < before; i++) {
-        whole[i] = parts[i];
-    }
-    for (size_t i = 0; i < after; i++) {
-        whole[8 - after + i] = parts[count - after + i];
-    }
-    address->version = 6;
-    address->high = address->low = 0;
+    *address = (Wide){0, 0, 6};
     for (int i = 0; i < 4; i++) {
         address->high = address->high << 16 | whole[i];
         address->low = address->low << 16 | whole[4 + i];
@@ -998,6 +1047,13 @@ static size_t put_v6(byte *out, Wide address, bool dotted)
 
 /* --- tests and windows -------------------------------------------------------------------------------------------- */
 
+/* The places of several fields in a format: -1 for one that it does not have. */
+typedef struct {
+    int *at;
+    size_t count;
+    bool adjacent;  /* each is one more than the one before, and none is -1 */
+} Places;
+
 typedef enum { TEXT, FOLD, NUMBER, FLAGS, ADDRESS, SAME } TestKind;
 typedef enum { EQ, NE, LT, LE, GT, GE } Operator;
 
@@ -1019,8 +1075,7 @@ typedef struct {
 typedef struct {
     TestKind kind;
     bool negated, missing;
-    int *places;
-    size_t n_places;
+    Places places;
     Text *texts;
     size_t n_texts;
     Range *ranges;
@@ -1051,7 +1106,7 @@ typedef struct {
     bool windowed, timeless;
     int start, end;
     int64_t low, high;
-} Sieve;
+} Selector;
 
 static int compare_texts(const void *one, const void *other)
 {
@@ -1231,28 +1286,28 @@ static bool matches(const Test *test, Text value, const Line *line)
     }
 }
 
-static bool passes(const Sieve *sieve, const Line *line)
+static bool passes(const Selector *selector, const Line *line)
 {
-    for (size_t i = 0; i < sieve->n_tests; i++) {
-        const Test *test = &sieve->tests[i];
+    for (size_t i = 0; i < selector->n_tests; i++) {
+        const Test *test = &selector->tests[i];
         bool met = false;
-        for (size_t j = 0; j < test->n_places && !met; j++) {
-            met = matches(test, value_at(line, test->places[j]), line);
+        for (size_t j = 0; j < test->places.count && !met; j++) {
+            met = matches(test, value_at(line, test->places.at[j]), line);
         }
         if (met == test->negated) {
             return false;
         }
     }
-    if (sieve->windowed) {
-        Text time = value_at(line, sieve->start);
+    if (selector->windowed) {
+        Text time = value_at(line, selector->start);
         if (is_missing(time)) {
-            time = value_at(line, sieve->end);
+            time = value_at(line, selector->end);
         }
         if (is_missing(time)) {
-            return sieve->timeless;
+            return selector->timeless;
         }
         int64_t seconds = (int64_t)number_of(time, line->limit);
-        return sieve->low <= seconds && seconds < sieve->high;
+        return selector->low <= seconds && seconds < selector->high;
     }
     return true;
 }
@@ -1263,7 +1318,7 @@ static int get_place(PyObject *object, const Scan *scan, const char *allowed)
     long place = PyLong_AsLong(object);
     if (place == -1 && PyErr_Occurred()) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
-            PyErr_SetString(PyExc_ValueError, "not a place in the format");
+            PyErr_Format(PyExc_ValueError, "%R is not a place in a format of %zu fields", object, scan->fields);
         }
         return -2;
     }
@@ -1272,28 +1327,30 @@ static int get_place(PyObject *object, const Scan *scan, const char *allowed)
         return -2;
     }
     if (place >= 0 && !strchr(allowed, scan->kinds[place])) {
-        PyErr_Format(PyExc_ValueError, "the field at place %ld does not hold what is asked of it", place);
+        PyErr_Format(PyExc_ValueError, "the field at place %ld is not of the kind that is needed", place);
         return -2;
     }
     return (int)place;
 }
 
-/* The places in a tuple; NULL with an error set. */
-static int *get_places(PyObject *tuple, const Scan *scan, const char *allowed, Pool *pool, size_t *count)
+/* The places in a tuple, for which a pool has memory. Returns false with an error set. */
+static bool get_places(PyObject *tuple, const Scan *scan, const char *allowed, Pool *pool, Places *places)
 {
     if (!PyTuple_Check(tuple)) {
         PyErr_SetString(PyExc_TypeError, "places must be a tuple");
-        return NULL;
+        return false;
     }
-    *count = (size_t)PyTuple_Size(tuple);
-    int *places = pool_get(pool, *count + 1, sizeof(int));
-    for (size_t i = 0; places && i < *count; i++) {
-        places[i] = get_place(PyTuple_GetItem(tuple, (Py_ssize_t)i), scan, allowed);
-        if (places[i] < -1) {
-            return NULL;
+    places->count = (size_t)PyTuple_Size(tuple);
+    places->at = pool_get(pool, places->count, sizeof(int));
+    places->adjacent = places->count > 0;
+    for (size_t i = 0; places->at && i < places->count; i++) {
+        places->at[i] = get_place(PyTuple_GetItem(tuple, (Py_ssize_t)i), scan, allowed);
+        if (places->at[i] < -1) {
+            return false;
         }
+        places->adjacent = places->adjacent && places->at[i] >= 0 && places->at[i] == places->at[0] + (int)i;
     }
-    return places;
+    return places->at != NULL;
 }
 
 /* The sign of an integer: -1, 0 or 1; -2 with an error set. */
@@ -1389,8 +1446,8 @@ static bool get_ranges(PyObject *payload, Test *test, Pool *pool)
     return true;
 }
 
-/* A text that can be a column. */
-static bool get_column(PyObject *object, Text *text)
+/* A text that can be a value of a line. */
+static bool get_value(PyObject *object, Text *text)
 {
     char *at;
     Py_ssize_t size;
@@ -1399,7 +1456,7 @@ static bool get_column(PyObject *object, Text *text)
     }
     *text = (Text){(const byte *)at, (size_t)size};
     if (!is_canonical('T', *text)) {
-        PyErr_Format(PyExc_ValueError, "%R cannot be a column of a line", object);
+        PyErr_Format(PyExc_ValueError, "%R cannot be a value of a line", object);
         return false;
     }
     return true;
@@ -1418,13 +1475,13 @@ static bool get_label(PyObject *item, Label *label)
     }
     int outside = get_wide(first, version, &label->first);
     outside = outside ? outside : get_wide(last, version, &label->last);
-    if (outside == -2 || !get_column(text, &label->text)) {
+    if (outside == -2 || !get_value(text, &label->text)) {
         return false;
     }
     uint64_t largest = version == 4 ? UINT32_MAX : UINT64_MAX;
     bool sound = version == 6 || (version == 4 && !label->last.high);
     if (outside || !sound || label->last.low > largest || compare_wide(label->first, label->last) > 0) {
-        PyErr_SetString(PyExc_ValueError, "labels are of ranges of addresses");
+        PyErr_SetString(PyExc_ValueError, "a label needs a range of addresses");
         return false;
     }
     return true;
@@ -1450,7 +1507,7 @@ static bool get_labels(PyObject *tuple, Labels *labels, Pool *pool)
     qsort(labels->each, labels->count, sizeof(Label), compare_labels);
     for (size_t i = 1; i < labels->count; i++) {
         if (compare_wide(labels->each[i].first, labels->each[i - 1].last) <= 0) {
-            PyErr_SetString(PyExc_ValueError, "the ranges of labels overlap");
+            PyErr_SetString(PyExc_ValueError, "the ranges of labels must not overlap");
             return false;
         }
     }
@@ -1484,11 +1541,11 @@ static bool get_same(PyObject *payload, Test *test, const Scan *scan, Pool *pool
         PyErr_Format(PyExc_ValueError, "there is no operator %R", operator);
         return false;
     }
-    test->operator= (Operator)found;
-    bool ordered = !test->addresses && test->operator!= EQ && test->operator!= NE;
+    test->operator = (Operator)found;
+    bool ordered = !test->addresses && test->operator != EQ && test->operator != NE;
     test->numbers = !test->addresses;
-    for (size_t i = 0; ordered && i < test->n_places; i++) {
-        if (test->places[i] >= 0 && scan->kinds[test->places[i]] == 'T') {
+    for (size_t i = 0; ordered && i < test->places.count; i++) {
+        if (test->places.at[i] >= 0 && scan->kinds[test->places.at[i]] == 'T') {
             PyErr_SetString(PyExc_ValueError, "text can be compared with = and != only");
             return false;
         }
@@ -1522,8 +1579,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     test->negated = negated;
     test->missing = missing;
     bool numeric = test->kind == NUMBER || test->kind == FLAGS;
-    test->places = get_places(places, scan, numeric ? "IM" : "TIM", pool, &test->n_places);
-    if (!test->places) {
+    if (!get_places(places, scan, numeric ? "IM" : "TIM", pool, &test->places)) {
         return false;
     }
     if (test->kind == FLAGS) {
@@ -1534,7 +1590,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
         return outside != -2;
     }
     if (!PyTuple_Check(payload)) {
-        PyErr_SetString(PyExc_TypeError, "what a test compares with must be a tuple");
+        PyErr_SetString(PyExc_TypeError, "the payload of a test must be a tuple");
         return false;
     }
     switch (test->kind) {
@@ -1548,7 +1604,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     }
 }
 
-/* Milliseconds rounded up to seconds. */
+/* Converts milliseconds to seconds, rounded up. Numbers outside of 64 bits become the first or the last one inside. */
 static bool get_seconds(PyObject *number, int64_t *seconds)
 {
     int overflow;
@@ -1581,8 +1637,8 @@ static Test *get_tests(PyObject *tuple, const Scan *scan, Pool *pool, size_t *co
     return tests;
 }
 
-/* The caller must hold a reference to the capsule while the sieve is used. */
-static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
+/* The caller must hold a reference to the capsule while the selector is used. */
+static bool use_compiled(PyObject *capsule, const Scan *scan, Selector *selector)
 {
     const Compiled *compiled = PyCapsule_GetPointer(capsule, COMPILED);
     if (!compiled) {
@@ -1593,19 +1649,19 @@ static bool use_compiled(PyObject *capsule, const Scan *scan, Sieve *sieve)
         PyErr_SetString(PyExc_ValueError, "the tests were compiled for lines of other kinds");
         return false;
     }
-    sieve->tests = compiled->tests;
-    sieve->n_tests = compiled->n_tests;
+    selector->tests = compiled->tests;
+    selector->n_tests = compiled->n_tests;
     return true;
 }
 
 /* The pool must be freed with pool_free, also if this fails. */
-static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve *sieve)
+static bool get_selector(PyObject *tests, PyObject *window, const Scan *scan, Selector *selector)
 {
     if (PyCapsule_CheckExact(tests)) {
-        if (!use_compiled(tests, scan, sieve)) {
+        if (!use_compiled(tests, scan, selector)) {
             return false;
         }
-    } else if (!(sieve->tests = get_tests(tests, scan, &sieve->pool, &sieve->n_tests))) {
+    } else if (!(selector->tests = get_tests(tests, scan, &selector->pool, &selector->n_tests))) {
         return false;
     }
     if (window == Py_None) {
@@ -1620,11 +1676,11 @@ static bool get_sieve(PyObject *tests, PyObject *window, const Scan *scan, Sieve
     if (!PyArg_ParseTuple(window, "OOOOp", &start, &end, &start_ms, &end_ms, &timeless)) {
         return false;
     }
-    sieve->windowed = true;
-    sieve->timeless = timeless;
-    sieve->start = get_place(start, scan, "M");
-    sieve->end = sieve->start < -1 ? -2 : get_place(end, scan, "M");
-    return sieve->end >= -1 && get_seconds(start_ms, &sieve->low) && get_seconds(end_ms, &sieve->high);
+    selector->windowed = true;
+    selector->timeless = timeless;
+    selector->start = get_place(start, scan, "M");
+    selector->end = selector->start < -1 ? -2 : get_place(end, scan, "M");
+    return selector->end >= -1 && get_seconds(start_ms, &selector->low) && get_seconds(end_ms, &selector->high);
 }
 
 static void compiled_free(Compiled *compiled)
@@ -1655,7 +1711,7 @@ static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "SO:compile_tests", &kinds, &tests)) {
         return NULL;
     }
-    /* The scan has no lines: only its kinds are used. */
+    /* Of this Scan only the kinds are used: its data is of no importance. */
     Scan *scan = scan_new(kinds, kinds);
     Compiled *compiled = scan ? get_zeros(1, sizeof(Compiled)) : NULL;
     if (compiled) {
@@ -1706,14 +1762,14 @@ static Status kept_add(Kept *kept, bool as_given, size_t begin, size_t size)
     return DONE;
 }
 
-static Status keep_lines(Scan *scan, const Sieve *sieve, Kept *kept)
+static Status keep_lines(Scan *scan, const Selector *selector, Kept *kept)
 {
     Line line;
-    Look look;
+    Outcome outcome;
     /* The last run, of lines in the data, which grows. */
     size_t begin = 0, end = 0;
-    while ((look = next_line(scan, &line)) == FOUND) {
-        if (sieve && !passes(sieve, &line)) {
+    while ((outcome = next_line(scan, &line)) == FOUND) {
+        if (selector && !passes(selector, &line)) {
             continue;
         }
         kept->lines++;
@@ -1735,7 +1791,7 @@ static Status keep_lines(Scan *scan, const Sieve *sieve, Kept *kept)
         begin = end = scan->at;
         buffer_put(&kept->repaired, line.text, line.size);
     }
-    if (look == OUT_OF_MEMORY || (end > begin && kept_add(kept, true, begin, end - begin))) {
+    if (outcome == OUT_OF_MEMORY || (end > begin && kept_add(kept, true, begin, end - begin))) {
         return NO_MEMORY;
     }
     return DONE;
@@ -1751,13 +1807,13 @@ static void copy_kept(const Scan *scan, const Kept *kept, byte *out)
 }
 
 /* The lines that are kept, as a new reference to bytes, and their number. */
-static PyObject *kept_bytes(Scan *scan, const Sieve *sieve, PyObject *data, size_t *lines)
+static PyObject *kept_bytes(Scan *scan, const Selector *selector, PyObject *data, size_t *lines)
 {
     Kept kept = {0};
     PyObject *result = NULL;
     Status status;
     Py_BEGIN_ALLOW_THREADS
-    status = keep_lines(scan, sieve, &kept);
+    status = keep_lines(scan, selector, &kept);
     Py_END_ALLOW_THREADS
     bool one_run = kept.runs.used == sizeof(Run) && ((Run *)(void *)kept.runs.at)->as_given;
     if (status) {
@@ -1816,29 +1872,167 @@ static PyObject *kernel_keep(PyObject *module, PyObject *args)
     if (!scan) {
         return NULL;
     }
-    Sieve sieve = {0};
-    if (get_sieve(tests, window, scan, &sieve)) {
+    Selector selector = {0};
+    if (get_selector(tests, window, scan, &selector)) {
         size_t lines;
-        PyObject *kept = kept_bytes(scan, &sieve, data, &lines);
+        PyObject *kept = kept_bytes(scan, &selector, data, &lines);
         result = kept ? Py_BuildValue("(Nnn)", kept, (Py_ssize_t)lines, (Py_ssize_t)scan->skipped) : NULL;
     }
-    pool_free(&sieve.pool);
+    pool_free(&selector.pool);
     scan_free(scan);
     return result;
 }
 
-/* --- columns of records -------------------------------------------------------------------------------------------
+/* --- columns ------------------------------------------------------------------------------------------------------ */
+
+/* The values at some places with a space between two: in the line if possible, else written to `joined`. */
+static Status values_at(const Places *places, const Line *line, Buffer *joined, Text *value)
+{
+    if (places->adjacent) {
+        size_t begin = line->at[places->at[0]];
+        *value = (Text){line->text + begin, line->at[places->at[places->count - 1] + 1] - begin - 1};
+        return DONE;
+    }
+    if (places->count == 1) {
+        *value = value_at(line, places->at[0]);
+        return DONE;
+    }
+    joined->used = 0;
+    for (size_t i = 0; i < places->count; i++) {
+        Text part = value_at(line, places->at[i]);
+        if (buffer_room(joined, part.size + 1)) {
+            return NO_MEMORY;
+        }
+        buffer_put(joined, part.text, part.size);
+        joined->at[joined->used++] = ' ';
+    }
+    *value = (Text){joined->at, joined->used ? joined->used - 1 : 0};
+    return DONE;
+}
+
+/* Columns of records on their way to Python: a list of bytes objects for each. */
+typedef struct {
+    Places *places;   /* of each column */
+    PyObject **lists;
+    Text *last;       /* the last value of each list */
+    size_t count;
+    Buffer joined;
+} Columns;
+
+static bool add_values(Columns *columns, const Line *line)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        PyObject *list = columns->lists[i], *object;
+        Text *last = &columns->last[i], value;
+        if (values_at(&columns->places[i], line, &columns->joined, &value)) {
+            PyErr_NoMemory();
+            return false;
+        }
+        /* A value is often equal to that of the line before. */
+        Py_ssize_t rows = PyList_Size(list);
+        if (rows && same_text(*last, value)) {
+            object = PyList_GetItem(list, rows - 1);
+            Py_XINCREF(object);
+        } else {
+            object = new_bytes(value.text, value.size);
+        }
+        int failed = object ? PyList_Append(list, object) : -1;
+        if (!failed) {
+            *last = (Text){(const byte *)PyBytes_AsString(object), value.size};
+        }
+        Py_XDECREF(object);
+        if (failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The GIL is held: nearly all the time goes into bytes objects. */
+static bool add_records(Columns *columns, Scan *scan, const Selector *selector)
+{
+    Line line;
+    Outcome outcome;
+    while ((outcome = next_line(scan, &line)) == FOUND) {
+        if (passes(selector, &line) && !add_values(columns, &line)) {
+            return false;
+        }
+    }
+    if (outcome == OUT_OF_MEMORY) {
+        PyErr_NoMemory();
+        return false;
+    }
+    return true;
+}
+
+/* Makes a list of lists for columns with the places in a sequence: each is an int or a tuple. */
+static PyObject *set_up_columns(PyObject *places, const Scan *scan, Pool *pool, Columns *columns)
+{
+    PyObject *given = PySequence_Tuple(places);
+    PyObject *found = given ? PyList_New(0) : NULL;
+    columns->count = given ? (size_t)PyTuple_Size(given) : 0;
+    columns->places = found ? pool_get(pool, columns->count, sizeof(Places)) : NULL;
+    columns->lists = columns->places ? pool_get(pool, columns->count, sizeof(PyObject *)) : NULL;
+    columns->last = columns->lists ? pool_get(pool, columns->count, sizeof(Text)) : NULL;
+    bool fine = columns->last != NULL;
+    for (size_t i = 0; i < columns->count && fine; i++) {
+        PyObject *item = PyTuple_GetItem(given, (Py_ssize_t)i);
+        PyObject *tuple = PyTuple_Check(item) ? Py_NewRef(item) : PyTuple_Pack(1, item);
+        PyObject *list = PyList_New(0);
+        columns->lists[i] = list;
+        fine = tuple && list && get_places(tuple, scan, "TIM", pool, &columns->places[i]) &&
+               PyList_Append(found, list) == 0;
+        Py_XDECREF(tuple);
+        Py_XDECREF(list);
+    }
+    if (!fine) {
+        Py_CLEAR(found);
+    }
+    Py_XDECREF(given);
+    return found;
+}
+
+PyDoc_STRVAR(
+    columns_doc,
+    "columns(kinds, tests, window, places, data) -> (columns, skipped)\n\n"
+    "Columns of the canonical lines that pass (see pure.columns).");
+
+static PyObject *kernel_columns(PyObject *module, PyObject *args)
+{
+    PyObject *kinds, *tests, *window, *places, *data, *result = NULL, *found = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOOO:columns", &kinds, &tests, &window, &places, &data)) {
+        return NULL;
+    }
+    Scan *scan = scan_new(kinds, data);
+    if (!scan) {
+        return NULL;
+    }
+    Selector selector = {0};
+    Columns columns = {0};
+    if (get_selector(tests, window, scan, &selector) &&
+        (found = set_up_columns(places, scan, &selector.pool, &columns)) && add_records(&columns, scan, &selector)) {
+        result = with_skipped(Py_NewRef(found), scan);
+    }
+    Py_XDECREF(found);
+    free_memory(columns.joined.at);
+    pool_free(&selector.pool);
+    scan_free(scan);
+    return result;
+}
+
+/* --- values of records ----------------------------------------------------------------------------------------------
 
    A record is a Python object that has a line as text. A value is found without splitting the text. */
 
-/* Finds the value at a place of a line; false if the line has fewer. */
-static bool find_column(Text line, long place, Text *column)
+/* Finds the value at a place of a line; false if the line has too few. */
+static bool find_value(Text line, long place, Text *value)
 {
     const byte *begin = line.text, *end = line.text + line.size;
     for (;;) {
         const byte *space = memchr(begin, ' ', (size_t)(end - begin));
         if (!place) {
-            *column = (Text){begin, (size_t)((space ? space : end) - begin)};
+            *value = (Text){begin, (size_t)((space ? space : end) - begin)};
             return true;
         }
         if (!space) {
@@ -1849,58 +2043,64 @@ static bool find_column(Text line, long place, Text *column)
     }
 }
 
-/* `how` is (name of the attribute, place, whether the value is a number). */
-static PyObject *get_column_of(PyObject *how, PyObject *record)
+/* A value as a Python object: None if it is missing. `given` is the value as a str, if there is one. */
+static PyObject *value_object(Text value, PyObject *given, bool number)
 {
-    PyObject *texts = PyObject_GetAttr(record, PyTuple_GetItem(how, 0)), *value = NULL;
+    if (is_missing(value)) {
+        return Py_NewRef(Py_None);
+    }
+    bool digits = number && value.size && value.size <= MAX_DIGITS;
+    for (size_t i = 0; digits && i < value.size; i++) {
+        digits = is_digit(value.text[i]);
+    }
+    if (digits) {
+        return PyLong_FromUnsignedLongLong(number_of(value, value.text));
+    }
+    PyObject *text =
+        given ? Py_NewRef(given) : PyUnicode_FromStringAndSize((const char *)value.text, (Py_ssize_t)value.size);
+    if (!number || !text) {
+        return text;
+    }
+    PyObject *converted = PyNumber_Long(text);
+    Py_DECREF(text);
+    return converted;
+}
+
+/* `how` is (name of the attribute, place, whether the value is a number). */
+static PyObject *get_value_of(PyObject *how, PyObject *record)
+{
+    PyObject *texts = PyObject_GetAttr(record, PyTuple_GetItem(how, 0)), *result = NULL;
     if (!texts) {
         return NULL;
     }
-    long place = PyLong_AsLong(PyTuple_GetItem(how, 1));
-    bool number = PyTuple_GetItem(how, 2) == Py_True;
-    PyObject *whole = NULL;
-    Text line, column = {NULL, 0};
+    const long place = PyLong_AsLong(PyTuple_GetItem(how, 1));
+    const bool number = PyTuple_GetItem(how, 2) == Py_True;
+    const char *text;
     Py_ssize_t size;
     if (PyList_Check(texts)) {
-        whole = PyList_GetItem(texts, place);
-        Py_XINCREF(whole);
-        column.text = whole ? (const byte *)PyUnicode_AsUTF8AndSize(whole, &size) : NULL;
-        column.size = column.text ? (size_t)size : 0;
-    } else if ((line.text = (const byte *)PyUnicode_AsUTF8AndSize(texts, &size))) {
-        line.size = (size_t)size;
-        if (!find_column(line, place, &column)) {
-            PyErr_SetString(PyExc_IndexError, "a line lacks a column");
+        PyObject *given = PyList_GetItem(texts, place);
+        Py_XINCREF(given);
+        text = given ? PyUnicode_AsUTF8AndSize(given, &size) : NULL;
+        result = text ? value_object((Text){(const byte *)text, (size_t)size}, given, number) : NULL;
+        Py_XDECREF(given);
+    } else if ((text = PyUnicode_AsUTF8AndSize(texts, &size))) {
+        Text value;
+        if (find_value((Text){(const byte *)text, (size_t)size}, place, &value)) {
+            result = value_object(value, NULL, number);
+        } else {
+            PyErr_SetString(PyExc_IndexError, "a line has too few values");
         }
     }
-    bool digits = number && column.size && column.size <= MAX_DIGITS;
-    for (size_t i = 0; digits && i < column.size; i++) {
-        digits = is_digit(column.text[i]);
-    }
-    if (!column.text) {
-        /* An error is set. */
-    } else if (is_missing(column)) {
-        value = Py_NewRef(Py_None);
-    } else if (digits) {
-        value = PyLong_FromUnsignedLongLong(number_of(column, column.text));
-    } else {
-        value = whole ? Py_NewRef(whole) : PyUnicode_FromStringAndSize((const char *)column.text, (Py_ssize_t)column.size);
-        if (number && value) {
-            PyObject *text = value;
-            value = PyNumber_Long(text);
-            Py_DECREF(text);
-        }
-    }
-    Py_XDECREF(whole);
     Py_DECREF(texts);
-    return value;
+    return result;
 }
 
-static PyMethodDef column_method = {"column", get_column_of, METH_O, "The value of a column, or None."};
+static PyMethodDef value_method = {"value", get_value_of, METH_O, "The value of a record, or None."};
 
 PyDoc_STRVAR(
     column_getter_doc,
     "column_getter(place, number) -> function\n\n"
-    "A function that gives a column of a record (see pure.column_getter).");
+    "A function that returns a value of a record (see pure.column_getter).");
 
 static PyObject *kernel_column_getter(PyObject *module, PyObject *args)
 {
@@ -1915,9 +2115,9 @@ static PyObject *kernel_column_getter(PyObject *module, PyObject *args)
         return NULL;
     }
     PyObject *how = Py_BuildValue("(NlN)", PyUnicode_InternFromString("_texts"), place, PyBool_FromLong(number));
-    PyObject *getter = how ? PyCFunction_NewEx(&column_method, how, NULL) : NULL;
+    PyObject *function = how ? PyCFunction_NewEx(&value_method, how, NULL) : NULL;
     Py_XDECREF(how);
-    return getter;
+    return function;
 }
 
 /* --- header rows -------------------------------------------------------------------------------------------------- */
@@ -1970,8 +2170,8 @@ static PyObject *kernel_letter_lines(PyObject *module, PyObject *data)
 
 /* --- lines with a text -----------------------------------------------------------------------------------------------
 
-   A text is searched for at 64 places at a time, by four of its bytes: the whole text is compared at few places. The
-   texts are searched for one after the other in a part of the data that stays in the processor's cache. */
+   A text is searched for at 64 offsets at a time, by four of its bytes: the whole text is compared at few of them. All
+   texts are searched for in one part of the data, which stays in the processor's cache, before the next part. */
 
 /* As in pure/lines.py. */
 enum { BYTES_PER_LINE = 400, FEW_LINES = 16 };
@@ -1982,7 +2182,7 @@ typedef struct {
 
 typedef struct {
     Text text;
-    size_t at[4];  /* places in the text */
+    size_t at[4];  /* offsets in the text of the bytes that are compared first */
 } Needle;
 
 typedef struct {
@@ -1994,7 +2194,7 @@ typedef struct {
     size_t size;          /* of these lines together */
 } Search;
 
-/* A bit for each of 64 places where the text may be. All of them, and the text behind, are inside the data. */
+/* A bit for each of 64 offsets: whether the text may begin there. A text at the last of them must end in the data. */
 INLINE uint64_t may_begin_64(const byte *at, const Needle *needle)
 {
     uint64_t found = 0;
@@ -2024,7 +2224,7 @@ INLINE uint64_t may_begin_64(const byte *at, const Needle *needle)
     return found;
 }
 
-/* Adds a bit for each place, of `size` from `base` on, where the text begins. */
+/* Sets a bit for each of the `size` offsets from `base` on at which the text begins. */
 static void find_text(const Search *search, const Needle *needle, size_t base, size_t size, uint64_t *found)
 {
     const byte *data = search->data + base;
@@ -2033,9 +2233,9 @@ static void find_text(const Search *search, const Needle *needle, size_t base, s
     if (left < text.size) {
         return;
     }
-    size_t places = left - text.size + 1, at = 0;
-    places = places < size ? places : size;
-    for (; at + 64 <= places; at += 64) {
+    size_t count = left - text.size + 1, at = 0;
+    count = count < size ? count : size;
+    for (; at + 64 <= count; at += 64) {
         uint64_t bits = may_begin_64(data + at, needle);
         while (UNLIKELY(bits)) {
             unsigned bit = lowest(bits);
@@ -2043,12 +2243,12 @@ static void find_text(const Search *search, const Needle *needle, size_t base, s
             found[at >> 6] |= (uint64_t)(memcmp(data + at + bit, text.text, text.size) == 0) << bit;
         }
     }
-    for (; at < places; at++) {
+    for (; at < count; at++) {
         found[at >> 6] |= (uint64_t)(memcmp(data + at, text.text, text.size) == 0) << (at & 63);
     }
 }
 
-/* Adds the line around a place, unless it is the last one that was added. */
+/* Adds the line around an offset, unless it is the last one that was added. `end` is where that one ends. */
 static Status add_span(Search *search, size_t at, size_t *end)
 {
     if (at < *end) {
@@ -2073,8 +2273,8 @@ static Status find_spans(Search *search)
 {
     uint64_t found[WORDS];
     size_t end = 0;
-    for (size_t base = 0; base < search->length; base += WINDOW) {
-        size_t left = search->length - base, size = left < WINDOW ? left : WINDOW;
+    for (size_t base = 0; base < search->length; base += PART) {
+        size_t left = search->length - base, size = left < PART ? left : PART;
         memset(found, 0, sizeof(found));
         for (size_t i = 0; i < search->count; i++) {
             find_text(search, &search->needles[i], base, size, found);
@@ -2156,152 +2356,6 @@ static PyObject *kernel_lines_with(PyObject *module, PyObject *args)
     }
     free_memory(search.spans.at);
     pool_free(&pool);
-    return result;
-}
-
-/* --- columns ------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    int *places;
-    size_t count;
-    bool run;  /* neighbours in the format, in its order */
-} Group;
-
-static bool is_run(const int *places, size_t count)
-{
-    bool run = count > 0 && places[0] >= 0;
-    for (size_t i = 1; i < count && run; i++) {
-        run = places[i] == places[i - 1] + 1;
-    }
-    return run;
-}
-
-/* The values at some places with a space between two: in the line if possible, else written to `joined`. */
-static Status group_value(const Group *group, const Line *line, Buffer *joined, Text *value)
-{
-    if (group->run) {
-        size_t begin = line->at[group->places[0]];
-        *value = (Text){line->text + begin, line->at[group->places[group->count - 1] + 1] - begin - 1};
-        return DONE;
-    }
-    if (group->count == 1) {
-        *value = value_at(line, group->places[0]);
-        return DONE;
-    }
-    joined->used = 0;
-    for (size_t i = 0; i < group->count; i++) {
-        Text part = value_at(line, group->places[i]);
-        if (buffer_room(joined, part.size + 1)) {
-            return NO_MEMORY;
-        }
-        buffer_put(joined, part.text, part.size);
-        joined->at[joined->used++] = ' ';
-    }
-    *value = (Text){joined->at, joined->used ? joined->used - 1 : 0};
-    return DONE;
-}
-
-static bool add_values(const Group *groups, size_t count, const Line *line, Buffer *joined, PyObject **lists, Text *last)
-{
-    for (size_t i = 0; i < count; i++) {
-        Text value;
-        PyObject *object = NULL;
-        if (group_value(&groups[i], line, joined, &value)) {
-            PyErr_NoMemory();
-            return false;
-        }
-        /* A value is often equal to that of the line before. */
-        Py_ssize_t rows = PyList_Size(lists[i]);
-        if (rows && same_text(last[i], value)) {
-            object = PyList_GetItem(lists[i], rows - 1);
-            Py_XINCREF(object);
-        } else {
-            object = new_bytes(value.text, value.size);
-        }
-        int failed = object ? PyList_Append(lists[i], object) : -1;
-        if (!failed) {
-            last[i] = (Text){(const byte *)PyBytes_AsString(object), value.size};
-        }
-        Py_XDECREF(object);
-        if (failed) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static Group *get_groups(PyObject *places, const Scan *scan, Pool *pool, size_t *count)
-{
-    PyObject *all = PySequence_Tuple(places);
-    if (!all) {
-        return NULL;
-    }
-    *count = (size_t)PyTuple_Size(all);
-    Group *groups = pool_get(pool, *count + 1, sizeof(Group));
-    for (size_t i = 0; groups && i < *count; i++) {
-        PyObject *item = PyTuple_GetItem(all, (Py_ssize_t)i);
-        PyObject *tuple = PyTuple_Check(item) ? Py_NewRef(item) : PyTuple_Pack(1, item);
-        groups[i].places = tuple ? get_places(tuple, scan, "TIM", pool, &groups[i].count) : NULL;
-        Py_XDECREF(tuple);
-        if (!groups[i].places) {
-            groups = NULL;
-            break;
-        }
-        groups[i].run = is_run(groups[i].places, groups[i].count);
-    }
-    Py_DECREF(all);
-    return groups;
-}
-
-PyDoc_STRVAR(
-    columns_doc,
-    "columns(kinds, tests, window, places, data) -> (columns, skipped)\n\n"
-    "Columns of the canonical lines that pass (see pure.columns).");
-
-static PyObject *kernel_columns(PyObject *module, PyObject *args)
-{
-    PyObject *kinds, *tests, *window, *places, *data, *result = NULL, *found = NULL;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "OOOOO:columns", &kinds, &tests, &window, &places, &data)) {
-        return NULL;
-    }
-    Scan *scan = scan_new(kinds, data);
-    if (!scan) {
-        return NULL;
-    }
-    Sieve sieve = {0};
-    Buffer joined = {0};
-    size_t count = 0;
-    Group *groups = NULL;
-    PyObject **lists = NULL;
-    Text *last = NULL;
-    if (get_sieve(tests, window, scan, &sieve) && (groups = get_groups(places, scan, &sieve.pool, &count)) &&
-        (lists = pool_get(&sieve.pool, count + 1, sizeof(PyObject *))) &&
-        (last = pool_get(&sieve.pool, count + 1, sizeof(Text))) && (found = PyList_New(0))) {
-        Line line;
-        Look look = FOUND;
-        bool fine = true;
-        for (size_t i = 0; i < count && fine; i++) {
-            PyObject *list = PyList_New(0);
-            fine = list && PyList_Append(found, list) == 0;
-            Py_XDECREF(list);
-            lists[i] = list;
-        }
-        while (fine && (look = next_line(scan, &line)) == FOUND) {
-            fine = !passes(&sieve, &line) || add_values(groups, count, &line, &joined, lists, last);
-        }
-        if (look == OUT_OF_MEMORY) {
-            PyErr_NoMemory();
-            fine = false;
-        }
-        if (fine) {
-            result = with_skipped(Py_NewRef(found), scan);
-        }
-    }
-    Py_XDECREF(found);
-    free_memory(joined.at);
-    pool_free(&sieve.pool);
-    scan_free(scan);
     return result;
 }
 
@@ -2534,7 +2588,7 @@ INLINE Status find_entry(Sums *sums, const byte *key, size_t size, uint64_t hash
         return status;
     }
     **found = (Entry){.start = NO_START, .size = (uint32_t)size};
-    /* The fields of an Entry may end before its own size does: the key comes last. */
+    /* The key begins where the fields end, which may be before sizeof(Entry): so it is written last. */
     memcpy(key_of(*found), key, size);
     sums->slots[at] = tag << 32 | (uint64_t)(unit + 1);
     return DONE;
@@ -2729,7 +2783,7 @@ static Status put_key(const Sums *sums, const int *places, const Line *line, Buf
 typedef struct {
     int packets, octets, start, end, status;
     int flows;  /* -1 if a line is one flow */
-    Group *alternatives;
+    Places *alternatives;
     size_t n_alternatives;
     size_t kept;
 } Adding;
@@ -2780,13 +2834,14 @@ static Status add_waiting(Sums *sums, Waiting *waiting)
 }
 
 /* The key of one alternative, in the data or in `made`. */
-static Status make_key(Sums *sums, Waiting *waiting, const Group *group, const Line *line, Text *key, Released *released)
+static Status make_key(
+    Sums *sums, Waiting *waiting, const Places *places, const Line *line, Text *key, Released *released)
 {
-    if (sums->plain && line->as_given && (group->run || (group->count == 1 && group->places[0] >= 0))) {
-        return group_value(group, line, NULL, key);
+    if (sums->plain && line->as_given && places->adjacent) {
+        return values_at(places, line, NULL, key);
     }
     waiting->key.used = 0;
-    Status status = put_key(sums, group->places, line, &waiting->key, released);
+    Status status = put_key(sums, places->at, line, &waiting->key, released);
     if (status) {
         return status;
     }
@@ -2833,16 +2888,16 @@ static Status add_line(Sums *sums, Adding *adding, Waiting *waiting, const Line 
 }
 
 static Status add_lines(
-    Sums *sums, Scan *scan, const Sieve *sieve, Adding *adding, Waiting *waiting, Released *released)
+    Sums *sums, Scan *scan, const Selector *selector, Adding *adding, Waiting *waiting, Released *released)
 {
     Line line;
-    Look look;
+    Outcome outcome;
     Status status = buffer_room(&waiting->made, KEY_ROOM);
-    while (!status && (look = next_line(scan, &line)) != CUT) {
-        if (look == OUT_OF_MEMORY) {
+    while (!status && (outcome = next_line(scan, &line)) != CUT) {
+        if (outcome == OUT_OF_MEMORY) {
             return NO_MEMORY;
         }
-        if ((sieve->n_tests || sieve->windowed) && !passes(sieve, &line)) {
+        if ((selector->n_tests || selector->windowed) && !passes(selector, &line)) {
             continue;
         }
         adding->kept++;
@@ -2853,7 +2908,7 @@ static Status add_lines(
     return status ? status : add_waiting(sums, waiting);
 }
 
-/* Only one thread may use a table at a time: raises RuntimeError in another one. */
+/* Marks a table as in use. Raises RuntimeError if it is in use already: only one thread may use it at a time. */
 static bool begin_use(Sums *sums)
 {
     if (sums->busy) {
@@ -2871,25 +2926,22 @@ static bool get_alternatives(PyObject *tuple, Sums *sums, const Scan *scan, Pool
         return false;
     }
     adding->n_alternatives = (size_t)PyTuple_Size(tuple);
-    adding->alternatives = pool_get(pool, adding->n_alternatives, sizeof(Group));
+    adding->alternatives = pool_get(pool, adding->n_alternatives, sizeof(Places));
     for (size_t i = 0; adding->alternatives && i < adding->n_alternatives; i++) {
-        Group *group = &adding->alternatives[i];
-        group->places = get_places(PyTuple_GetItem(tuple, (Py_ssize_t)i), scan, "TIM", pool, &group->count);
-        if (!group->places) {
+        Places *places = &adding->alternatives[i];
+        if (!get_places(PyTuple_GetItem(tuple, (Py_ssize_t)i), scan, "TIM", pool, places)) {
             return false;
         }
-        if (group->count != sums->n_keys) {
-            PyErr_Format(
-                PyExc_ValueError, "%zu keys cannot be made of %zu places", sums->n_keys, group->count);
+        if (places->count != sums->n_keys) {
+            PyErr_Format(PyExc_ValueError, "%zu keys cannot be made of %zu places", sums->n_keys, places->count);
             return false;
         }
-        for (size_t j = 0; j < group->count; j++) {
-            if (sums->keys[j].kind == BUCKET && group->places[j] >= 0 && scan->kinds[group->places[j]] == 'T') {
+        for (size_t j = 0; j < places->count; j++) {
+            if (sums->keys[j].kind == BUCKET && places->at[j] >= 0 && scan->kinds[places->at[j]] == 'T') {
                 PyErr_SetString(PyExc_ValueError, "a bucket cannot be made of text");
                 return false;
             }
         }
-        group->run = is_run(group->places, group->count);
     }
     return adding->alternatives != NULL;
 }
@@ -2928,15 +2980,15 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
         !begin_use(sums)) {
         return NULL;
     }
-    Sieve sieve = {0};
+    Selector selector = {0};
     Adding adding = {.flows = -1};
     Waiting *waiting = NULL;
     Scan *scan = scan_new(kinds, data);
-    if (scan && get_sieve(tests, window, scan, &sieve) && get_sums(places, scan, &adding) &&
-        get_alternatives(alternatives, sums, scan, &sieve.pool, &adding) &&
-        (waiting = pool_get(&sieve.pool, 1, sizeof(Waiting)))) {
+    if (scan && get_selector(tests, window, scan, &selector) && get_sums(places, scan, &adding) &&
+        get_alternatives(alternatives, sums, scan, &selector.pool, &adding) &&
+        (waiting = pool_get(&selector.pool, 1, sizeof(Waiting)))) {
         Released released = PyEval_SaveThread();
-        Status status = add_lines(sums, scan, &sieve, &adding, waiting, &released);
+        Status status = add_lines(sums, scan, &selector, &adding, waiting, &released);
         PyEval_RestoreThread(released);
         if (status) {
             raise_status(status);
@@ -2948,21 +3000,21 @@ static PyObject *sums_add(PyObject *self, PyObject *args)
         free_memory(waiting->made.at);
         free_memory(waiting->key.at);
     }
-    pool_free(&sieve.pool);
+    pool_free(&selector.pool);
     scan_free(scan);
     sums->busy = false;
     return result;
 }
 
-/* Checks whether all data is lines as sums_lines writes them, each with packets, octets and flows. */
+/* Whether all data is lines as sums_lines writes them, each with packets, bytes and flows. */
 static Status check_groups(Scan *scan, size_t n_keys, bool *sound)
 {
     Line line;
-    Look look;
+    Outcome outcome;
     size_t size = 0;
     *sound = true;
-    while (*sound && (look = next_line(scan, &line)) != CUT) {
-        if (look == OUT_OF_MEMORY) {
+    while (*sound && (outcome = next_line(scan, &line)) != CUT) {
+        if (outcome == OUT_OF_MEMORY) {
             return NO_MEMORY;
         }
         Text packets = value_at(&line, (int)n_keys), octets = value_at(&line, (int)n_keys + 1);
@@ -2994,17 +3046,17 @@ static PyObject *kinds_of_groups(const Sums *sums)
 static Status add_groups(Sums *sums, Scan *scan, Pool *pool, Released *released)
 {
     const int n_keys = (int)sums->n_keys;
-    Group keys = {.places = pool_get(pool, sums->n_keys + 1, sizeof(int)), .count = sums->n_keys};
-    Waiting *waiting = keys.places ? pool_get(pool, 1, sizeof(Waiting)) : NULL;
+    /* The keys come first in a line. */
+    Places keys = {pool_get(pool, sums->n_keys, sizeof(int)), sums->n_keys, sums->n_keys > 0};
+    Waiting *waiting = keys.at ? pool_get(pool, 1, sizeof(Waiting)) : NULL;
     if (!waiting) {
         return RAISED;
     }
     for (int i = 0; i < n_keys; i++) {
-        keys.places[i] = i;
+        keys.at[i] = i;
     }
-    keys.run = is_run(keys.places, keys.count);
     Adding adding = {n_keys, n_keys + 1, n_keys + 2, n_keys + 3, -1, n_keys + 4, &keys, 1, 0};
-    Sieve everything = {0};
+    Selector everything = {0};
     *released = PyEval_SaveThread();
     Status status = add_lines(sums, scan, &everything, &adding, waiting, released);
     PyEval_RestoreThread(*released);
@@ -3015,7 +3067,7 @@ static Status add_groups(Sums *sums, Scan *scan, Pool *pool, Released *released)
 
 PyDoc_STRVAR(
     sums_add_groups_doc,
-    "add_groups(data)\n\nAdds flows that were summed before (see pure.Sums.add_groups).");
+    "add_groups(data)\n\nAdds sums that were made elsewhere (see pure.Sums.add_groups).");
 
 static PyObject *sums_add_groups(PyObject *self, PyObject *data)
 {
@@ -3261,7 +3313,7 @@ static Status put_top(Sums *sums, Ranked *heap, size_t count, char by, Buffer *o
     return status;
 }
 
-PyDoc_STRVAR(sums_top_doc, "top(count, by) -> bytes\n\nThe rows with the most (see pure.Sums.top).");
+PyDoc_STRVAR(sums_top_doc, "top(count, by) -> bytes\n\nThe rows with the largest sums (see pure.Sums.top).");
 
 static PyObject *sums_top(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -3304,7 +3356,7 @@ static Status merge_rows(Sums *sums, const Sums *other)
     size_t chunk = 0, unit = 0;
     const Entry *from;
     while ((from = next_entry(other, &chunk, &unit))) {
-        /* Copy the entry: if a table is added to itself, it changes. */
+        /* A copy, since the entry changes if a table is added to itself. */
         Entry added = *from, *entry;
         const byte *key = (const byte *)from + KEY_AT;
         Status status = grow_slots(sums, sums->rows + 1);
@@ -3326,7 +3378,7 @@ static Status merge_rows(Sums *sums, const Sums *other)
     return DONE;
 }
 
-PyDoc_STRVAR(sums_merge_doc, "merge(other)\n\nAdds what another table has (see pure.Sums.merge).");
+PyDoc_STRVAR(sums_merge_doc, "merge(other)\n\nAdds the sums of another table (see pure.Sums.merge).");
 
 static PyObject *sums_merge(PyObject *self, PyObject *object)
 {
@@ -3371,7 +3423,7 @@ static Py_ssize_t sums_length(PyObject *self)
     return (Py_ssize_t)sums->rows;
 }
 
-/* --- a table is made ---------------------------------------------------------------------------------------------- */
+/* --- making a table ----------------------------------------------------------------------------------------------- */
 
 static bool get_prefix(PyObject *tuple, Key *key)
 {
@@ -3433,14 +3485,14 @@ static bool get_map(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
         return false;
     }
     if (!PyDict_Check(mapping)) {
-        PyErr_SetString(PyExc_TypeError, "a key is mapped by a dict");
+        PyErr_SetString(PyExc_TypeError, "the mapping of a key must be a dict");
         return false;
     }
     /* Copy the items: the dict may change later. */
     PyObject *items = PyDict_Items(mapping);
     int failed = items ? PyList_Append(owner, items) : -1;
     Py_XDECREF(items);
-    if (failed || PyList_Append(owner, otherwise) < 0 || !get_column(otherwise, &key->otherwise)) {
+    if (failed || PyList_Append(owner, otherwise) < 0 || !get_value(otherwise, &key->otherwise)) {
         return false;
     }
     key->n_pairs = (size_t)PyList_Size(items);
@@ -3450,7 +3502,7 @@ static bool get_map(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
         char *text;
         Py_ssize_t size;
         if (PyBytes_AsStringAndSize(PyTuple_GetItem(item, 0), &text, &size) < 0 ||
-            !get_column(PyTuple_GetItem(item, 1), &key->pairs[i].to)) {
+            !get_value(PyTuple_GetItem(item, 1), &key->pairs[i].to)) {
             return false;
         }
         key->pairs[i].from = (Text){(const byte *)text, (size_t)size};
@@ -3465,7 +3517,7 @@ static bool get_labelled(PyObject *tuple, Key *key, Pool *pool, PyObject *owner)
 {
     PyObject *kind, *labels, *otherwise;
     return PyArg_ParseTuple(tuple, "OOO", &kind, &labels, &otherwise) && PyList_Append(owner, tuple) == 0 &&
-           get_column(otherwise, &key->otherwise) && get_labels(labels, &key->labels, pool);
+           get_value(otherwise, &key->otherwise) && get_labels(labels, &key->labels, pool);
 }
 
 static bool get_key(PyObject *object, Key *key, Pool *pool, PyObject *owner)
@@ -3480,7 +3532,7 @@ static bool get_key(PyObject *object, Key *key, Pool *pool, PyObject *owner)
     }
     PyObject *kind = PyTuple_GetItem(object, 0);
     if (!PyUnicode_Check(kind)) {
-        PyErr_SetString(PyExc_TypeError, "how a key is made is text");
+        PyErr_SetString(PyExc_TypeError, "the first item of a key must be a str");
         return false;
     }
     if (PyUnicode_CompareWithASCIIString(kind, "prefix") == 0) {
@@ -3561,7 +3613,7 @@ static bool sums_set_up(Sums *sums, PyObject *keys, PyObject *track)
     bool fine = true, networks = false;
     sums->n_keys = (size_t)PyTuple_Size(given);
     sums->keys_given = PyList_New(0);
-    sums->keys = sums->keys_given ? pool_get(&sums->pool, sums->n_keys + 1, sizeof(Key)) : NULL;
+    sums->keys = sums->keys_given ? pool_get(&sums->pool, sums->n_keys, sizeof(Key)) : NULL;
     sums->plain = fine = sums->keys != NULL;
     for (size_t i = 0; i < sums->n_keys && fine; i++) {
         fine = get_key(PyTuple_GetItem(given, (Py_ssize_t)i), &sums->keys[i], &sums->pool, sums->keys_given);
@@ -3581,7 +3633,7 @@ static bool sums_set_up(Sums *sums, PyObject *keys, PyObject *track)
     }
     Py_DECREF(given);
     if (fine) {
-        /* A seed from Python's hashes, which differ in each process: so nobody can choose keys that collide. */
+        /* Python's hashes differ in each process. So the keys that collide do, too. */
         PyObject *seed = PyBytes_FromString("flows");
         sums->seed = seed ? (uint64_t)PyObject_Hash(seed) : 0;
         fine = seed != NULL;
@@ -3655,7 +3707,7 @@ static PyObject *sums_flows_only(PyObject *self, void *closure)
 
 static PyGetSetDef sums_attributes[] = {
     {"track", sums_track, NULL, "which of packets, bytes, start and end are summed", NULL},
-    {"flows_only", sums_flows_only, NULL, "whether records that are no flows are left out", NULL},
+    {"flows_only", sums_flows_only, NULL, "whether records without packets and bytes are left out", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -3669,7 +3721,9 @@ static PyMethodDef sums_methods[] = {
 };
 
 PyDoc_STRVAR(
-    sums_doc, "Sums(keys, track=..., flows_only=True)\n\nSums of flows for each key (see pure.Sums).");
+    sums_doc,
+    "Sums(keys, track=..., flows_only=True)\n\n"
+    "Sums of packets, bytes and flows for each key (see pure.Sums).");
 
 static PyType_Slot sums_slots[] = {
     {Py_tp_doc, (void *)sums_doc},
@@ -3688,7 +3742,7 @@ static PyType_Spec sums_spec = {
     .slots = sums_slots,
 };
 
-/* --- output --------------------------------------------------------------------------------------------------------- */
+/* --- output ------------------------------------------------------------------------------------------------------- */
 
 typedef enum { AS_TEXT, AS_TSV, AS_CSV, AS_JSONL } Encoding;
 
@@ -3704,16 +3758,17 @@ typedef struct {
     byte separator, out_separator;
     size_t count;
     Column *columns;
-    size_t width;   /* how many columns of a line are looked at */
-    bool as_given;  /* all columns of a line, in its order, as they are */
+    size_t width;   /* how many values of a line are looked at */
+    bool as_given;  /* the values are the first ones of a line, in its order, as they are */
     const byte *data;
     size_t length;
     uint64_t *ends;     /* separators and newlines */
     uint64_t *special;  /* what has to be quoted or escaped */
-    size_t *at;         /* where the columns of a line begin */
+    size_t *at;         /* where the values of a line begin */
 } Output;
 
-/* Converts days since 1970 to year, month and day (Howard Hinnant, civil_from_days). */
+/* Converts days since 1970 to year, month and day. After civil_from_days of Howard Hinnant: howardhinnant.github.io/
+   date_algorithms.html */
 static void civil_date(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
     days += 719468;
@@ -3900,8 +3955,8 @@ static Status put_line(const Output *output, size_t begin, Buffer *out)
     return DONE;
 }
 
-/* `all` says whether the lines have the columns of the output, and no others. */
-static Status put_lines(Output *output, Buffer *out, bool *all)
+/* `whole` says whether each line has as many values as the output has columns, and a newline. */
+static Status put_lines(Output *output, Buffer *out, bool *whole)
 {
     const byte *data = output->data;
     const size_t length = output->length, words = (length + 63) / 64;
@@ -3913,9 +3968,9 @@ static Status put_lines(Output *output, Buffer *out, bool *all)
     }
     size_t begin = 0, word = 0;
     uint64_t ends = length ? output->ends[0] : 0;
-    *all = true;
+    *whole = true;
     while (begin < length) {
-        size_t columns = 0, end;
+        size_t values = 0, end;
         output->at[0] = begin;
         for (;;) {
             while (!ends && word + 1 < words) {
@@ -3924,26 +3979,26 @@ static Status put_lines(Output *output, Buffer *out, bool *all)
             /* The last line may have no newline. */
             end = ends ? word * 64 + lowest(ends) : length;
             ends &= ends - 1;
-            columns++;
-            if (columns <= output->width) {
-                output->at[columns] = end + 1;
+            values++;
+            if (values <= output->width) {
+                output->at[values] = end + 1;
             }
             if (end == length || data[end] == '\n') {
                 break;
             }
         }
-        if (columns < output->width) {
-            return FEW_COLUMNS;
+        if (values < output->width) {
+            return FEW_VALUES;
         }
-        *all = *all && columns == output->count && end < length;
+        *whole = *whole && values == output->count && end < length;
         if (!output->as_given || output->encoding != AS_TEXT) {
             Status status = put_line(output, begin, out);
             if (status) {
                 return status;
             }
         } else {
-            /* Used only if another line has more columns: otherwise the caller returns the data itself. */
-            size_t size = output->at[columns < output->count ? columns : output->count] - 1 - begin;
+            /* Only used if a line has more values, or no newline: otherwise the caller returns the data itself. */
+            size_t size = output->at[values < output->count ? values : output->count] - 1 - begin;
             if (buffer_room(out, size + 1)) {
                 return NO_MEMORY;
             }
@@ -3955,7 +4010,8 @@ static Status put_lines(Output *output, Buffer *out, bool *all)
     return DONE;
 }
 
-static bool get_column_text(PyObject *name, size_t at, Column *column, Pool *pool)
+/* Writes what JSON lines have before the value of the column `at`. */
+static bool get_json_name(PyObject *name, size_t at, Column *column, Pool *pool)
 {
     char *text;
     Py_ssize_t size;
@@ -3987,7 +4043,7 @@ static bool get_time_form(PyObject *form, Column *column)
                                                                             : 0;
     }
     if (!column->time) {
-        PyErr_SetString(PyExc_ValueError, "a place is -1 or more, and a time is iso or date");
+        PyErr_Format(PyExc_ValueError, "times are written as 'iso' or 'date', not %R", form);
     }
     return column->time != 0;
 }
@@ -4002,7 +4058,7 @@ static bool get_output_columns(PyObject *given[4], Output *output, Pool *pool)
     }
     if (!count) {
         PyErr_SetString(
-            PyExc_ValueError, "each column has a name, a place, a form of time, and holds numbers or not");
+            PyExc_ValueError, "names, numbers, places and times must have the same length, and not be empty");
         return false;
     }
     output->count = count;
@@ -4020,11 +4076,11 @@ static bool get_output_columns(PyObject *given[4], Output *output, Pool *pool)
             return false;
         }
         if (place < -1 || place > 1000000) {
-            PyErr_SetString(PyExc_ValueError, "a place is -1 or more, and a time is iso or date");
+            PyErr_SetString(PyExc_ValueError, "a place must be -1 or more");
             return false;
         }
         column->place = (int)place;
-        if (!get_column_text(item[0], i, column, pool) || !get_time_form(item[3], column)) {
+        if (!get_json_name(item[0], i, column, pool) || !get_time_form(item[3], column)) {
             return false;
         }
         column->number = number && !column->time;
@@ -4096,14 +4152,14 @@ static PyObject *kernel_encode(PyObject *module, PyObject *args)
     if (fine && (output.ends = pool_get(&pool, words, sizeof(uint64_t))) &&
         (output.special = pool_get(&pool, words, sizeof(uint64_t))) &&
         (output.at = pool_get(&pool, output.width + 2, sizeof(size_t)))) {
-        bool all = false;
+        bool whole = false;
         Status status;
         Py_BEGIN_ALLOW_THREADS
-        status = put_lines(&output, &out, &all);
+        status = put_lines(&output, &out, &whole);
         Py_END_ALLOW_THREADS
         if (status) {
             raise_status(status);
-        } else if (all && output.as_given && output.encoding == AS_TEXT) {
+        } else if (whole && output.as_given && output.encoding == AS_TEXT) {
             result = Py_NewRef(data);
         } else {
             result = new_bytes(out.at, out.used);
@@ -4191,7 +4247,14 @@ INLINE const byte *plain_end(const byte *at, const byte *end)
 static size_t utf8_size(const byte *at, const byte *end)
 {
     byte first = at[0];
-    size_t size = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    size_t size = 0;
+    if (first >= 0xc2 && first <= 0xdf) {
+        size = 2;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        size = 3;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        size = 4;
+    }
     if (!size || (size_t)(end - at) < size) {
         return 0;
     }
@@ -4201,8 +4264,8 @@ static size_t utf8_size(const byte *at, const byte *end)
         }
     }
     /* Overlong forms, surrogates, and code points above 0x10ffff are not valid. */
-    bool wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) || (first == 0xf0 && at[1] < 0x90) ||
-                 (first == 0xf4 && at[1] > 0x8f);
+    bool wrong = (first == 0xe0 && at[1] < 0xa0) || (first == 0xed && at[1] > 0x9f) ||
+                 (first == 0xf0 && at[1] < 0x90) || (first == 0xf4 && at[1] > 0x8f);
     return wrong ? 0 : size;
 }
 
