@@ -10,7 +10,7 @@ HOME = 'https://github.com/flowlogs-reader/flowlogs_reader'
 
 
 def constant(name, module):
-    """What a line of a module says, without importing the package."""
+    """Return the value of a constant in a module, without importing the package: that needs its dependencies."""
     text = (HERE / 'flowlogs_reader' / module).read_text('utf-8')
     return ast.literal_eval(re.search(f'^{name} = (.+)$', text, re.M)[1])
 

@@ -28,7 +28,8 @@ class Comparison:
         assert query.window and query.compare
         self._query = query
         self._keys = keys_of_ends(query.keys)
-        # An interval that begins with the window, and one before it: no window is longer than that.
+        # The buckets are `compare` seconds long, and one begins with the window. No window is longer than a bucket, so
+        # the window is in this bucket, and the earlier one in the bucket before it.
         self._begin = -(-query.window.start_ms // 1000)
         bucket = ('bucket', query.compare, -self._begin % query.compare)
         self._transforms = [bucket, *map(transform_of, self._keys)]

@@ -20,7 +20,7 @@ def keys_of_ends(keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:
 class BothEnds:
     """The rows by `keys` of a table by the keys of both ends: each flow counts at its source and at its destination.
 
-    Their bytes are what goes out of a source, and comes in at a destination.
+    Bytes go out at the source, and come in at the destination.
     """
 
     def __init__(self, table: Sums, keys: Sequence[GroupKey]) -> None:

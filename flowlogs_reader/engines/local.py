@@ -17,13 +17,13 @@ from ..records.block import LOCATION, Block, with_location
 from ..records.fields import MEASURES, Kind
 from ..sources.base import BaseReader
 from .compare import COMPARED, Comparison
+from .conversations import Conversations
 from .distinct import DistinctValues
 from .ends import DIRECTIONS, BothEnds, keys_of_ends
 from .once import bytes_seen_twice, read_sums
 from .report import report
 from .share import with_shares
 from .sums import SUMS, after_reading, chunks_of, fields_of, ranked, read_into, tab_separated, table_of, transform_of
-from .tables import Conversations
 from .timeline import Interval, Timeline, undated
 
 # Rows of top, if the query does not say how many.
@@ -90,29 +90,34 @@ def top(query: Query, sources: Sources) -> Table:
         return _compared(query, sources)
     keys = (*keys_of_ends(query.keys), *query.distinct)
     table = table_of(keys, ('packets', 'bytes'))
-    width, names = len(query.keys), [key.name for key in query.distinct]
+    width = len(query.keys)
     # What a line has after the keys and the sums.
-    more = (*(f'distinct_{name}' for name in names), *DIRECTIONS * query.both_ends, *('share',) * query.share)
+    more = [f'distinct_{key.name}' for key in query.distinct]
+    more += [*DIRECTIONS * query.both_ends, *['share'] * query.share]
     columns = [*map(_sum_column, (*MEASURES, *more)), *_key_columns(query)]
     places = [width + SUMS.index(name) for name in MEASURES]
     places += [width + len(SUMS) + at for at in range(len(more))] + [*range(width)]
-    count = query.limit or TOP
-
-    def lines() -> bytes:
-        if query.distinct:
-            distinct = DistinctValues(table, width, len(names))
-            measure = names.index(query.measure) if query.measure in names else query.measure
-            return shared(distinct.top(count, measure), distinct.sums, [None] * len(names))
-        if query.both_ends:
-            ends = BothEnds(table, query.keys)
-            return shared(ends.top(count, query.measure), ends.sums, ends.whole)
-        return shared(table.top(count, query.measure), table, ())
-
-    def shared(rows: bytes, of: Sums, whole: Sequence[int | None]) -> bytes:
-        return with_shares(rows, of, width, query.measure, whole) if query.share else rows
-
     reading = partial(_read_sums, query, table, keys, sources)
-    return Table(columns, after_reading(reading, lambda: tab_separated([lines()])), places)
+    return Table(columns, after_reading(reading, lambda: tab_separated([_largest(query, table)])), places)
+
+
+def _largest(query: Query, table: Sums) -> bytes:
+    """Return the rows of top as canonical lines: the keys, the sums, and what the query asks for besides."""
+    count, width = query.limit or TOP, len(query.keys)
+    # The sums of all rows, and the sums over all rows of what a line has after them (None: it is not a sum).
+    sums = table
+    whole: Sequence[int | None] = ()
+    if query.distinct:
+        names = [key.name for key in query.distinct]
+        measure = names.index(query.measure) if query.measure in names else query.measure
+        distinct = DistinctValues(table, width, len(names))
+        rows, sums, whole = distinct.top(count, measure), distinct.sums, [None] * len(names)
+    elif query.both_ends:
+        ends = BothEnds(table, query.keys)
+        rows, sums, whole = ends.top(count, query.measure), ends.sums, ends.whole
+    else:
+        rows = table.top(count, query.measure)
+    return with_shares(rows, sums, width, query.measure, whole) if query.share else rows
 
 
 def _compared(query: Query, sources: Sources) -> Table:

@@ -1,16 +1,17 @@
 """Each flow once: of a flow that two interfaces of the log recorded, the records of its sender.
 
-AWS records a flow at every interface that it passes. The address of the interface's side is always its primary private
-one (vpc/latest/userguide/flow-logs-limitations), so it is the address that all records of the interface share, and that
-which `flow_direction` points to. A record whose destination is the interface's own, and whose source is the own address
-of another interface of the log, is the second one of the same packets. That is known after everything was read: until
-then the sums are kept by interface and addresses too.
+AWS records a flow at every interface that it passes. In a record, the address of the interface is always its primary
+private one (vpc/latest/userguide/flow-logs-limitations). So it is the address that all records of the interface share:
+the source if `flow_direction` is egress, the destination if it is ingress. If the destination of a record is the own
+address of the interface, and the source is that of another interface of the log, then the record is the second one of
+the same packets. This is not known before everything was read: until then the sums are kept by interface and addresses
+too.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain
@@ -25,14 +26,12 @@ from ..query.query import RECORDER, Query
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.report import ReadReport
-from .sums import SUMS, add_groups, chunks_of, kinds_of, picked
+from .sums import SUMS, Keys, add_groups, chunks_of, kinds_of, picked, read_into
 
 # Logs without flow_direction are common.
 WITNESS = (*RECORDER, 'flow_direction')
 # Fields that have the same value in the records of the sender and the receiver.
 SHARED = {'srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol', 'type'}
-# The fields of the keys, as BaseReader.sum_into takes them.
-Keys = Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]]
 DIRECTIONS = (b'ingress', b'egress')
 
 
@@ -52,9 +51,7 @@ def read_sums(
         fields = {name for key in (*query.keys, *query.distinct) for name in key.fields}
         EachFlowOnce(table, transforms, fields, query.conditions).read([*sources], keys, columns)
         return
-    for source in sources:
-        for _ in source.sum_into(table, keys, columns):
-            pass
+    read_into(table, sources, keys, columns)
 
 
 class EachFlowOnce:
@@ -86,9 +83,7 @@ class EachFlowOnce:
             return [(*fields, *WITNESS) for fields in (keys(layout) if callable(keys) else keys)]
 
         try:
-            for source in sources:
-                for _ in source.sum_into(self._wide, with_witness, [*columns, *WITNESS]):
-                    pass
+            read_into(self._wide, sources, with_witness, [*columns, *WITNESS])
         finally:
             self._finish(sources[0].report)
 
@@ -147,17 +142,18 @@ class Witnesses:
     and at the host with the final one. So an interface that also sends to addresses outside the log need not have the
     addresses in common with the sender, with `all_records`: if no condition can have kept the sender's record out.
 
-    The keys of `table` are the fields of WITNESS. With `may_guess` it does not matter which of two interfaces that have
-    seen nothing but each other has which address.
+    The keys of `table` are the fields of WITNESS. With `may_guess`, two interfaces that recorded only the traffic
+    between them get its two addresses in any order: the sums are the same.
     """
 
     def __init__(self, table: Sums, all_records: bool, may_guess: bool) -> None:
         self._table = table
         self._all_records = all_records
-        # For each interface, and IPv4 and IPv6, the addresses that may be its own; and for each address whose it is.
+        # For each interface, and whether IPv6, the addresses that may be its own; for each address the interfaces that
+        # have it.
         self._own: dict[tuple[bytes, bool], set[bytes]] = {}
         self._owners: dict[bytes, set[bytes]] = defaultdict(set)
-        self._learn()
+        self._collect_addresses()
         self._decide(may_guess)
         # Which interfaces recorded flows from one address to another, if both may be addresses of interfaces.
         self._recorders: dict[tuple[bytes, bytes], set[bytes]] = defaultdict(set)
@@ -200,7 +196,8 @@ class Witnesses:
             return direction == b'ingress'
         return self._own[interface, b':' in target] == {target}
 
-    def _learn(self) -> None:
+    def _collect_addresses(self) -> None:
+        """Find the addresses that may be those of each interface: those that all its records have."""
         for interface, source, target, direction, *_ in self._rows():
             side = {b'egress': {source}, b'ingress': {target}}.get(direction, {source, target})
             if direction in DIRECTIONS and interface != b'-':
@@ -208,7 +205,7 @@ class Witnesses:
             known = self._own.setdefault((interface, b':' in source), side)
             if known != side:
                 self._own[interface, b':' in source] = known & side
-        # Those of regional NAT gateways have no interface.
+        # The records of regional NAT gateways have no interface.
         self._own.update(dict.fromkeys([at for at in self._own if at[0] == b'-'], set()))
 
     def _decide(self, may_guess: bool) -> None:
@@ -217,7 +214,7 @@ class Witnesses:
             private = {*filter(_is_private, addresses)} if len(addresses) > 1 else set()
             self._settle(at, private or addresses)
         while True:
-            # Nobody else has an address that is taken.
+            # An address that is known to be that of one interface is not that of another one.
             left = {at: addresses for at, addresses in self._own.items() if len(addresses) > 1}
             free = {
                 at: {one for one in each if not self._owners.get(one, set()) - {at[0]}} for at, each in left.items()
@@ -237,6 +234,7 @@ class Witnesses:
                         self._settle(at, {address})
 
     def _settle(self, at: tuple[bytes, bool], addresses: set[bytes]) -> None:
+        """Keep the addresses that an interface may have. If there is one, the interface has it."""
         self._own[at] = addresses
         if len(addresses) == 1:
             self._owners[min(addresses)].add(at[0])

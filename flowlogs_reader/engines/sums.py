@@ -22,6 +22,8 @@ from ..sources.filter import SUMMED, Filter, kernel_labels
 
 # The values in a line of Sums after the keys.
 SUMS = ('packets', 'bytes', 'start', 'end', 'flows')
+# The fields of the keys, as BaseReader.sum_into takes them.
+Keys = Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]]
 
 
 def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
@@ -30,7 +32,7 @@ def table_of(keys: Sequence[GroupKey], track: Iterable[str] = SUMMED) -> Sums:
 
 
 def transform_of(key: GroupKey) -> Any:
-    """Return how the kernel makes a key of a value."""
+    """Return how the kernel makes a key of a value: see Sums in kernel/pure."""
     if key.mapping:
         return 'label', kernel_labels(key.mapping), b'-'
     return None if key.prefix is None else ('prefix', key.prefix, key.prefix)
@@ -40,15 +42,15 @@ def fields_of(keys: Iterable[GroupKey]) -> tuple[str, ...]:
     return tuple(key.field for key in keys)
 
 
-def read_into(table: Sums, sources: Iterable[BaseReader], keys: Sequence[Sequence[str]]) -> None:
-    """Read all records of the sources into a table."""
+def read_into(table: Sums, sources: Iterable[BaseReader], keys: Keys, columns: Iterable[str] = ()) -> None:
+    """Read all records of the sources into a table. `keys` and `columns` are those of BaseReader.sum_into."""
     for source in sources:
-        for _ in source.sum_into(table, keys):
+        for _ in source.sum_into(table, keys, columns):
             pass
 
 
 def after_reading(read: Callable[[], None], chunks: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
-    """Call `read`, then yield the chunks. An error of `read` is raised after them; a UsageError without them."""
+    """Call `read`, then yield the chunks. If `read` raises, the error is raised after them; a UsageError at once."""
     failure = None
     try:
         read()
@@ -82,7 +84,7 @@ def picked(lines: bytes, places: Sequence[int]) -> bytes:
 
 
 def folded(table: Sums, keys: int, places: Sequence[int]) -> Sums:
-    """Return the sums of a table of so many keys by the keys at these places."""
+    """Return the sums of a table that has so many keys, by those of its keys that are at these places."""
     found = Sums([None] * len(places), table.track)
     kept = [*places, *range(keys, keys + len(SUMS))]
     for chunk in chunks_of(table):
@@ -99,9 +101,9 @@ def add_groups(table: Sums, lines: bytes) -> None:
 
 
 def _short(line: bytes) -> Iterator[bytes]:
-    """Yield lines that make up a line of a table: the sums in them have the digits that the kernel takes.
+    """Split a line of a table into lines whose sums have no more digits than the kernel takes.
 
-    There are enough flows for them, because no value of a flow has more digits.
+    The line has enough flows to be split, because a value of one flow has no more digits than that.
     """
     *keys, packets, octets, start, end, flows = line.split(b' ')
     left = [int(packets), int(octets)]

@@ -23,8 +23,9 @@ from .sums import transform_of
 MAX_ROWS = 100_000
 # Since the first flow logs (2015), the offsets of all zones from UTC are multiples of so many seconds.
 OFFSET_UNIT = 900
-# The number of intervals that a chart can show, and lengths that fit a day, or else so many weeks, in seconds.
+# The number of intervals that a chart can show.
 SHOWN = 200
+# The lengths of a chart's intervals, in seconds. Longer ones are whole weeks.
 LENGTHS = (60, 300, 900, 3600, 6 * 3600, 86400)
 WEEK = 7 * 86400
 
@@ -50,7 +51,7 @@ class Timeline:
     `start`, or of its `end` if the log has no `start`. All intervals have the same length, even if clocks change.
     `undated` counts flows without a time.
 
-    A caller can also fill `table` itself, and then call :meth:`finish`.
+    Call :meth:`read`; or fill `table`, and then call :meth:`finish`.
 
     Raises UsageError if the window would have more rows than MAX_ROWS.
     """
@@ -74,18 +75,15 @@ class Timeline:
         # The unit in which flows are counted, in seconds, and its offset: see Transform in the kernel.
         self.bucket = (unit, offset)
         self._transforms = [('bucket', *self.bucket), *([transform_of(key)] if key else []), None]
-        self._table = Sums(self._transforms, ('packets', 'bytes'))
-
-    @property
-    def table(self) -> Sums:
-        return self._table
+        # Of the start of each bucket, the key if there is one, and action.
+        self.table = Sums(self._transforms, ('packets', 'bytes'))
 
     def finish(self) -> None:
-        """Everything was read: intervals without flows are known."""
+        """Say that everything was read: from now on, intervals without flows have rows too."""
         self._complete = True
 
     def read(self, sources: Sequence[BaseReader], once: Sequence[Condition] | None = None) -> None:
-        """Read all records; with `once`, which are the conditions that they meet, each flow once.
+        """Read all records. With `once`, count each flow once: `once` are the conditions that the records meet.
 
         Raises FlowLogsError if a log has no times, or the flows are too far apart.
         """
@@ -95,7 +93,7 @@ class Timeline:
             return [(_time_of(layout), *columns)]
 
         if once is not None:
-            EachFlowOnce(self._table, self._transforms, columns[:-1], once).read(sources, keys, columns)
+            EachFlowOnce(self.table, self._transforms, columns[:-1], once).read(sources, keys, columns)
         else:
             self._read(sources, keys, columns)
         self._complete = True
@@ -104,10 +102,10 @@ class Timeline:
         self, sources: Sequence[BaseReader], keys: Callable[[Layout], list[Sequence[str]]], columns: Iterable[str]
     ) -> None:
         for source in sources:
-            for _ in source.sum_into(self._table, keys, columns):
-                # A row of the result has few rows here, one for each value of `action`. rows() raises if there are too
-                # many.
-                if len(self._table) > 4 * MAX_ROWS:
+            for _ in source.sum_into(self.table, keys, columns):
+                # The table has one to three rows for each row of the result: one for each value of `action`. If the
+                # result has too many rows, rows() raises now, and not after the whole read.
+                if len(self.table) > 4 * MAX_ROWS:
                     list(self.rows())
 
     def rows(self) -> Iterator[tuple[int | str, ...]]:
@@ -150,7 +148,7 @@ class Timeline:
         """Return flows, bytes, packets, accepted and rejected flows by the start of the table's intervals and value."""
         found: dict[tuple[int, str], list[int]] = {}
         self.undated = 0
-        for line in self._table.lines().decode().splitlines():
+        for line in self.table.lines().decode().splitlines():
             time, *value, action, packets, octets, _, _, flows = line.split(' ')
             if time == '-':
                 self.undated += int(flows)
@@ -162,7 +160,7 @@ class Timeline:
         return found
 
     def _order(self, value: str) -> tuple[int, str]:
-        """Numbers by value: they have no leading zeros. Texts by their characters."""
+        """Return a value to sort by. Numbers are sorted by value: they have no leading zeros. Texts are texts."""
         field = KNOWN.get(self._key.field) if self._key else None
         return (len(value) if field and field.kind is not Kind.TEXT else 0, value)
 

@@ -1,7 +1,7 @@
 """A page with charts and tables: one HTML file that loads nothing.
 
-Texts of the log are untrusted. In HTML and JSON they are escaped, the script escapes them for Plotly (which knows some
-tags), and the page's policy allows its own two scripts only.
+Texts of the log are untrusted. In HTML and JSON they are escaped, the script escapes them for Plotly (which interprets
+some tags), and the page's policy allows its own two scripts only.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _library() -> str:
     if not package or not package.submodule_search_locations:
         raise MissingExtraError('report', 'a report')
     text = Path(package.submodule_search_locations[0], 'package_data', 'plotly.min.js').read_text('utf-8')
-    # As a part of a page it must not have the tag that ends it.
+    # The end tag of a script would end it in the page.
     return text.replace('</script', '<\\/script')
 
 

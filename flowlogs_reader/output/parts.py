@@ -56,6 +56,7 @@ class Rows:
         self._place = {column.name: at for at, column in enumerate(columns)}
 
     def values(self, name: str) -> list[Any]:
+        """Return the values of a column, or as 'unknown' the flows that were neither accepted nor rejected."""
         if name == 'unknown':
             flows, *verdicts = map(self.values, ('flows', 'accepted', 'rejected'))
             return [*map(sub, flows, map(add, *verdicts))]
@@ -145,7 +146,7 @@ def _times(chart: Chart, rows: Rows) -> dict[str, Any]:
 
 
 def _matrix(chart: Chart, rows: Rows) -> dict[str, Any]:
-    """Return a field for each pair of keys: the first one across, the second one down."""
+    """Return a cell for each pair of keys: the first key is across, the second one down."""
     (series,) = chart.series
     sources, destinations = ([*map(_escaped, map(str, rows.values(key)))] for key in rows.part.keys)
     across, down = sorted({*sources}), sorted({*destinations})
@@ -191,7 +192,7 @@ def _stacked(chart: Chart, rows: Rows) -> list[int]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text as Plotly shows it: it knows some tags."""
+    """Return a text that Plotly shows as it is: Plotly interprets some tags."""
     return escape(text, quote=False)
 
 
