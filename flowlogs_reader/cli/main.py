@@ -77,6 +77,6 @@ def _run(
         from .run import Run
 
         clock = clock or Clock(stdout, now)
-        return Run(stdin, stdout, stderr, now or clock.now(), clock).run(options, parser)
+        return Run(options, stdin, stdout, stderr, now or clock.now(), clock).run(parser)
     except Exit as end:
         return end.status

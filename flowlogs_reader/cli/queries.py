@@ -137,11 +137,16 @@ def _column_names(options: Namespace) -> list[str]:
     return re.split('[, ]+', options.columns.strip(', '))
 
 
+def has_times(options: Namespace) -> bool:
+    """Whether the user gave a window: a start, an end or a length."""
+    return (options.start_time, options.end_time, getattr(options, 'for')) != (None, None, None)
+
+
 def _window(options: Namespace, default: timedelta | None, now: datetime, tz: tzinfo) -> Window | None:
+    if default is None and not has_times(options):
+        return None
     given = options.start_time, options.end_time
     length = None if getattr(options, 'for') is None else parse_length(getattr(options, 'for'))
-    if default is None and given == (None, None) and length is None:
-        return None
     time_format = TIME_FORMAT if options.time_format is None else options.time_format
     start, end = (None if text is None else parse_time(text, now=now, tz=tz, time_format=time_format) for text in given)
     if length and start and end:

@@ -25,13 +25,14 @@ from ..sources.several import SeveralReaders
 from . import checks, queries, readers, words
 from .actions import ACTIONS
 from .clock import Clock
+from .messages import Messages
 from .options import MAX_THREADS, RECORDS
 from .parser import Parser
 from .process import tune_malloc
 from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
-from .stderr import print_message, printable, terminal_width, write
+from .stderr import terminal_width, write
 from .style import action_style, list_style, table_style
 from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
 
@@ -50,53 +51,57 @@ REGION_MAY_BE_WRONG = (
 class Run:
     """One run of the command line."""
 
-    def __init__(self, stdin: BinaryIO | None, stdout: BinaryIO, stderr: TextIO, now: datetime, clock: Clock) -> None:
+    def __init__(
+        self,
+        options: Namespace,
+        stdin: BinaryIO | None,
+        stdout: BinaryIO,
+        stderr: TextIO,
+        now: datetime,
+        clock: Clock,
+    ) -> None:
+        self._options = options
         self._stdin = stdin
         self._stdout = stdout
-        self._stderr = stderr
+        self._messages = Messages(stderr, debug=bool(options.debug), quiet=bool(options.quiet))
         self._now = now
         self._clock = clock
-        self._progress: Progress | QueryProgress | None = None
         self._rounds = 0
-        self._debug = self._quiet = False
-        self._failed = False
-        self._told: list[str] = []
         self._locations: list[str] = []
         self._if_none = ''
 
-    def run(self, options: Namespace, parser: Parser) -> int:
+    def run(self, parser: Parser) -> int:
         """Do what the options ask for, and return the exit status."""
-        self._debug, self._quiet = bool(options.debug), bool(options.quiet)
         try:
-            if options.list is not None:
-                work = self._prepare_list(options)
+            if self._options.list is not None:
+                work = self._prepare_list()
             else:
-                work = self._prepare_read(options)
+                work = self._prepare_read()
         except UsageError as error:
-            self._show_traceback(error)
+            self._messages.traceback(error)
             advice = f': {ADVICE[error.cause]}' if error.cause else ''
             parser.error(f'{error}{advice}')
         except MissingExtraError as error:
-            self._report_error(error)
+            self._messages.error(error)
             return Status.NOT_ALL_READ
         return work()
 
     # -- --list -----------------------------------------------------------------------------------------------------
 
-    def _prepare_list(self, options: Namespace) -> partial[int]:
+    def _prepare_list(self) -> partial[int]:
         from .listing import Listing
 
-        checks.check_list(options)
-        session = readers.make_session(options)
-        listing = Listing(options, session)
-        writer = Writer(self._stdout, list_style(options, self._width(), partial(self._on_short, PIPE)))
+        checks.check_list(self._options)
+        session = readers.make_session(self._options)
+        listing = Listing(self._options, session)
+        writer = Writer(self._stdout, list_style(self._options, self._width(), partial(self._on_short, PIPE)))
         return partial(self._list, listing, writer, session)
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
         def report(error: FlowLogsError) -> None:
             mistake = self._mistake(session, error)
             message = explain(error, session.sign_in_for(error))
-            self._report_error(error, f'{message}; {mistake}' if mistake else message)
+            self._messages.error(error, f'{message}; {mistake}' if mistake else message)
 
         try:
             writer.write(listing.table(report))
@@ -105,13 +110,14 @@ class Run:
             raise
         except FlowLogsError as error:
             report(error)
-        if not writer.written and not self._failed:
-            self._note(listing.nothing())
-        return self._status()
+        if not writer.written and not self._messages.failed:
+            self._messages.note(listing.nothing())
+        return self._messages.status
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def _prepare_read(self, options: Namespace) -> partial[int]:
+    def _prepare_read(self) -> partial[int]:
+        options = self._options
         words.prepare(options)
         sources = words.sources_of(options)
         self._locations = options.locations
@@ -120,42 +126,40 @@ class Run:
         for location, source in zip(options.locations, sources):
             if source.name == 'file':
                 checks.check_output_file(location, self._stdin, self._stdout)
-                self._note_file(options, location)
-        if query.window and (options.start_time, options.end_time, getattr(options, 'for')) == (None, None, None):
+                self._note_file(location)
+        if query.window and not queries.has_times(options):
             self._if_none = ': that is the last hour, and -s 1d reads a day'
         reads = queries.reads_of(options.locations, sources, query_of_each)
         tune_malloc()
-        opened = readers.open_sources(options, reads, self._standard_input, self._report_error)
+        opened = readers.open_sources(options, reads, self._standard_input, self._messages.error)
         session = readers.subnet_session(options, opened, query)
-        reader = self._reader_of_all(options, reads, opened)
+        reader = self._reader_of_all(reads, opened)
         if options.thread_count > MAX_THREADS:
-            self._note(f'--thread-count is limited to {MAX_THREADS}')
-        writer = self._make_writer(query, options)
+            self._messages.note(f'--thread-count is limited to {MAX_THREADS}')
+        writer = self._make_writer(query)
         # Only to check the query: the engine reads nothing before its result is iterated over.
         local.run(query, [reader])
         log_group = options.locations[0] if sources[0].name == 'cwl' else ''
-        return partial(self._read, query, reader, writer, options, log_group, session)
+        return partial(self._read, query, reader, writer, log_group, session)
 
-    def _reader_of_all(
-        self, options: Namespace, reads: Sequence[queries.Read], opened: Sequence[BaseReader]
-    ) -> BaseReader:
+    def _reader_of_all(self, reads: Sequence[queries.Read], opened: Sequence[BaseReader]) -> BaseReader:
         """Return one reader for all reads, which were opened as these readers."""
-        if is_remote(options):
+        if is_remote(self._options):
             opened = [
-                remote_source(options, read.query, reader, self._clock, self._note, self._query_progress)
+                remote_source(self._options, read.query, reader, self._clock, self._messages.note, self._query_progress)
                 for read, reader in zip(reads, opened)
             ]
         if len(opened) == 1:
             return opened[0]
         read_by = dict(zip(map(id, opened), reads))
-        several = remote_sources if is_remote(options) else SeveralReaders
+        several = remote_sources if is_remote(self._options) else SeveralReaders
         return several(opened, lambda failed, error: self._report_failure(failed, error, read_by[id(failed)]))
 
-    def _make_writer(self, query: Query, options: Namespace) -> Writer:
+    def _make_writer(self, query: Query) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
         if not ACTIONS[query.action].page:
             on_short = partial(self._on_short, f'-c all, or {PIPE},' if query.action in RECORDS else PIPE)
-            return Writer(self._stdout, action_style(options, self._width(), query, on_short))
+            return Writer(self._stdout, action_style(self._options, self._width(), query, on_short))
         from ..output.page import Page
 
         if self._stdout.isatty():
@@ -164,7 +168,7 @@ class Run:
         return Page(self._stdout, query.tz)
 
     def _on_short(self, how: str, shown: int, of_all: int) -> None:
-        self._note(f'{shown} of {of_all} columns fit: {how} shows all')
+        self._messages.note(f'{shown} of {of_all} columns fit: {how} shows all')
 
     def _report_failure(self, reader: BaseReader, error: Exception, read: queries.Read) -> None:
         """Report that the read of one of several locations has failed."""
@@ -172,8 +176,8 @@ class Run:
         mistake = self._mistake(session, error, read.location if read.source.name == 'cwl' else '')
         message = failure(read.query, reader.report, error, reader.diagnose(error), 0, read.location, mistake)
         # A location that is read twice, for two windows, may fail twice.
-        if message not in self._told:
-            self._report_error(error, message)
+        if message not in self._messages.told:
+            self._messages.error(error, message)
 
     def _mistake(self, session: AwsSession | None, error: Exception, log_group: str = '') -> str:
         """Return what may be wrong with the Region, or with the location if it is read as a log group, else ''."""
@@ -183,12 +187,12 @@ class Run:
         others = [location for location in self._locations if location != log_group]
         return mistaken(log_group, others, region, similar)
 
-    def _note_file(self, options: Namespace, location: str) -> None:
+    def _note_file(self, location: str) -> None:
         """Say that a location is a file, if it may be meant for a log group."""
-        if len(options.locations) > 1 or options.location_type or not checks.may_name_log_group(location):
+        if len(self._options.locations) > 1 or self._options.location_type or not checks.may_name_log_group(location):
             return
         if os.path.isfile(location):
-            self._note(f'{location} is a file here; --location-type cwl reads the log group of that name')
+            self._messages.note(f'{location} is a file here; --location-type cwl reads the log group of that name')
 
     def _standard_input(self) -> BinaryIO:
         return readers.standard_input() if self._stdin is None else self._stdin
@@ -198,35 +202,34 @@ class Run:
         query: Query,
         reader: BaseReader,
         writer: Writer,
-        options: Namespace,
         log_group: str,
         subnets_of: AwsSession | None,
     ) -> int:
         for note in filter(None, map(host_bits, query.conditions)):
-            self._note(note)
+            self._messages.note(note)
         try:
             if subnets_of:
                 query = self._with_subnets(query, reader, subnets_of)
-            self._ask(query, reader, writer, options)
+            self._ask(query, reader, writer)
         except (BrokenPipeError, OutputError):
             raise
         except UsageError as error:
             # Only AWS could tell that this cannot be answered.
-            self._report_error(error, f'error: {explain(error)}')
-            write(self._stderr, error.statement)
+            self._messages.error(error, f'error: {explain(error)}')
+            write(self._messages.stderr, error.statement)
             return Status.USAGE
         except Exception as error:
             if not (isinstance(error, (FlowLogsError, OSError)) or is_aws_error(error)):
                 raise
             mistake = self._mistake(getattr(reader, 'session', None), error, log_group)
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, mistake=mistake)
-            self._report_error(error, message)
-        if not (options.show_query or options.estimate):
+            self._messages.error(error, message)
+        if not (self._options.show_query or self._options.estimate):
             self._report_read(query, reader, writer)
             if (usage := reader.report.usage) and usage.queries:
-                self._note(used(options.engine, usage))
-            writer.end(facts(query, reader.report, self._now), self._told)
-        return self._status()
+                self._messages.note(used(self._options.engine, usage))
+            writer.end(facts(query, reader.report, self._now), self._messages.told)
+        return self._messages.status
 
     def _with_subnets(self, query: Query, reader: BaseReader, session: AwsSession) -> Query:
         """Return the query with the mappings of the subnets, and give the reader its conditions."""
@@ -234,46 +237,47 @@ class Run:
 
         mappings, shared = mappings_of(find_subnets(session))
         if shared:
-            self._note(shared_blocks(shared))
+            self._messages.note(shared_blocks(shared))
         query = query.with_mappings(mappings)
         reader.set_query(query)
         return query
 
-    def _ask(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
+    def _ask(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         """Read, follow, or show what a read would do or take."""
+        options = self._options
         if options.show_query:
             with writing():
                 self._stdout.write(query_lines(reader))
         elif options.estimate:
             writer = Writer(self._stdout, table_style(options, self._width()))
-            writer.before_write = self._clear_progress
+            writer.before_write = self._messages.clear_progress
             writer.write(estimate_table(options.engine or LOCAL, reader.estimate()))
             writer.flush()
         elif options.follow:
             follow(reader, partial(self._round, query, reader, writer), self._clock, self._report_retry)
         else:
             if is_remote(options):
-                writer.before_write = self._clear_progress
+                writer.before_write = self._messages.clear_progress
             else:
-                self._watch(query, reader, writer, options)
+                self._watch(query, reader, writer)
             self._read_once(query, reader, writer)
 
-    def _watch(self, query: Query, reader: BaseReader, writer: Writer, options: Namespace) -> None:
+    def _watch(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         """Show the progress of a read on a terminal, and name the engine on AWS that would be quicker."""
         watchers: list[Callable[[Block], None]] = []
-        if self._stderr.isatty() and not self._quiet:
-            self._progress = Progress(reader, self._stderr)
+        if self._messages.shows_progress:
+            self._messages.progress = progress = Progress(reader, self._messages.stderr)
             if self._width():
-                writer.before_write = self._progress.clear
+                writer.before_write = progress.clear
             elif self._is_pipe():
                 # A pager may use the terminal from now on.
-                writer.before_write = self._progress.stop
-            watchers.append(self._progress)
-        (source, *others) = words.sources_of(options)
-        if source.asks_aws and not (others or query.compare or options.filter_pattern or self._quiet):
+                writer.before_write = progress.stop
+            watchers.append(progress)
+        (source, *others) = words.sources_of(self._options)
+        if source.asks_aws and not (others or query.compare or self._options.filter_pattern or self._options.quiet):
             from .suggest import Suggestion
 
-            watchers.append(Suggestion(reader, source.name, query, self._clock.now, self._note))
+            watchers.append(Suggestion(reader, source.name, query, self._clock.now, self._messages.note))
 
         def watch(block: Block) -> None:
             for watcher in watchers:
@@ -286,15 +290,16 @@ class Run:
             writer.write(local.run(query, [reader]))
             writer.flush()
         finally:
-            if self._progress:
-                self._progress.close()
+            if self._messages.progress:
+                self._messages.progress.close()
 
     def _query_progress(self, usage: Usage) -> None:
         """Show on a terminal how far the queries of an engine on AWS are."""
-        if self._stderr.isatty() and not self._quiet:
-            show = self._progress if isinstance(self._progress, QueryProgress) else QueryProgress(self._stderr)
-            show(usage)
-            self._progress = show
+        if self._messages.shows_progress:
+            shown = self._messages.progress
+            progress = shown if isinstance(shown, QueryProgress) else QueryProgress(self._messages.stderr)
+            progress(usage)
+            self._messages.progress = progress
 
     def _round(self, query: Query, reader: BaseReader, writer: Writer) -> None:
         self._rounds += 1
@@ -303,47 +308,12 @@ class Run:
             self._report_read(query, reader, writer, waits=True)
 
     def _report_retry(self, error: Exception) -> None:
-        self._print_message(f'{explain(error)}; --follow goes on')
+        self._messages.write(f'{explain(error)}; --follow goes on')
 
     def _report_read(self, query: Query, reader: BaseReader, writer: Writer, waits: bool = False) -> None:
-        mismatch = reader.mismatch()
-        for note in after(query, reader.report, mismatch, writer.written, self._failed, waits, self._if_none):
-            self._failed = self._failed or note.failed
-            if note.failed:
-                self._print_message(note.text)
-            else:
-                self._note(note.text)
-            self._told.append(note.text)
-
-    # -- stderr -----------------------------------------------------------------------------------------------------
-
-    def _report_error(self, error: Exception, message: str = '') -> None:
-        self._failed = True
-        self._told.append(message or explain(error))
-        self._print_message(self._told[-1])
-        self._show_traceback(error)
-
-    def _show_traceback(self, error: Exception) -> None:
-        if self._debug:
-            import traceback
-
-            for line in ''.join(traceback.format_exception(error)).splitlines():
-                write(self._stderr, f'{printable(line)}\n')
-
-    def _note(self, message: str) -> None:
-        if not self._quiet:
-            self._print_message(message)
-
-    def _clear_progress(self) -> None:
-        if self._progress:
-            self._progress.clear()
-
-    def _print_message(self, message: str) -> None:
-        self._clear_progress()
-        print_message(self._stderr, message)
-
-    def _status(self) -> int:
-        return Status.NOT_ALL_READ if self._failed else Status.DONE
+        mismatch, failed = reader.mismatch(), self._messages.failed
+        for note in after(query, reader.report, mismatch, writer.written, failed, waits, self._if_none):
+            self._messages.add(note)
 
     def _is_pipe(self) -> bool:
         try:
