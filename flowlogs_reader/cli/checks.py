@@ -90,11 +90,11 @@ def check_output_file(location: str, stdin: BinaryIO | None, stdout: BinaryIO) -
 
     `location` is a file, a directory or - for `stdin`; None: the one of the process.
     """
-    output = _regular_file(stdout)
+    output = regular_file(stdout)
     if not output:
         return
     if location == '-':
-        source = _regular_file(stdin or sys.stdin)
+        source = regular_file(stdin or sys.stdin)
         if source and os.path.samestat(source, output):
             raise UsageError('the file at standard input is also the output: write to another file')
         return
@@ -113,7 +113,7 @@ def may_name_log_group(path: str) -> bool:
     return not ('/' in path or path.endswith(SUFFIXES))
 
 
-def _regular_file(stream: BinaryIO | TextIO | None) -> os.stat_result | None:
+def regular_file(stream: BinaryIO | TextIO | None) -> os.stat_result | None:
     """Return the status of the file that a stream is, or None for a pipe, a device and a closed stream."""
     try:
         status = os.fstat(stream.fileno()) if stream else None

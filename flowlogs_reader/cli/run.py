@@ -34,7 +34,7 @@ from .remote import estimate_table, is_remote, query_lines, remote_source, remot
 from .status import Status
 from .stderr import terminal_width, write
 from .style import action_style, list_style, table_style
-from .summary import ADVICE, after, explain, facts, failure, mistaken, shared_blocks
+from .summary import ADVICE, after, explain, facts, failure, mistaken, nameless, shared_blocks
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -225,11 +225,18 @@ class Run:
             message = failure(query, reader.report, error, reader.diagnose(error), writer.written, mistake=mistake)
             self._messages.error(error, message)
         if not (self._options.show_query or self._options.estimate):
-            self._report_read(query, reader, writer)
-            if (usage := reader.report.usage) and usage.queries:
-                self._messages.note(used(self._options.engine, usage))
-            writer.end(facts(query, reader.report, self._now), self._messages.told)
+            self._end(query, reader, writer)
         return self._messages.status
+
+    def _end(self, query: Query, reader: BaseReader, writer: Writer) -> None:
+        """Tell what the read lacks and took, and end the output."""
+        self._report_read(query, reader, writer)
+        if (usage := reader.report.usage) and usage.queries:
+            self._messages.note(used(self._options.engine, usage))
+        if query.raw and not self._options.header and checks.regular_file(self._stdout):
+            for note in nameless(reader.report):
+                self._messages.note(note)
+        writer.end(facts(query, reader.report, self._now), self._messages.told)
 
     def _with_subnets(self, query: Query, reader: BaseReader, session: AwsSession) -> Query:
         """Return the query with the mappings of the subnets, and give the reader its conditions."""

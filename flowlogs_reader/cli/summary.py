@@ -19,6 +19,7 @@ from ..aws.trouble import SignIn, cause_of, error_code, is_aws_error, said
 from ..errors import Cause
 from ..query.mappings import Network
 from ..query.query import Query
+from ..records.fields import DEFAULT_FIELDS
 from ..records.times import iso, milliseconds, resume_text
 from ..sources.keys import SUFFIXES
 from ..sources.report import ReadReport, size_text
@@ -211,6 +212,12 @@ def after(
         trouble = explain(report.format_trouble)
         yield Note(f'the format of the log is not known ({trouble}): the default one is used')
     yield from map(Note, _doubts(query, report))
+
+
+def nameless(report: ReadReport) -> Iterator[str]:
+    """Yield what raw lines in a file lack if their format is not the default one, which is read without names."""
+    if any(layout.fields != DEFAULT_FIELDS for layout in report.matched):
+        yield 'the lines have a format of their own: --header writes its names before them, for a read of the file'
 
 
 def _doubts(query: Query, report: ReadReport) -> Iterator[str]:

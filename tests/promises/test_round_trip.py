@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ from flowlogs_reader.cli.main import main
 from flowlogs_reader.records.fields import DEFAULT_FIELDS, KNOWN, Kind
 from tests.conftest import HOUR, Cli
 
+DATA = Path(__file__).parents[1] / 'data'
 CUSTOM = ('version', 'vpc_id', 'srcaddr', 'start', 'tcp_flags', 'instance_tag', 'end')
 values = {
     Kind.INTEGER: st.integers(0, 2**31 - 1).map(str),
@@ -71,6 +75,18 @@ def test_records_of_another_format(data: bytes, encoding: str, form: tuple[str, 
     whole = run(log, '-o', encoding, *options)
     assert run(whole, *columns) == data
     assert run(run(log, '--raw', '--header'), *columns) == data
+
+
+@pytest.mark.parametrize(('log', 'told'), [('sample-v5.log', True), ('seed-hour.log', False)])
+def test_raw_lines_of_a_file_without_names(log: str, told: bool, tmp_path: Path) -> None:
+    saved = tmp_path / 'saved.log'
+    for options, expected in ([], told), (['--header'], False):
+        argv = [sys.executable, '-m', 'flowlogs_reader', str(DATA / log), '--raw', *options]
+        with saved.open('wb') as stdout:
+            done = subprocess.run(argv, stdout=stdout, stderr=subprocess.PIPE, check=True)
+        assert (b'--header writes its names' in done.stderr) == expected
+        piped = subprocess.run(argv, capture_output=True, check=True)
+        assert (piped.stdout, piped.stderr) == (saved.read_bytes(), b'')
 
 
 def test_raw_lines_with_header_rows_keep_their_formats(cli: Cli) -> None:
