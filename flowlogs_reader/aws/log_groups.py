@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
@@ -84,6 +83,8 @@ def search_regions(session: AwsSession, name: str, seconds: float = SECONDS) -> 
         except Empty:
             break
         found.setdefault(region, []).extend(names)
+    from difflib import get_close_matches
+
     similar = get_close_matches(name, found.get(session.region, []), 3)
     return sorted(region for region, names in found.items() if name in names and region != session.region), similar
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 
 from ..output.stream import writing
 from .actions import ACTIONS
@@ -114,7 +115,9 @@ def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:
     Raises RuntimeError if an option has no row in the table: nothing would check it.
     """
     # --help is a row of the table.
-    parser = Parser(prog=PROGRAM, usage=USAGE, add_help=False)
+    # Without a width, argparse imports shutil, and asks for the size of the terminal for each option.
+    formatter = partial(argparse.HelpFormatter, width=80)
+    parser = Parser(prog=PROGRAM, usage=USAGE, add_help=False, formatter_class=formatter)
     parser.register('action', 'topic', ShowHelp)
     parser.register('action', 'script', ShowCompletion)
     for option in OPTIONS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ..engines.remote.plan import check_query, divided
 from ..engines.run import engine_class, engine_for
 from ..errors import UsageError
 from ..query.query import Query
@@ -34,7 +33,7 @@ class Suggestion:
         self._tell = tell
         self._begin = now()
         self._engine = engine_for(source) or ''
-        self._done = not (self._engine and self._can_answer())
+        self._done = not self._engine
 
     def __call__(self, block: Block) -> None:
         reached = self._reader.complete_until
@@ -47,6 +46,8 @@ class Suggestion:
         if taken * (1 - part) / part <= LEFT:
             return
         self._done = True
+        if not self._can_answer():
+            return
         # The events may be in a small part of the window.
         part = self._reader.part_read() or part
         left = taken * (1 - part) / part
@@ -58,6 +59,9 @@ class Suggestion:
 
     def _can_answer(self) -> bool:
         """Whether the engine can answer, and it makes sense to ask it."""
+        # Most reads are over before it is needed.
+        from ..engines.remote.plan import check_query, divided
+
         if self._query.action in RECORDS and (self._query.limit or not divided(self._query.conditions)[0]):
             return False
         try:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
-from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -179,7 +178,7 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
         return name
     if name in EITHER:
         raise UsageError(f'{name} is {" and ".join(EITHER[name])}: give one of them here')
-    close = get_close_matches(name, names, 3)
+    close = _similar(name, names)
     similar = f' (similar: {", ".join(close)})' if close else ''
     raise UsageError(f'there is no field {text[:60]!r}{similar}', Cause.FIELD_UNKNOWN)
 
@@ -324,7 +323,7 @@ def _not_a_number(name: str, first: str, text: str) -> UsageError:
         return UsageError(f'{name} takes Unix seconds; not {text!r}', Cause.TIME_IN_CONDITION)
     if first in LARGEST and text.isascii() and text.isdigit():
         return UsageError(f'{name} is a number from 0 to {LARGEST[first]}, not {text}')
-    if close := get_close_matches(text.lower(), names, 3):
+    if close := _similar(text.lower(), names):
         return UsageError(f'{name} has no {text!r}: did you mean {" or ".join(close)}?')
     limit = f' up to {LARGEST[first]}' if first in LARGEST else ''
     if len(names) > MANY_NAMES:
@@ -332,6 +331,12 @@ def _not_a_number(name: str, first: str, text: str) -> UsageError:
         return UsageError(told, Cause.NAME_UNKNOWN)
     known = f', or one of {", ".join(names)}' if names else ''
     return UsageError(f'{name} takes a number{limit}{known}; not {text!r}')
+
+
+def _similar(text: str, names: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(text, [*names], 3)
 
 
 def _word(name: str, text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from ..kernel import lines_with
 from .layout import Layout
@@ -122,6 +121,8 @@ def with_location(block: Block) -> Block:
     """
     if LOCATION in block.layout.position or not block.data:
         return block
+    from urllib.parse import quote
+
     origin = quote(block.origin or '-', _UNQUOTED, errors='surrogateescape').encode()
     lines = block.data.replace(b'\n', b' %b\n' % origin)
     return Block(Layout([*block.layout.fields, LOCATION]), lines, block.origin, block.ended)

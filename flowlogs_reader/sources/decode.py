@@ -19,8 +19,7 @@ GZIP = b'\x1f\x8b'
 ZSTD = b'\x28\xb5\x2f\xfd'
 PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
-_names = '|'.join(sorted(KNOWN, key=len, reverse=True))
-_KNOWN_FIELD = re.compile(rb'(?:%s)(?=[ ,\t\r\n])' % _names.replace('_', '[-_]').encode())
+_NAME = re.compile(rb'([a-z0-9_-]+)[ ,\t\r\n]')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
 
@@ -155,8 +154,10 @@ def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
     if begins_file:
         yield 0
     for at in letter_lines(data):
-        if (at or not begins_file) and _KNOWN_FIELD.match(data, at):
-            yield at
+        if at or not begins_file:
+            name = _NAME.match(data, at)
+            if name and name[1].decode().replace('-', '_') in KNOWN:
+                yield at
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..kernel import Sums
 from ..query.conditions import Condition
 from ..records.block import Block
 from .filter import Filter
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class Further(NamedTuple):
@@ -34,7 +36,7 @@ class Filling:
     def __init__(self, where: Filter, further: Sequence[Further]) -> None:
         jobs = [(each, where.also(each.conditions)) for each in further]
         self._there, self._here = jobs[::2], jobs[1::2]
-        self._pool = ThreadPoolExecutor(1) if jobs else None
+        self._pool = _worker() if jobs else None
         self._waiting: Future[None] | None = None
         self.fields = {name for each, own in jobs for name in (*each.keys, *own.fields)}
 
@@ -54,6 +56,13 @@ class Filling:
                 self._waiting.result()
             self._waiting = self._pool.submit(_add, self._there, block)
             _add(self._here, block)
+
+
+def _worker() -> ThreadPoolExecutor:
+    # Most reads fill one table only, and the import takes 5 ms.
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(1)
 
 
 def _add(jobs: Iterable[tuple[Further, Filter]], block: Block) -> None:

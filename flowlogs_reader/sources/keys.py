@@ -6,7 +6,6 @@ Source: docs.aws.amazon.com, vpc/latest/userguide/flow-logs-s3-path and vpc/late
 from __future__ import annotations
 
 import re
-from calendar import timegm
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -142,6 +141,7 @@ def partitions(path: str) -> dict[str, str]:
 
 def _unix(year: str, month: str, day: str, hour: str, minute: str = '0') -> int | None:
     try:
-        return timegm(datetime(int(year), int(month), int(day), int(hour), int(minute)).timetuple())
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=timezone.utc)
+        return int(moment.timestamp())
     except ValueError:
         return None

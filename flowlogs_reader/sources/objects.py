@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
-from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
 
 from ..errors import DamagedError, FlowLogsError, MissingExtraError
@@ -88,6 +87,8 @@ class Contents(NamedTuple):
 
     def _parquet(self, data: Iterator[bytes], file: BinaryIO | None, stored: CountedChunks) -> Iterator[Block]:
         """Yield the Blocks of Parquet, which is read from its end: a stream is copied to a temporary file first."""
+        from tempfile import TemporaryFile
+
         with TemporaryFile() if file is None else nullcontext(file) as whole:
             if file is None:
                 whole.writelines(data)
