@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import FlowLogsError
@@ -22,7 +21,7 @@ from .ordered import in_order
 
 STDIN = 'standard input'
 FOREVER = datetime.max.replace(tzinfo=timezone.utc)
-# Blocks to decompress ahead: a few hundred kilobytes each.
+# Blocks to decompress ahead: up to a megabyte each.
 AHEAD = 8
 
 
@@ -89,8 +88,9 @@ class FileFlowLogsReader(BaseReader):
         else:
             tasks = [partial(self._file, location)]
             self.report.expected_bytes = _size(location)
-        # Inflating leaves the interpreter to others, so that several files may be inflated at a time.
-        workers = min(max(1, self.thread_count), len(tasks), os.cpu_count() or 1)
+        # Inflating leaves the interpreter to others, so that several files may be inflated at a time. What is done with
+        # their text needs a core too: with a worker for each core, a read takes a tenth longer.
+        workers = min(max(1, self.thread_count), len(tasks), max(1, (os.cpu_count() or 1) - 1))
         if limit or self.thread_count == 1:
             workers = 0
         yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
@@ -107,7 +107,8 @@ class FileFlowLogsReader(BaseReader):
                 if name.endswith(SUFFIXES) and not _is_special(os.path.join(folder, name)):
                     time = key_time(name)
                     if self._keys.holds(time):
-                        found.append(Key(time or 0, Path(folder, name).relative_to(directory).as_posix()))
+                        path = os.path.relpath(os.path.join(folder, name), directory)
+                        found.append(Key(time or 0, path.replace(os.sep, '/')))
                     else:
                         skipped += 1
         if not found and not skipped and not self.report.unreadable:
