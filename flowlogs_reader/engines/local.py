@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_address
-from itertools import chain
 from operator import attrgetter
 
 from ..errors import FlowLogsError
@@ -23,12 +22,24 @@ from .ends import DIRECTIONS, BothEnds, keys_of_ends
 from .once import bytes_seen_twice, read_sums
 from .report import report
 from .share import with_shares
-from .sums import SUMS, after_reading, chunks_of, fields_of, ranked, read_into, tab_separated, table_of, transform_of
+from .sums import (
+    SUMS,
+    after_reading,
+    chunks_of,
+    fields_of,
+    picked,
+    ranked,
+    read_into,
+    tab_separated,
+    table_of,
+    transform_of,
+)
 from .timeline import Interval, Timeline, undated
 
 # Rows of top, if the query does not say how many.
 TOP = 10
 BOTH_WAYS = ('bytes_to_dst', 'bytes_to_src')
+_OCTETS = {b'%d' % octet: octet for octet in range(256)}
 Sources = Sequence[BaseReader]
 
 
@@ -59,26 +70,26 @@ def addresses(query: Query, sources: Sources) -> Table:
     keys = [('srcaddr',), ('dstaddr',)]
 
     def chunks() -> Iterator[bytes]:
-        found = {line.partition(b' ')[0] for line in chain.from_iterable(map(bytes.splitlines, chunks_of(table)))}
-        if ordered := sorted(found - {b'-'}, key=_address_order):
+        found = b''.join([picked(chunk, [0]) for chunk in chunks_of(table)]).split()
+        if ordered := sorted([text for text in found if text != b'-'], key=_address_order):
             yield b'\n'.join([*ordered, b''])
 
     return Table([Column('addr', Kind.TEXT)], after_reading(partial(read_into, table, sources, keys), chunks))
 
 
-def _address_order(text: bytes) -> tuple[int, int, bytes]:
-    # An IPv4 address, in a fifth of the time.
+def _address_order(text: bytes) -> bytes:
+    # An IPv4 address, in a tenth of the time.
     try:
-        numbers = bytes(map(int, text.split(b'.')))
-    except ValueError:
-        numbers = b''
-    if len(numbers) == 4 and text == b'%d.%d.%d.%d' % (*numbers,):
-        return 4, int.from_bytes(numbers, 'big'), text
+        octets = bytes(map(_OCTETS.__getitem__, text.split(b'.')))
+    except KeyError:
+        octets = b''
+    if len(octets) == 4:
+        return b'4' + octets
     try:
         address = ip_address(text.decode())
     except ValueError:
-        return 9, 0, text
-    return address.version, int(address), text
+        return b'9' + text
+    return b'%d' % address.version + address.packed + text
 
 
 def top(query: Query, sources: Sources) -> Table:
