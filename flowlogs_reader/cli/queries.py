@@ -6,7 +6,6 @@ Invalid arguments raise UsageError here, before any request to AWS.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,7 +47,7 @@ def make_queries(options: Namespace, sources: Sequence[Source], now: datetime) -
     lengths = [source.load().DEFAULT_WINDOW for source in sources]
     queries = {length: make_query(options, length, now) for length in dict.fromkeys(lengths)}
     first = queries[lengths[0]]
-    return first if len(queries) == 1 else replace(first, window=None), [queries[length] for length in lengths]
+    return first if len(queries) == 1 else first._replace(window=None), [queries[length] for length in lengths]
 
 
 def make_query(options: Namespace, default_window: timedelta | None, now: datetime) -> Query:
@@ -100,7 +99,7 @@ def reads_of(locations: Sequence[str], sources: Sequence[Source], queries: Seque
     reads: list[Read] = []
     for location, source, query in zip(locations, sources, queries):
         if source.asks_aws and query.compare:
-            reads.append(Read(location, source, replace(query, window=query.earlier_window)))
+            reads.append(Read(location, source, query._replace(window=query.earlier_window)))
         reads.append(Read(location, source, query if source.asks_aws else query.over_both_windows))
     return reads
 

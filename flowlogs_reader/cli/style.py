@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -43,7 +42,7 @@ def table_style(options: Namespace, terminal: int) -> Style:
 
 def list_style(options: Namespace, terminal: int, on_short: Callable[[int, int], None]) -> Style:
     """Make the Style of --list. Arguments and errors are those of :func:`action_style`."""
-    return replace(table_style(options, terminal), fit=Fit(kept=LIST_KEPT, on_short=on_short))
+    return table_style(options, terminal)._replace(fit=Fit(kept=LIST_KEPT, on_short=on_short))
 
 
 def action_style(options: Namespace, terminal: int, query: Query, on_short: Callable[[int, int], None]) -> Style:
@@ -56,8 +55,7 @@ def action_style(options: Namespace, terminal: int, query: Query, on_short: Call
     style = table_style(options, terminal)
     # Neither other encodings nor raw lines get a header because of the terminal.
     header = action.header or terminal > 0 and style.output == 'text' and not query.raw
-    return replace(
-        style,
+    return style._replace(
         columns=query.columns,
         raw=query.raw,
         header=header if options.header is None else options.header,

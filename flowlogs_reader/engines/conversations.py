@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from ..kernel import Sums
@@ -12,7 +11,6 @@ from ..query.result import ROWS
 from .sums import chunks_of
 
 
-@dataclass
 class _Conversation:
     """Sums of both directions; `back` is the number of bytes to the source."""
 

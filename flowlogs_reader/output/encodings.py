@@ -6,15 +6,14 @@ An encoding has a prologue, lines and an epilogue, so that file formats with a h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..kernel import encode
 from ..query.result import Column
 from ..records.fields import Kind
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """The structure of lines: columns, the index of each column's value in a line, and the separator of values.
 
     `times` is 'iso' or 'date' for each column whose times are written in this form; None for all others. With `whole`

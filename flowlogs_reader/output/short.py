@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import cache, partial
 from ipaddress import ip_address
@@ -33,8 +32,7 @@ SPARE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Fit:
+class Fit(NamedTuple):
     """How records or a table fit a terminal.
 
     `span` is the length of the window in seconds; None if it is not known. With `always` records are short even if all

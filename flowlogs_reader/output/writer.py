@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ..kernel.memo import Memo
 from ..query.names import NAMED, name_of
@@ -21,8 +20,7 @@ from .stream import writing
 from .terminal import Aligned, escaped, with_bars
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How the output looks.
 
     `columns` are the fields of records (None: those of their layout); `raw` writes lines as they are in the log.
@@ -62,7 +60,8 @@ class Writer:
     MissingExtraError if the output needs a library that is not installed.
     """
 
-    def __init__(self, stdout: BinaryIO, style: Style = Style()) -> None:
+    def __init__(self, stdout: BinaryIO, style: Style | None = None) -> None:
+        style = style or Style()
         self._stdout = stdout
         self._style = style
         aligned = style.terminal > 0 and style.output == 'text'

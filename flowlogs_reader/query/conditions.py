@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from dataclasses import field as member
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -63,12 +61,12 @@ class OtherField(NamedTuple):
 Value = str | Range | Flags | Network | OtherField | None
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(NamedTuple):
     """A field, an operator and values.
 
     `field` is a field's name, a key of EITHER, or ANY_ADDRESS. `operator` is ``=`` (one of the values), ``!=`` (none of
-    them), or ``<``, ``<=``, ``>``, ``>=`` with one Range of a single number. `text` is what the user wrote.
+    them), or ``<``, ``<=``, ``>``, ``>=`` with one Range of a single number. `text` is what the user wrote: conditions
+    with other texts may be equal.
 
     An OtherField is the only value, with any operator. If it or the field has no value, the record does not meet the
     condition, whatever the operator.
@@ -79,8 +77,17 @@ class Condition:
     field: str
     operator: str
     values: tuple[Value, ...]
-    text: str = member(default='', compare=False)
+    text: str = ''
     mapping: Mapping | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Condition) and self[:3] == other[:3] and self.mapping == other.mapping
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((*self[:3], self.mapping))
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network, summarize_address_range
 from typing import NamedTuple
 
@@ -27,8 +26,7 @@ class Labelled(NamedTuple):
         return summarize_address_range(kind(self.first), kind(self.last))
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """A name, and networks with labels: what ``srcaddr/NAME`` stands for.
 
     >>> Mapping('site', ((ip_network('10.0.0.0/8'), 'all'), (ip_network('10.0.0.0/9'), 'lab'))).ranges
@@ -40,15 +38,10 @@ class Mapping:
     name: str
     networks: tuple[tuple[Network, str], ...] = ()
 
-    @cached_property
+    @property
     def ranges(self) -> tuple[Labelled, ...]:
         """The labelled addresses as ranges that do not overlap, in numeric order, IPv4 first."""
-        found: list[Labelled] = []
-        for labelled in self._pieces():
-            if found and found[-1][1:] == (labelled.first - 1, *labelled[2:]):
-                labelled = labelled._replace(first=found.pop().first)
-            found.append(labelled)
-        return tuple(found)
+        return _ranges(self.networks)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -62,23 +55,34 @@ class Mapping:
             return everything.having([label or '' for label in labels])
         return tuple(labelled for labelled in self.ranges if labelled.label in labels)
 
-    def _pieces(self) -> Iterator[Labelled]:
-        """Yield ranges: of two networks that overlap, one holds the other."""
-        order = sorted(self.networks, key=lambda pair: (pair[0].version, int(pair[0][0]), pair[0].prefixlen))
-        # The networks that hold the address `at`, the smallest last.
-        around: list[tuple[Network, str]] = []
-        at = 0
-        for network, label in [*order, (None, '')]:
-            while around and (network is None or not holds(around[-1][0], network)):
-                outer, own = around.pop()
-                if at <= int(outer[-1]):
-                    yield Labelled(at, int(outer[-1]), outer.version, own)
-                at = int(outer[-1]) + 1
-            if network is not None:
-                if around and at < int(network[0]):
-                    yield Labelled(at, int(network[0]) - 1, network.version, around[-1][1])
-                at = int(network[0])
-                around.append((network, label))
+
+@lru_cache(maxsize=64)
+def _ranges(networks: tuple[tuple[Network, str], ...]) -> tuple[Labelled, ...]:
+    found: list[Labelled] = []
+    for labelled in _pieces(networks):
+        if found and found[-1][1:] == (labelled.first - 1, *labelled[2:]):
+            labelled = labelled._replace(first=found.pop().first)
+        found.append(labelled)
+    return tuple(found)
+
+
+def _pieces(networks: tuple[tuple[Network, str], ...]) -> Iterator[Labelled]:
+    """Yield ranges: of two networks that overlap, one holds the other."""
+    order = sorted(networks, key=lambda pair: (pair[0].version, int(pair[0][0]), pair[0].prefixlen))
+    # The networks that hold the address `at`, the smallest last.
+    around: list[tuple[Network, str]] = []
+    at = 0
+    for network, label in [*order, (None, '')]:
+        while around and (network is None or not holds(around[-1][0], network)):
+            outer, own = around.pop()
+            if at <= int(outer[-1]):
+                yield Labelled(at, int(outer[-1]), outer.version, own)
+            at = int(outer[-1]) + 1
+        if network is not None:
+            if around and at < int(network[0]):
+                yield Labelled(at, int(network[0]) - 1, network.version, around[-1][1])
+            at = int(network[0])
+            around.append((network, label))
 
 
 def holds(outer: Network, inner: Network) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -24,8 +23,7 @@ class Window(NamedTuple):
     end_ms: int
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """A question about flow logs.
 
     `action` is print, findip, ipset, top, aggregate, timeline or report. Records must meet all `conditions`.
@@ -107,7 +105,7 @@ class Query:
         # In whole seconds, as the times of records.
         first, last = -(-earlier.end_ms // 1000), -(-window.start_ms // 1000) - 1
         gap = (Condition('start', '!=', (Range(first, last),)),) if first <= last else ()
-        return replace(self, window=Window(earlier.start_ms, window.end_ms), conditions=(*self.conditions, *gap))
+        return self._replace(window=Window(earlier.start_ms, window.end_ms), conditions=(*self.conditions, *gap))
 
     @property
     def unknown_mappings(self) -> frozenset[str]:
@@ -124,7 +122,7 @@ class Query:
         def known(mapping: Mapping | None) -> Mapping | None:
             return found.get(mapping.name, mapping) if mapping else None
 
-        conditions = tuple(replace(each, mapping=known(each.mapping)) for each in self.conditions)
+        conditions = tuple(each._replace(mapping=known(each.mapping)) for each in self.conditions)
         for each in conditions:
             if each.mapping and each.mapping.name in found:
                 labels = each.mapping.labels
@@ -134,7 +132,7 @@ class Query:
         keys, distinct = (
             tuple(key._replace(mapping=known(key.mapping)) for key in old) for old in (self.keys, self.distinct)
         )
-        return replace(self, conditions=conditions, keys=keys, distinct=distinct)
+        return self._replace(conditions=conditions, keys=keys, distinct=distinct)
 
     @property
     def condition_fields(self) -> tuple[tuple[str, ...], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import FlowLogsError
@@ -44,7 +43,6 @@ def dollars_text(amount: float | None) -> str:
     return f'{shown} (list price)'
 
 
-@dataclass
 class Usage:
     """What an engine on AWS took: queries, bytes scanned, US dollars (list price), seconds."""
 
@@ -61,7 +59,6 @@ class Usage:
         self.seconds += other.seconds
 
 
-@dataclass
 class ReadReport:
     """The facts of a read. Sources fill it while they read; the command line makes messages of it.
 
@@ -92,14 +89,14 @@ class ReadReport:
     start_ms: int = 0
     text_bytes: int = 0
     stored_bytes: int = 0
-    read: Counter[Layout] = field(default_factory=Counter)
-    matched: Counter[Layout] = field(default_factory=Counter)
+    read: Counter[Layout]
+    matched: Counter[Layout]
     left_out: int = 0
     odd_line: tuple[Layout, bytes] | None = None
     sound: bool = False
-    unreadable: list[FlowLogsError] = field(default_factory=list)
-    skipdata: Counter[int] = field(default_factory=Counter)
-    incomplete: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unreadable: list[FlowLogsError]
+    skipdata: Counter[int]
+    incomplete: dict[int, tuple[str, ...]]
     seen_twice: int = 0
     undecided: int = 0
     complete_until: int | None = None
@@ -108,6 +105,11 @@ class ReadReport:
     spilled: bool = False
     format_trouble: Exception | None = None
     usage: Usage | None = None
+
+    def __init__(self, origin: str = '', start_ms: int = 0, skipdata: Counter[int] | None = None) -> None:
+        self.origin, self.start_ms = origin, start_ms
+        self.read, self.matched, self.unreadable, self.incomplete = Counter(), Counter(), [], {}
+        self.skipdata = Counter() if skipdata is None else skipdata
 
     @property
     def mismatch(self) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from flowlogs_reader.cli.summary import Note, after
@@ -18,7 +16,8 @@ FULL = Layout(['vpc-id', 'dstaddr', 'dstport'])
 
 
 def told(*read: Layout, matched: int = 0) -> list[Note]:
-    report = ReadReport('here', read=Counter(dict.fromkeys(read, 5)))
+    report = ReadReport('here')
+    report.read.update(dict.fromkeys(read, 5))
     report.matched.update(dict.fromkeys(read, matched))
     return [*after(Query(conditions=CONDITIONS), report, None, matched, failed=False)]
 

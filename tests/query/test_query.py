@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import FrozenInstanceError
 from multiprocessing import get_context
 
 import pytest
@@ -45,9 +44,9 @@ def test_it_pickles(protocol: int) -> None:
 
 def test_it_is_frozen() -> None:
     query = make_query()
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         query.action = 'print'  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         query.conditions[0].field = 'srcport'  # type: ignore[misc]
 
 

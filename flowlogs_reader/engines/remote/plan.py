@@ -22,7 +22,7 @@ AWS tests values, and compares numbers with each other. Other conditions between
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ... import kernel
@@ -120,12 +120,8 @@ def seconds_of(window: Window) -> tuple[int, int]:
 
 def check_query(query: Query, engine: str) -> None:
     """Raises UsageError if an engine on AWS cannot answer the query. Asks AWS nothing."""
-    defaults = Query()
-    unknown = [
-        member.name
-        for member in fields(query)
-        if member.name not in UNDERSTOOD and getattr(query, member.name) != getattr(defaults, member.name)
-    ]
+    members = zip(query._fields, query, Query())
+    unknown = [name for name, value, default in members if name not in UNDERSTOOD and value != default]
     if query.action not in ACTIONS or unknown:
         raise UsageError(f'the engine {engine} cannot answer {" ".join([query.action, *unknown])}')
     if query.window is None:

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -88,7 +87,7 @@ class RemoteSource(BaseReader):
 
     def set_query(self, query: Query) -> None:
         super().set_query(query)
-        self.query = replace(query, window=self.query.window)
+        self.query = query._replace(window=self.query.window)
 
     def estimate(self) -> Estimate:
         """Return what the read would take. No query that costs is started. Raises UsageError as the read would."""
@@ -181,7 +180,7 @@ class RemoteSource(BaseReader):
         for wanted in tables:
             # Only the first question counts SKIPDATA. It is always asked: odd lines are in its answers.
             where = self.where.also(wanted.conditions) if wanted is not tables[0] else self.where
-            query = replace(self.query, conditions=where.conditions)
+            query = self.query._replace(conditions=where.conditions)
             if wanted is tables[0] or any(map(wanted.counts, layouts)):
                 plan = plan_groups(query, layouts, wanted.table, wanted.keys, dated, digits, wanted.counts)
                 yield Question(plan, where, wanted)
