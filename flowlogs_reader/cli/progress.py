@@ -50,9 +50,8 @@ class Progress:
             self._show(now)
 
     def clear(self) -> None:
-        if self._bar is not None:
-            self._bar.clear()
-        elif self._shown:
+        # tqdm would clear its own characters only.
+        if self._shown:
             write(self._stderr, '\r\x1b[K')
         self._shown = False
 
@@ -71,12 +70,13 @@ class Progress:
             self._bar = self._make_bar(done)
         self._shown = True
         text = self._text(now, done)
+        # A longer line would be wrapped, and could not be cleared. On Ctrl-C the terminal adds two characters.
+        room = terminal_width(self._stderr) - 3
         if self._bar is None:
-            # A longer line would be wrapped, and could not be cleared.
-            room = terminal_width(self._stderr) - 1
             part = '' if done is None else f'{done:4.0%} '
             write(self._stderr, f'\r{part}{text}'[: room + 1] + '\x1b[K')
             return
+        self._bar.ncols = room
         self._bar.n = done or 0
         self._bar.set_description_str(text, refresh=False)
         self._bar.refresh()
@@ -112,7 +112,7 @@ class Progress:
         except ImportError:
             return None
 
-        return tqdm(total=1, initial=done, bar_format=_BAR, file=self._stderr, leave=False, dynamic_ncols=True)
+        return tqdm(total=1, initial=done, bar_format=_BAR, file=self._stderr, leave=False)
 
 
 def _duration(seconds: float) -> str:
