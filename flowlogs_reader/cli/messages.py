@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TextIO
 
 from .progress import Progress, QueryProgress
@@ -31,7 +32,7 @@ class Messages:
 
     @property
     def shows_progress(self) -> bool:
-        return self.stderr.isatty() and not self._quiet
+        return self.stderr.isatty() and not self._quiet and os.environ.get('TERM') != 'dumb'
 
     def error(self, error: Exception, message: str = '') -> None:
         """Write the message of an error: by default what it says and what to do."""

@@ -64,6 +64,11 @@ def states(written: str) -> list[str]:
     return [state.strip() for state in written.split('\r') if state.replace(CLEAR, '').strip()]
 
 
+@pytest.fixture(autouse=True)
+def xterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TERM', 'xterm')
+
+
 @pytest.fixture
 def group(fake: FakeAWS) -> FakeAWS:
     fake.add_log_group(GROUP, lines=LINES)
@@ -204,11 +209,14 @@ def run(argv: Sequence[str], stderr: StringIO) -> bytes:
 
 @pytest.mark.usefixtures('slow')
 @pytest.mark.parametrize(
-    ('argv', 'stderr'),
-    [([], StringIO), (['--quiet'], Terminal)],
-    ids=['no terminal', '--quiet'],
+    ('argv', 'stderr', 'term'),
+    [([], StringIO, 'xterm'), (['--quiet'], Terminal, 'xterm'), ([], Terminal, 'dumb')],
+    ids=['no terminal', '--quiet', 'dumb'],
 )
-def test_otherwise_it_shows_nothing(argv: list[str], stderr: Callable[[], StringIO]) -> None:
+def test_otherwise_it_shows_nothing(
+    argv: list[str], stderr: Callable[[], StringIO], term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('TERM', term)
     stream = stderr()
     assert run(argv, stream).splitlines() == LINES
     assert stream.getvalue() == ''
