@@ -108,7 +108,8 @@ def _values(flag: str, word: str, shell: str) -> Iterable[str]:
         sets = (*FIELD_SETS, 'all') if option.name == 'columns' and not begun else ()
         return [f'{begun},{name}' if begun else name for name in (*sets, *_fields())]
     if option.name == 'by':
-        return (*MEASURES, *TIMELINE_MEASURES, *_fields())
+        # Fields are for --distinct.
+        return (*MEASURES, *TIMELINE_MEASURES, *(_fields() if word else ()))
     if option.name == 'tz':
         return _zones()
     if option.name == 'profile':
