@@ -318,7 +318,7 @@ def facts(query: Query, report: ReadReport, now: datetime) -> list[tuple[str, st
     else:
         told.append(('Records', f'{report.matched.total():,}, in {size_text(report.text_bytes)} of text'))
     told += [
-        ('Counted', 'every record: a flow that two interfaces of the log recorded counts twice'),
+        ('Counted', 'every record of a flow, so not NODATA and SKIPDATA; what two interfaces recorded counts twice'),
         ('Lines left out', f'{report.left_out:,} (not records of this log format)'),
         ('Skipped by AWS', f'{report.skipdata.total():,} (SKIPDATA records)'),
         ('Unreadable', f'{len(report.unreadable):,} (files or objects)'),

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from html import escape
@@ -179,7 +180,9 @@ def _is_sum(column: Column, rows: Rows) -> bool:
 def _definitions(name: str, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield f'<dl class="{name}">\n'
     for term, value in pairs:
-        yield f'<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>\n'
+        # A long number may be broken after a comma.
+        text = re.sub(r'(?<=\d),(?=\d)', ',<wbr>', escape(value))
+        yield f'<div><dt>{escape(term)}</dt><dd>{text}</dd></div>\n'
     yield '</dl>\n'
 
 

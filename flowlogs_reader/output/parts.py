@@ -140,7 +140,9 @@ def _times(chart: Chart, rows: Rows) -> dict[str, Any]:
         }
         for series in chart.series
     ]
-    axis = {'type': 'date', 'showgrid': False, 'tickangle': 0, 'nticks': 7, 'fixedrange': True}
+    # Ticks that are not seen keep the first time away from the 0 of the other axis.
+    ticks = {'ticks': 'outside', 'ticklen': 6, 'tickcolor': 'rgba(0,0,0,0)'}
+    axis = {'type': 'date', 'showgrid': False, 'tickangle': 0, 'nticks': 7, 'fixedrange': True, **ticks}
     layout = {'height': 300, 'xaxis': axis, 'yaxis': {**_number_axis(chart, rows), 'automargin': True}}
     return {'data': data, 'layout': layout}
 
