@@ -1,4 +1,4 @@
-"""A cache of values computed from texts. The fields of a log repeat their values, so it saves most computations."""
+"""A cache of values computed from texts. Most values of a log occur often, so it saves most computations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-# The cache is emptied when it has this many texts: about 10 MB at most.
+# The cache is emptied when it has this many texts, which take about 10 MB.
 REMEMBERED = 65_536
 
 

@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1)
 _MISSING_IN_CSV = re.compile(rb',-(?=[,\n])')
 _MISSING_TEXT, _MISSING_NUMBER = re.compile(b': "-"'), re.compile(b'\x01-\x01')
 # For each separator, all bytes that are neither the separator nor a newline.
-_NO_END = {separator: bytes({*range(256)} - {*separator, *b'\n'}) for separator in (b' ', b'\t')}
+_NOT_ENDS = {separator: bytes({*range(256)} - {*separator, *b'\n'}) for separator in (b' ', b'\t')}
 _SECONDS = re.compile(rb'-?[0-9]{1,19}')
 
 
@@ -35,19 +35,18 @@ def encode(
     >>> encode('jsonl', (b'bytes', b'end'), (True, False), (1, 0), (None, 'iso'), b' ', b'1454324362 40\\n')
     b'{"bytes": 40, "end": "2016-02-01T10:59:22Z"}\\n'
 
-    `places` has the place of each column of the output in a line; `names`, `numbers` and `times` say what a column is
-    called, whether it has numbers, and how its times are written: 'iso' or 'date' (both are text), or None if it has no
-    times. The encoding 'text' keeps the separator. Raises ValueError if a line does not have one of the places, or a
-    value is not a time.
+    The output has a column for each of the `places`, which say where in a line its values are. For each column, `names`
+    has its name, `numbers` says whether it has numbers, and `times` how its times are written: 'iso' or 'date', which
+    are text, or None if it has no times. The values of a line are separated by `separator`, a space or a tab, which the
+    encoding 'text' keeps. Raises ValueError if a line has too few values, or if a value is not a time.
     """
     if encoding not in ENCODINGS:
         raise ValueError(f'there is no encoding {encoding!r}')
     if not 0 < len(places) == len(names) == len(numbers) == len(times):
-        raise ValueError('each column has a name, a place, a form of time, and holds numbers or not')
+        raise ValueError('names, numbers, places and times must have the same length, and not be empty')
     if separator not in (b' ', b'\t'):
         raise ValueError('the separator is a space or a tab')
-    if min(places) < -1 or {*times} - {None, 'iso', 'date'}:
-        raise ValueError('a place is -1 or more, and a time is iso or date')
+    _check_columns(places, times)
     data = require_bytes(data)
     data = data if data.endswith(b'\n') or not data else data + b'\n'
     if not data:
@@ -67,15 +66,23 @@ def encode(
     return _jsonl(lines, separator, names, numeric)
 
 
+def _check_columns(places: Sequence[int], times: Sequence[str | None]) -> None:
+    """Raises ValueError if a place or a form of time is not valid."""
+    if min(places) < -1:
+        raise ValueError('a place must be -1 or more')
+    for form in {*times} - {None, 'iso', 'date'}:
+        raise ValueError(f"times are written as 'iso' or 'date', not {form!r}")
+
+
 def _picked(
     places: tuple[int, ...], times: tuple[str | None, ...], separator: bytes, data: bytes
 ) -> list[Iterable[bytes]] | None:
-    """These columns of all lines; None if the lines have these columns and no others, in this order."""
+    """The values at these places, for each place; None if each line has these values and no others, in this order."""
     count = data.count(b'\n')
     if places == (*range(len(places)),) and not any(times):
-        # The separators and newlines of lines that have exactly these columns.
+        # The separators and the newline of a line that has exactly these values.
         ends = separator * (len(places) - 1) + b'\n'
-        if data.translate(None, _NO_END[separator]) == ends * count:
+        if data.translate(None, _NOT_ENDS[separator]) == ends * count:
             return None
     # [^ ] is faster than [^ \n], see Lines.values. If there are as many matches as lines, none contains a line end.
     inner, outer = rb'[^%b]*' % separator + POSSESSIVE, rb'[^%b\n]*' % separator + POSSESSIVE
@@ -86,7 +93,7 @@ def _picked(
         values = [b'(' + value + b')' if at in used else value for at, value in enumerate(values)]
         found = re.findall(b'(?m)^' + separator.join(values) + rb'(?:%b[^\n]*)?\n' % separator, data)
         if len(found) != count:
-            raise ValueError('a line lacks a column')
+            raise ValueError('a line has too few values')
         columns.update(zip(used, zip(*found) if len(used) > 1 else [found]))
     return [
         map(Memo(partial(_time, form)).__getitem__, columns[place]) if form else columns[place]

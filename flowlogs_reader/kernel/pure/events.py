@@ -9,14 +9,16 @@ from typing import Any
 
 from .lines import POSSESSIVE, PRINTABLE, require_bytes
 
+#: The result of :func:`find_events`.
 Events = tuple[bytes, bytes, 'int | None', 'int | None', int, bool, 'str | None']
 # Bytes that are scanned for events at a time. The objects made from them stay in the processor's cache, and are freed
-# before Python's garbage collector counts them as long-lived. All bytes at once take a tenth longer.
+# before Python's garbage collector counts them as long-lived. To scan all bytes at once takes a tenth longer.
 _PIECE = 1 << 18
 # A time in milliseconds has at most 14 digits: until the year 5138.
 _TIME_DIGITS = 14
 _MEMBER = re.compile(rb'"([A-Za-z]+)"\s*:\s*(?:"([^"]*)"|([0-9]+))')
-_TAKEN = (b'eventId', b'message', b'timestamp')
+# The members of an event that are used.
+_USED = (b'eventId', b'message', b'timestamp')
 _NO_BRACES = bytes({*PRINTABLE} - {*b'{}'})
 
 
@@ -36,9 +38,8 @@ def find_events(body: bytes, /) -> Events | None:
 def scan_page(body: bytes) -> Events | None:
     """The events of a page, found with a regular expression made from the first one. A JSON parser takes twice as long.
 
-    Return None if that is not certain to be right: if there is a backslash, since a quote may then be part of a
-    message; and if there are more braces than those of the events that were found, since events then have different
-    members, or the body is something else.
+    Return None if the result could be wrong. If there is a backslash, a quote may be part of a message. If there are
+    more braces than those of the events that were found, events have different members, or the body is something else.
     """
     begin = body.find(b'{', 1)
     first_end = body.find(b'}', begin) + 1
@@ -88,7 +89,7 @@ def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
     from json import loads
 
     try:
-        sound = loads(event)
+        parsed = loads(event)
     except (ValueError, RecursionError):
         return None
     names: list[bytes] = []
@@ -97,18 +98,18 @@ def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
     for member in _MEMBER.finditer(event):
         name, text, number = member.groups()
         value = rb'(?:[1-9][0-9]{0,18}' + POSSESSIVE + b'|0)' if text is None else rb'[^"]*' + POSSESSIVE
-        if name in _TAKEN:
+        if name in _USED:
             if (text is None) != (name == b'timestamp'):
                 return None
-            # The value must be what the JSON parser reads: a number such as 1.5 is not.
-            if sound.get(name.decode()) != (int(number) if text is None else text.decode('utf-8', 'replace')):
+            # The value must be what the JSON parser reads: of a number such as 1.5 it is only a part.
+            if parsed.get(name.decode()) != (int(number) if text is None else text.decode('utf-8', 'replace')):
                 return None
             names.append(name)
             value = b'(%b)' % value
         begin, end = member.span(3 if text is None else 2)
         parts += [re.escape(event[at:begin]), value]
         at = end
-    if sorted(names) != [*_TAKEN]:
+    if sorted(names) != [*_USED]:
         return None
     return b''.join([*parts, re.escape(event[at:])]), names
 
@@ -144,8 +145,8 @@ def _document(body: bytes) -> tuple[list[Any], str | None] | None:
 def _events_of(events: Sequence[dict[str, Any]]) -> tuple[bytes, bytes, int | None, int | None, int, bool]:
     """The result of :func:`find_events` without the token.
 
-    A newline in a message becomes a space, so that it remains one line. Events that are not in the order of time, which
-    AWS does not return, are sorted. Raises LookupError, TypeError, AttributeError or ValueError if they are not events.
+    A newline in a message becomes a space, so that it remains one line. AWS returns events in the order of time; others
+    are sorted. Raises LookupError, TypeError, AttributeError or ValueError if they are not events.
     """
     times = [event.get('timestamp', 0) for event in events]
     if not all(isinstance(time, int) and 0 <= time < 10**_TIME_DIGITS for time in times):

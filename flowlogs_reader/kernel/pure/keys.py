@@ -8,18 +8,21 @@ from ipaddress import ip_network
 from typing import Any
 
 from ..memo import Memo
-from .labels import check_columns, labelled
+from .labels import check_values, labelled
 
 #: How a key is made from a value. None: the key is the value. ('prefix', n4, n6): the network of an address, with a
 #: prefix of n4 bits, or n6 for IPv6. ('bucket', seconds, offset): a number, rounded down. ('map', dict, default): a
 #: look-up. ('label', labels, default): the label of an address.
 Transform = Any
-# native.c computes buckets in 64 bits. This bound prevents an overflow of sums.
+# Within this bound, native.c can add an offset to a number of 19 digits in 64 bits.
 MAX_BUCKET = 2**62
 
 
 def key_function(key: Transform) -> Callable[[bytes], bytes] | None:
-    """The function that makes a key from a value; None if the key is the value. Raises ValueError for a bad one."""
+    """The function that makes a key from a value; None if the key is the value.
+
+    Raises ValueError if the transform is not valid.
+    """
     if key is None:
         return None
     if key[0] == 'prefix':
@@ -31,17 +34,19 @@ def key_function(key: Transform) -> Callable[[bytes], bytes] | None:
         _, seconds, offset = key
         if not 0 < seconds <= MAX_BUCKET or not -MAX_BUCKET <= offset <= MAX_BUCKET:
             raise ValueError('a bucket has 1 to 2**62 seconds')
-        return Memo(
-            lambda text: text if text == b'-' else b'%d' % (int(text) - (int(text) + offset) % seconds)
-        ).__getitem__
+        return Memo(partial(_bucket, seconds, offset)).__getitem__
     if key[0] == 'map':
         _, mapping, default = key
-        check_columns([default, *mapping.values()])
+        check_values([default, *mapping.values()])
         return partial(_mapped, dict(mapping), default)
     if key[0] == 'label':
         _, labels, default = key
         return labelled(labels, default).__getitem__
     raise ValueError(f'a key cannot be made by {key[0]!r}')
+
+
+def _bucket(seconds: int, offset: int, text: bytes) -> bytes:
+    return text if text == b'-' else b'%d' % (int(text) - (int(text) + offset) % seconds)
 
 
 def _mapped(mapping: dict[bytes, bytes], default: bytes, text: bytes) -> bytes:

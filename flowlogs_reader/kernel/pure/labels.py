@@ -11,6 +11,7 @@ from .lines import PRINTABLE
 
 #: (first, last, version, label): inclusive ranges of addresses that do not overlap.
 Labels = tuple[tuple[int, int, int, bytes], ...]
+# The number of addresses of each IP version.
 _SIZES = {4: 1 << 32, 6: 1 << 128}
 
 
@@ -20,13 +21,14 @@ def labelled(labels: Labels, default: bytes) -> Memo[bytes]:
     >>> labelled(((10 << 24, (11 << 24) - 1, 4, b'lab'),), b'-')[b'10.0.0.1']
     b'lab'
 
-    Raises ValueError for ranges that overlap, and for a label that cannot be a column of a line.
+    Raises ValueError for ranges that overlap, and for a label that cannot be a value of a line.
     """
     ordered = sorted((version, first, last, label) for first, last, version, label in labels)
-    for (version, first, last, _), following in zip(ordered, [*ordered[1:], (9, 0, 0, b'')]):
-        if not 0 <= first <= last < _SIZES.get(version, 0) or following[:2] <= (version, last):
-            raise ValueError('labels are of ranges of addresses that do not overlap')
-    check_columns([default, *[label for *_, label in ordered]])
+    if not all(0 <= first <= last < _SIZES.get(version, 0) for version, first, last, _ in ordered):
+        raise ValueError('a label needs a range of addresses')
+    if any(following[:2] <= (version, last) for (version, _, last, _), following in zip(ordered, ordered[1:])):
+        raise ValueError('the ranges of labels must not overlap')
+    check_values([default, *[label for *_, label in ordered]])
 
     def label_of(text: bytes) -> bytes:
         try:
@@ -40,8 +42,8 @@ def labelled(labels: Labels, default: bytes) -> Memo[bytes]:
     return Memo(label_of)
 
 
-def check_columns(values: Iterable[bytes]) -> None:
-    """Raises ValueError for a value that cannot be a column of a line."""
-    for value in values:
-        if not value or value.translate(None, PRINTABLE[1:]):
-            raise ValueError(f'{value!r} cannot be a column of a line')
+def check_values(texts: Iterable[bytes]) -> None:
+    """Raises ValueError for a text that cannot be a value of a line."""
+    for text in texts:
+        if not text or text.translate(None, PRINTABLE[1:]):
+            raise ValueError(f'{text!r} cannot be a value of a line')

@@ -1,6 +1,6 @@
-"""Lines: checks that they are canonical, and takes columns out of them.
+"""Lines: makes them canonical, and finds columns of their values.
 
-One regular expression is matched against all lines of a block: a loop over lines in Python takes far longer.
+A regular expression is matched against all lines of a block at once: a loop over lines in Python takes far longer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ MOMENT = (
 _STRICT_VALUE = {**ANY_VALUE, 'T': rb'[!-~]+' + POSSESSIVE}
 _UNCHECKED_VALUE = dict.fromkeys('TIM', _TEXT)
 _LETTER = re.compile(rb'\n[a-z]')
-# More than one line in so many bytes, about every fourth line: searching does not pay. A few lines always may be found.
+# If a search finds more than one line in so many bytes, about every fourth line, it does not save time. A few lines are
+# always found.
 _BYTES_PER_LINE, _FEW_LINES = 400, 16
 
 
@@ -64,7 +65,7 @@ def letter_lines(data: bytes, /) -> tuple[int, ...]:
 
 
 def lines_with(texts: tuple[bytes, ...], data: bytes, /) -> bytes:
-    """The lines that contain at least one of the texts; all lines if that would be about every fourth line or more.
+    """The lines that contain at least one of the texts; all lines if those are about every fourth line or more.
 
     >>> lines_with((b'10.0.0.7', b'10.0.0.8'), b'10.0.0.1 40\\n10.0.0.7 50\\n')
     b'10.0.0.7 50\\n'
@@ -112,7 +113,7 @@ class Lines:
 
     def __init__(self, kinds: bytes) -> None:
         if not 0 < len(kinds) <= MAX_FIELDS or kinds.strip(b'TIM'):
-            raise ValueError(f'the kinds of a log are 1 to {MAX_FIELDS} letters T, I or M, not {kinds[:60]!r}')
+            raise ValueError(f'the kinds of a log are 1 to {MAX_FIELDS} letters T, I or M, not {kinds!r}')
         self.kinds = kinds.decode()
         plain, full = (b' '.join(self.values(values)) for values in (_LIKELY_VALUE, ANY_VALUE))
         self._canonical = re.compile(b'(?m)^(?:' + plain + b'|' + full + b')\n')
@@ -121,8 +122,8 @@ class Lines:
         self._sound = re.compile(strict.replace(ANY_VALUE['M'], MOMENT))
         self._numbers = [at for at, kind in enumerate(self.kinds) if kind != 'T']
         self._odd_before = False
-        # A run of canonical lines, or one other line.
-        self._runs = re.compile(b'((?:' + strict + rb')+)|([^\n]+)\n?')
+        # Canonical lines that follow each other, or one other line.
+        self._pieces = re.compile(b'((?:' + strict + rb')+)|([^\n]+)\n?')
         self._captures = lru_cache(maxsize=64)(partial(_Capture, self))
 
     def values(self, patterns: dict[str, bytes]) -> list[bytes]:
@@ -138,23 +139,23 @@ class Lines:
 
     def check(self, data: bytes) -> tuple[bytes, int]:
         # Every match begins at a line and has one newline: if there are as many matches as newlines, all lines match.
-        # A log that had other lines before has more of them: to try this takes a fifth of the time then.
+        # If a log had lines that are not canonical, it has more of them: trying would take a fifth of the time.
         if not self._odd_before and self._canonical.subn(b'', data)[1] == line_count(data):
             return data, 0
         kept: list[bytes] = []
         skipped = 0
-        for run, other in self._runs.findall(data):
-            line = run or self._repaired(other)
-            if line is None:
+        for canonical, other in self._pieces.findall(data):
+            lines = canonical or self._repaired(other)
+            if lines is None:
                 skipped += 1
             else:
-                kept.append(line)
+                kept.append(lines)
         self._odd_before = len(kept) > 1
         whole = b''.join(kept)
         return data if whole == data else whole, skipped
 
     def read(self, data: bytes, groups: tuple[tuple[int, ...], ...]) -> tuple[bytes, list[Column], int]:
-        """The results of :meth:`check`, with columns of the lines. One pass takes two thirds of the time of two."""
+        """The results of :meth:`check`, and columns of the lines. One pass takes two thirds of the time of two."""
         capture: _Capture = self._captures(groups, True)
         if not self._odd_before and len(found := capture.expression.findall(data)) == line_count(data):
             return data, capture.columns(found), 0
@@ -208,9 +209,9 @@ class _Capture:
         # The groups of the expression that make up each column; None for a field that the format does not have.
         self._parts: list[list[Span | None]] = []
         for places in groups:
-            run = _run(places)
-            if run and not any(_crosses(run, span) for span in spans):
-                self._parts.append([run])
+            whole = _span(places)
+            if whole and not any(_crosses(whole, span) for span in spans):
+                self._parts.append([whole])
             else:
                 self._parts.append([None if place < 0 else (place, place) for place in places])
             spans.update(span for span in self._parts[-1] if span)
@@ -236,8 +237,8 @@ class _Capture:
         return made
 
 
-def _run(places: tuple[int, ...]) -> Span | None:
-    """The first and the last of these places, if each is one more than the one before."""
+def _span(places: tuple[int, ...]) -> Span | None:
+    """The first and the last of these places, if the fields are next to each other in the format, in this order."""
     if not places or places[0] < 0 or places != tuple(range(places[0], places[0] + len(places))):
         return None
     return places[0], places[-1]

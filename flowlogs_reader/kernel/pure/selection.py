@@ -49,9 +49,11 @@ def columns(
 def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
     """A function that returns the value of a record at a place, as text or as a number, or None if it is missing.
 
-    The record is an object whose attribute `_texts` is a canonical line as a str, or the list of its values. The
-    function replaces the line by the list.
+    The record is an object whose attribute `_texts` is a canonical line as a str, or the list of its values. This
+    version replaces the line by the list; native.c finds the value in the line.
     """
+    if place < 0:
+        raise ValueError('a place is 0 or more')
 
     def text(record: Any) -> str | None:
         texts = record._texts
@@ -66,8 +68,6 @@ def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
             texts = record._texts = texts.split(' ')
         return None if texts[place] == '-' else int(texts[place])
 
-    if place < 0:
-        raise ValueError('a place is 0 or more')
     return value if number else text
 
 

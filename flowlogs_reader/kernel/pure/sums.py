@@ -23,10 +23,10 @@ NO_START, NO_END = 2**63, -1
 # A sum is one integer of three numbers with LANE bits each: flows, packets, bytes. One addition adds all three.
 LANE = 128
 ONE_FLOW = 1 << 2 * LANE
-# Bytes of lines that are summed at a time: the data that is made of them stays in the processor's cache.
-_SUMMED_PIECE = 1 << 16
 MASK = (1 << LANE) - 1
 SHIFTS = {'bytes': 0, 'packets': LANE, 'flows': 2 * LANE}
+# Bytes of lines that are summed at a time: the data that is made of them stays in the processor's cache.
+_SUMMED_PIECE = 1 << 16
 
 
 @lru_cache(maxsize=64)
@@ -42,8 +42,9 @@ def _group_lines(kinds: bytes) -> re.Pattern[bytes]:
 class _Needed(NamedTuple):
     """The columns that a table needs of the lines, as `groups` of places.
 
-    First the counts, the start and the end, each if `has_counts`, `has_start` and `has_end` say so; then the keys. The
-    counts are packets and bytes, as far as `counted` says that each is there; if neither is, log_status.
+    First come the counts, the start and the end: each of them only if `has_counts`, `has_start` or `has_end` is true.
+    Then come the keys. The counts are packets and bytes, as one column; `counted` says which of the two the format has.
+    If it has neither, the column has log_status.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -108,17 +109,17 @@ class Sums:
         with self._exclusive():
             lines_of(kinds)
             selector(kinds, tests, window)
-            needed = self._groups(kinds, alternatives, sums)
+            needed = self._needed(kinds, alternatives, sums)
             self._listed = None
             kept = skipped = 0
             for piece in _pieces(require_bytes(data)):
-                data, found, flags, odd = select(kinds, tests, window, needed[0], piece)
+                lines, found, flags, left_out = select(kinds, tests, window, needed.groups, piece)
                 if flags is not None:
                     found = [[*compress(column, flags)] for column in found]
-                count = data.count(b'\n') if flags is None else sum(flags)
+                count = lines.count(b'\n') if flags is None else sum(flags)
                 self._add_columns(alternatives, needed, found, count)
                 kept += count
-                skipped += odd
+                skipped += left_out
             return kept, skipped
 
     def _add_columns(
@@ -148,7 +149,7 @@ class Sums:
         else:
             self._add(keys, values)
 
-    def add_groups(self, data: bytes) -> None:
+    def add_groups(self, data: bytes, /) -> None:
         """Add sums that were made elsewhere: a line for each group, as :meth:`lines` writes them.
 
         >>> table = Sums((('prefix', 8, 8),))
@@ -162,7 +163,7 @@ class Sums:
         1. Start and end are moments or ``-``. Numbers have at most 19 digits and no leading zero. What is not tracked
         is checked, but not added. Several lines may have the same key. New keys come last, in the order of the lines.
 
-        Raises ValueError if a line is something else, or has no newline; then no line is added.
+        Raises ValueError if a line has another form, or no newline. No line is added in that case.
         """
         kinds = b''.join([b'T' if b'T' in allowed else b'I' for allowed in self._kinds]) + b'IIMMI'
         with self._exclusive():
@@ -188,7 +189,7 @@ class Sums:
     def _counts(self, name: str, column: Column) -> Iterable[int]:
         return map(int, column) if name in self.track else repeat(0)
 
-    def _groups(
+    def _needed(
         self, kinds: bytes, alternatives: tuple[tuple[int, ...], ...], sums: tuple[int, int, int, int, int]
     ) -> _Needed:
         packets, octets, start, end, status = sums
@@ -215,7 +216,7 @@ class Sums:
         return _Needed(tuple(own), has_counts, has_start, has_end, counted)
 
     def _values(self, counted: tuple[bool, bool], rows: Column) -> list[int]:
-        """The sum that each record adds: 0 if it is not a flow."""
+        """The sum (see LANE) that each record adds: 0 if it is not a flow."""
         if counted not in self._sums:
             self._sums[counted] = Memo(partial(self._value, counted))
         return [*map(self._sums[counted].__getitem__, rows)]
