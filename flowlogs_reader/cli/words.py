@@ -35,7 +35,8 @@ def prepare(options: Namespace) -> None:
     for word in words:
         if is_condition(word) and not os.path.exists(word):
             raise UsageError(f'{word!r} is a condition: did you forget -w?')
-    for word in options.locations[1:]:
+    # sources_of refuses an empty one.
+    for word in filter(str.strip, options.locations[1:]):
         _check_belongs(word, options)
         _check_spelling(word, options.locations[0])
     options.thread_count = THREADS if options.thread_count is None else options.thread_count

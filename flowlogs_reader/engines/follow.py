@@ -1,4 +1,4 @@
-"""Repeated reads of new records (--follow)."""
+"""Repeated reads, for new records."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ WRONG = [
     (['g', '--thread-count', '-1'], '--thread-count'),
     (['g', '--location-type', 'ftp'], "'ftp'"),
     (['g', '--no-such-option'], '--no-such-option'),
+    (['g', '', '-w', 'dstport'], 'LOCATION is empty'),
     (['g', '-v'], 'there is no option -v: --help options lists them'),
     (['g', '-c', ','], '--columns has no names'),
     (['g', '--region'], '--region'),

@@ -1,4 +1,4 @@
-"""The objects that were returned already, for repeated reads (--follow)."""
+"""The objects that were returned already, for repeated reads."""
 
 from __future__ import annotations
 
