@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from flowlogs_reader.cli.options import OPTIONS
 from tests.conftest import MODULES, ROOT
 
 # In the order in which data flows; errors.py is above all, the package's own files are below.
@@ -48,6 +50,15 @@ def test_a_stage_imports_only_from_those_above_it(path: Path) -> None:
         there = stage_of(name)
         assert STAGES.index(there) <= STAGES.index(here), f'{here} imports {name}, which is below it'
         assert (here, there) not in STRANGERS, f'{here} imports {name}'
+
+
+def test_options_are_named_in_the_command_line_only() -> None:
+    flags = {flag for option in OPTIONS for flag in option.flags if flag.startswith('--')}
+    for path in MODULES:
+        # Commands of other programs have options too.
+        text = re.sub('``aws .*?``', '', path.read_text('utf-8'))
+        named = flags.intersection(re.findall(r'(?<![\w-])--[a-z-]+', text))
+        assert not named or stage_of(name_of(path)) == 'cli', f'{path} names {named}'
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

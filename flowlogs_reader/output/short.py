@@ -17,14 +17,14 @@ NAMES = {b'srcport': b'sport', b'dstport': b'dport', b'protocol': b'proto', b'pa
 TIMES = ('start', 'end')
 ADDRESSES = ('addr', 'srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
 IPV4 = 15
+PORTS = ('srcport', 'dstport')
 # With these widths, a line of IPv4 addresses has 80 characters at most: with bytes of 8 digits beside a time of day, or
 # of 5 beside a date.
-PORTS = ('srcport', 'dstport')
 PACKETS, BYTES, BYTES_BESIDE_DATES = 5, 8, 5
 # Parts of 2016-02-01 10:59:22.
 WITH_DATE = ((0, 19), (5, 19), (5, 16))
 TIME_OF_DAY = (11, 19)
-# What tables can do without, and what they need least: first those of --list, then sums.
+# What tables can do without, and what they need least: first columns of the list of flow logs, then sums.
 SPARE = (
     'description', 'instance_id', 'subnet_id', 'vpc_id', 'flow_log_id', 'format', 'destination', 'traffic_type',
     'region', 'az_id', 'interface_id', 'name', 'resource_id', 'end', 'start', 'packets', 'flows', 'accepted', 'bytes',

@@ -6,7 +6,7 @@ is the same for all engines:
 
 1. :class:`~.source.RemoteSource` takes the place of the reader of a location. The functions of engines/local.py read it
    like any reader: it adds what the engine sums to their tables (``sum_into``), or yields the lines that the engine
-   finds (``blocks``). So keys, prefixes, ``--both-ways``, intervals, order and columns are those of the local engine.
+   finds (``blocks``). So keys, prefixes, directions, intervals, order and columns are those of the local engine.
 2. It makes a :class:`~.question.Question` for each table that wants to be filled, with a Plan (plan.py) of the query,
    the engine's layouts and the table.
 3. The engine divides a plan into `parts`, and makes a :class:`Task` of each for the window: the text and the parameters
