@@ -11,7 +11,7 @@ from ..aws.session import AwsSession
 from ..errors import FlowLogsError, UsageError
 from ..query.result import Column, Table
 from ..records.fields import Kind
-from .stderr import PROGRAM
+from .stderr import PROGRAM, printable
 from .summary import chosen
 
 COLUMNS = (
@@ -34,7 +34,9 @@ class Listing:
         """Return the flow logs. Raises FlowLogsError if no Region has the resource."""
         rows = [(*(interface or ()), *self._shown(log)) for interface, log in self._search.rows(on_unreadable)]
         names = [*(Interface._fields if self._search.address else ()), *COLUMNS]
-        return Table.of_rows([Column(name, Kind.TEXT) for name in names], rows)
+        # Reasons of failures and descriptions are any text.
+        cells = [[*map(printable, row)] for row in rows]
+        return Table.of_rows([Column(name, Kind.TEXT) for name in names], cells)
 
     def _shown(self, row: FlowLog | None) -> tuple[str, ...]:
         if row is None:

@@ -106,6 +106,13 @@ def test_the_status_tells_why_nothing_arrives(fake: FakeAWS, cli: Cli) -> None:
     assert shown == ['ACTIVE', 'FAILED: Access error', 'FAILED: Rate limited', 'FAILED: no reason given']
 
 
+@pytest.mark.parametrize('encoding', ['text', 'csv', 'jsonl', 'parquet'])
+def test_a_reason_of_any_characters_is_one_value(encoding: str, fake: FakeAWS, cli: Cli) -> None:
+    fake.add_flow_log(deliverLogsStatus='FAILED', deliverLogsErrorMessage='no\ttabs\nlines or \x9b31m')
+    stdout = cli('--list', '--region', 'us-east-1', '-o', encoding).stdout
+    assert rb'FAILED: no\ttabs\nlines or \x9b31m' in stdout.replace(rb'\\', b'\\')
+
+
 def test_many_flow_logs_come_in_pages(fake: FakeAWS, cli: Cli) -> None:
     fake.ec2.page_rows = 2
     for number in range(5):
