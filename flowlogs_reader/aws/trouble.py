@@ -121,7 +121,9 @@ def said(error: BaseException) -> str:
     """Return the text of an error on one line, without a full stop at its end."""
     if isinstance(error, (FlowLogsError, UsageError)):
         return str(error).rstrip('.')
-    return (re.sub(r'\s+', ' ', str(error)).strip() or type(error).__name__).rstrip('.')
+    # If botocore cannot parse an answer, its error ends with the whole answer: a page of a proxy, for example.
+    text = str(error).partition(' Further retries may succeed:')[0]
+    return (re.sub(r'\s+', ' ', text).strip() or type(error).__name__).rstrip('.')
 
 
 def member(answer: Mapping[str, Any], name: str) -> Any:

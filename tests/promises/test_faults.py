@@ -273,10 +273,12 @@ def test_a_page_of_a_proxy_is_told(
     service, argv = {'DescribeFlowLogs': ('ec2', '--list'), 'ListObjectsV2': ('s3', 's3://flowlogs')}[operation]
     monkeypatch.setattr('flowlogs_reader.aws.session.UNREADABLE_ATTEMPTS', 1)
     monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
-    page = b'<html><body>Please sign in</body></html>'
+    page = b'<html><body>Please sign in<br>' + b'x' * 10_000 + b'</body></html>'
     monkeypatch.setattr(getattr(flowlogs, service), 'handle', lambda call: Reply([page], headers=headers))
     result = cli(argv, *(() if argv == '--list' else ('-s', START)), status=1)
     assert result.stderr.count('\n') == 1
+    # The page is not told.
+    assert len(result.stderr) < 500
 
 
 def test_a_server_that_begins_anew_when_asked_to_go_on(flowlogs: FakeAWS, cli: Cli) -> None:
