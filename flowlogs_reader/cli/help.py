@@ -24,7 +24,7 @@ COMMON = {
     'list': 'the flow logs there are, or those of a resource',
     'start_time': 'from this time on, such as 2h (ago) or 2016-02-01',
     'end_time': 'to this time, not included',
-    'for': 'so long after -s or before -e, such as 10m',
+    'for': 'a length after -s or before -e, such as 10m',
     'follow': 'go on as records arrive, until Ctrl-C',
     'tz': 'the time zone, such as Asia/Tokyo, or local',
     'where': 'only records with dstport=22,443 or bytes>=1000',
@@ -32,7 +32,7 @@ COMMON = {
     'output': 'text, tsv, csv, jsonl or parquet',
     'times': 'epoch or iso',
     'by': 'sort by bytes, packets or flows',
-    'once': 'count what both ends recorded once',
+    'once': 'count once what both ends recorded',
     'region': 'the AWS Region',
     'profile': 'a profile of the AWS configuration',
     'engine': 'insights or athena: AWS scans large logs itself',
@@ -75,7 +75,7 @@ TIMES = (
     ('-s 1454324362', 'Unix seconds, or milliseconds'),
     ("-s 'Feb 1 2016 7pm'", 'in words'),
     ('-e TIME', 'the end is not included; without -s the window begins an hour before it'),
-    ('--for 10m', 'so long after -s, or before -e, or before now'),
+    ('--for 10m', '10 minutes after -s, before -e or before now'),
     ('--tz Asia/Tokyo', 'the zone of times without an offset, and of dates that are written'),
 )
 TIMES_END = (

@@ -203,11 +203,11 @@ OPTIONS = (
     ),
     Option(
         '--once', group=_OUTPUT, actions=('top', 'aggregate', 'timeline'), action='store_true',
-        help='count flows that both ends recorded only at their sender',
+        help='count a flow that both ends recorded at its sender only',
     ),
     Option(
         '--compare', group=_OUTPUT, actions=('top',), metavar='LENGTH',
-        help='what changed most since the same window so much earlier, such as 1d',
+        help='what changed most, compared with LENGTH earlier, such as 1d',
     ),
     Option(
         '--distinct', group=_OUTPUT, actions=('top',), metavar='NAMES', type=_names,

@@ -17,7 +17,7 @@ from .stderr import terminal_width, write
 DELAY = 1.0
 INTERVAL = 0.2
 _BAR = '{percentage:3.0f}%|{bar}| {desc}'
-# Before so much of a read is done, how long the rest takes is not known well enough.
+# The part of a read that must be done before the remaining time is known well enough.
 ENOUGH = 0.05
 
 
