@@ -1,12 +1,12 @@
-"""Conditions that records must meet: text (``dstport=22,3389``) -> data.
+"""Conditions that records must meet, parsed from texts such as ``dstport=22,3389``.
 
-A condition is data only. Tests of lines and filter patterns of CloudWatch Logs are made from it elsewhere.
+A condition is data only. Tests of lines, filter patterns of CloudWatch Logs and SQL are made from it elsewhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -24,11 +24,15 @@ EITHER = {
     'port': ('srcport', 'dstport'),
     'pkt_addr': ('pkt_srcaddr', 'pkt_dstaddr'),
 }
-# The largest values. Protocol and flags are octets of the packet's header.
-LARGEST = {'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255}
+# The largest values. Protocol and flags are octets of the packet's header. The kernel converts times in milliseconds to
+# seconds: so more than 11 digits, as in typed times, would never be equal to one.
+_LAST_TIME = 10**11 - 1
+LARGEST = {
+    'srcport': 65535, 'dstport': 65535, 'protocol': 255, 'tcp_flags': 255, 'start': _LAST_TIME, 'end': _LAST_TIME,
+}  # fmt: skip
 # The kernel accepts numbers of at most 19 digits.
 MAX_NUMBER = 10**19 - 1
-# What an address may be besides networks.
+# Labels of the mapping `class` that may be written in place of networks.
 ADDRESS_CLASSES = ('private', 'internet')
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
@@ -71,7 +75,7 @@ class Condition(NamedTuple):
     An OtherField is the only value, with any operator. If it or the field has no value, the record does not meet the
     condition, whatever the operator.
 
-    With a `mapping`, what is compared are the labels of addresses; the values are labels, or an OtherField.
+    With a `mapping`, the labels of addresses are compared. The values are labels, or an OtherField.
     """
 
     field: str
@@ -100,18 +104,18 @@ class Condition(NamedTuple):
 
     @property
     def other(self) -> str | None:
-        """The field that the fields are compared with, if it is not values."""
+        """The field that the fields are compared with; None if they are compared with values."""
         value = self.values[0] if self.values else None
         return value.field if isinstance(value, OtherField) else None
 
     @property
     def needed(self) -> tuple[tuple[str, ...], ...]:
-        """The fields that it needs: a tuple of alternatives for each."""
+        """The fields that the condition needs: a tuple of alternatives for each."""
         return (self.fields, (self.other,)) if self.other else (self.fields,)
 
 
-def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
-    """Return the condition that ``FIELD OP VALUE[,VALUE …]`` means.
+def parse_condition(text: str, extra_fields: Collection[str] = ()) -> Condition:
+    """Return the condition that a text such as ``dstport=22,443`` or ``bytes>=1000`` means.
 
     >>> parse_condition('dstport=ssh,8000-8100').values
     (Range(low=22, high=22), Range(low=8000, high=8100))
@@ -142,8 +146,8 @@ def parse_condition(text: str, extra_fields: Iterable[str] = ()) -> Condition:
     return Condition(name, operator, values, text, mapping)
 
 
-def _check_form(text: str, written: str, operator: str, value: str, extra_fields: Iterable[str]) -> None:
-    """Raises UsageError for a condition in the form of another language."""
+def _check_form(text: str, written: str, operator: str, value: str, extra_fields: Collection[str]) -> None:
+    """Raises UsageError for ``==``, for conditions joined by and or or, and for a missing value."""
     if value.startswith('='):
         raise UsageError(f'{text!r}: one = is enough: {written.strip()}{operator}{value[1:].strip()}')
     for joint in _JOINT.finditer(value):
@@ -158,7 +162,7 @@ def _check_form(text: str, written: str, operator: str, value: str, extra_fields
         raise UsageError(f'{text!r}: the value is missing')
 
 
-def is_condition(text: str, extra_fields: Iterable[str] = ()) -> bool:
+def is_condition(text: str, extra_fields: Collection[str] = ()) -> bool:
     """Whether a text has the form of a condition about a field that exists."""
     match = _CONDITION.fullmatch(text)
     return match is not None and _is_field(match[1], extra_fields)
@@ -174,7 +178,7 @@ def find_addresses(texts: Iterable[str]) -> Condition:
     return Condition(ANY_ADDRESS, '=', networks, f'findip {given}')
 
 
-def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> str:
+def field_name(text: str, extra_fields: Collection[str] = (), words: Collection[str] = ()) -> str:
     """Return the normalised name of a field: one that AWS documents, one of `extra_fields` or one of `words`.
 
     Raises UsageError, which lists similar names.
@@ -190,7 +194,9 @@ def field_name(text: str, extra_fields: Iterable[str] = (), words: Iterable[str]
     raise UsageError(f'there is no field {text[:60]!r}{similar}', Cause.FIELD_UNKNOWN)
 
 
-def mapped_field(text: str, extra_fields: Iterable[str] = (), words: Iterable[str] = ()) -> tuple[str, Mapping | None]:
+def mapped_field(
+    text: str, extra_fields: Collection[str] = (), words: Collection[str] = ()
+) -> tuple[str, Mapping | None]:
     """Return the field and the mapping in a text such as ``srcaddr/class``.
 
     Raises UsageError as :func:`field_name` does, and for a mapping that does not exist, or a field without addresses.
@@ -242,24 +248,28 @@ def _labels(mapping: Mapping, items: Sequence[str]) -> tuple[Value, ...]:
     return tuple(None if item == '-' else known.get(item.lower(), item) for item in items)
 
 
-def _items(name: str, value: str, extra_fields: Iterable[str] = ()) -> list[str]:
+def _items(name: str, value: str, extra_fields: Collection[str] = ()) -> list[str]:
     items = [item.strip() for item in value.split(',')]
     for item in items:
         if not item:
-            raise UsageError(f'{name} is given an empty value; "-" means a missing one')
+            raise UsageError(f'{name} has an empty value; "-" means a missing one')
         if _is_field(item, extra_fields):
             raise UsageError(f'{item} is the name of a field: a field is compared with one field, or with values')
     return items
 
 
-def _is_field(text: str, extra_fields: Iterable[str]) -> bool:
+def _is_field(text: str, extra_fields: Collection[str]) -> bool:
     return normalise(text.partition('/')[0]) in {*KNOWN, *extra_fields, *EITHER}
 
 
 def _other_field(
-    written: str, name: str, mapping: Mapping | None, text: str, extra_fields: Iterable[str]
+    written: str, name: str, mapping: Mapping | None, text: str, extra_fields: Collection[str]
 ) -> OtherField:
-    """Return the field in the text on the right side. The left side, as `written`, is `name` and `mapping`."""
+    """Return the field in `text`, the right side of a condition.
+
+    `written` is the text of the left side, which means `name` and `mapping`. Raises UsageError if the two sides cannot
+    be compared.
+    """
     fields = EITHER.get(name, (name,))
     other, other_mapping = mapped_field(text, extra_fields, EITHER)
     if other in EITHER:
@@ -302,7 +312,7 @@ def _flags(items: Sequence[str]) -> Flags:
 
 
 def _range(name: str, first: str, item: str) -> Range:
-    # A name may have a hyphen too.
+    # A name may have a hyphen too, as igw-or-endpoint.
     match = None if item.lower() in NUMBER_NAMES.get(first, ()) else _RANGE.fullmatch(item)
     low, high = (match[1], match[2]) if match else (item, item)
     found = Range(_number(name, first, low, item), _number(name, first, high, item))
@@ -334,8 +344,8 @@ def _not_a_number(name: str, first: str, text: str) -> UsageError:
         return UsageError(f'{name} has no {text!r}: did you mean {" or ".join(close)}?')
     limit = f' up to {LARGEST[first]}' if first in LARGEST else ''
     if len(names) > MANY_NAMES:
-        told = f'{name} takes a number{limit}, or a name such as ssh or https; not {text!r}'
-        return UsageError(told, Cause.NAME_UNKNOWN)
+        why = f'{name} takes a number{limit}, or a name such as ssh or https; not {text!r}'
+        return UsageError(why, Cause.NAME_UNKNOWN)
     known = f', or one of {", ".join(names)}' if names else ''
     return UsageError(f'{name} takes a number{limit}{known}; not {text!r}')
 

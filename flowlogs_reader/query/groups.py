@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -14,10 +14,10 @@ _PREFIXED = re.compile(r'(.*)/([0-9]{1,3})')
 
 
 class GroupKey(NamedTuple):
-    """A field to sum by, or of its address the network with a prefix length, or the label that a mapping gives it.
+    """A field to sum by. With a `prefix` length, the key is the network of the address; with a `mapping`, its label.
 
-    `field` may be a key of EITHER: then each flow counts at both its ends. An IPv4 address is not shortened by a length
-    of more than 32. An address without a label has ``-``.
+    `field` may be a key of EITHER: then each flow counts at both its ends. A prefix of more than 32 bits leaves an IPv4
+    address as it is. An address without a label has the key ``-``.
     """
 
     field: str
@@ -43,11 +43,12 @@ class GroupKey(NamedTuple):
 
 
 def parse_keys(
-    texts: Iterable[str], sums: Sequence[str], extra_fields: Iterable[str] = (), words: Iterable[str] = ()
+    texts: Iterable[str], sums: Sequence[str], extra_fields: Collection[str] = (), words: Collection[str] = ()
 ) -> tuple[GroupKey, ...]:
-    """Return the keys in texts such as ``srcaddr/24``, or several with commas; `sums` are the columns that hold sums.
+    """Return the keys in texts such as ``srcaddr/24``, or ``srcaddr,dstport`` for several.
 
-    `words` are names for both ends of a flow, if each flow may count at both.
+    `sums` are the names of the columns of sums, which cannot be keys. `extra_fields` are names that AWS does not
+    document. `words` are names for both ends of a flow (see EITHER), if each flow may count at both.
 
     >>> [key.name for key in parse_keys(['srcaddr/24', 'dstaddr/class'], ['bytes'])]
     ['srcaddr/24', 'dstaddr/class']
@@ -55,7 +56,7 @@ def parse_keys(
     Raises UsageError, which says what is valid.
     """
     keys: list[GroupKey] = []
-    for text in [item for each in texts for item in each.strip(',').split(',')]:
+    for text in (item for given in texts for item in given.strip(',').split(',')):
         key = _parse_key(text, extra_fields, words)
         if key in keys:
             raise UsageError(f'{key.name} is given twice')
@@ -65,7 +66,7 @@ def parse_keys(
     return tuple(keys)
 
 
-def _parse_key(text: str, extra_fields: Iterable[str], words: Iterable[str]) -> GroupKey:
+def _parse_key(text: str, extra_fields: Collection[str], words: Collection[str]) -> GroupKey:
     match = _PREFIXED.fullmatch(text)
     if not match:
         field, mapping = mapped_field(text, extra_fields, words)

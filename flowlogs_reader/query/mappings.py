@@ -1,4 +1,4 @@
-"""Mappings: networks with labels. An address has the label of the smallest network that holds it."""
+"""Mappings: networks with labels. An address has the label of the smallest network that contains it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Labelled(NamedTuple):
 
 
 class Mapping(NamedTuple):
-    """A name, and networks with labels: what ``srcaddr/NAME`` stands for.
+    """A name, and networks with labels: ``srcaddr/NAME`` means the labels of source addresses.
 
     >>> Mapping('site', ((ip_network('10.0.0.0/8'), 'all'), (ip_network('10.0.0.0/9'), 'lab'))).ranges
     (Labelled(first=167772160, last=176160767, version=4, label='lab'), Labelled(first=176160768, last=184549375, ...
@@ -45,11 +45,11 @@ class Mapping(NamedTuple):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, in the order in which the networks have them first."""
+        """All labels, in the order of the first network of each."""
         return tuple(dict.fromkeys(label for _, label in self.networks))
 
     def having(self, labels: Collection[str | None]) -> tuple[Labelled, ...]:
-        """Return the ranges that have one of these labels; None is that of addresses without one, and becomes ''."""
+        """Return the ranges that have one of these labels; None asks for addresses without a label, which have ''."""
         if None in labels:
             everything = Mapping(self.name, (*((network, '') for network in _EVERYTHING), *self.networks))
             return everything.having([label or '' for label in labels])
@@ -67,9 +67,9 @@ def _ranges(networks: tuple[tuple[Network, str], ...]) -> tuple[Labelled, ...]:
 
 
 def _pieces(networks: tuple[tuple[Network, str], ...]) -> Iterator[Labelled]:
-    """Yield ranges: of two networks that overlap, one holds the other."""
+    """Yield ranges that do not overlap. Of two networks that overlap, one contains the other, and is cut."""
     order = sorted(networks, key=lambda pair: (pair[0].version, int(pair[0][0]), pair[0].prefixlen))
-    # The networks that hold the address `at`, the smallest last.
+    # The networks that contain the address `at`, the smallest last.
     around: list[tuple[Network, str]] = []
     at = 0
     for network, label in [*order, (None, '')]:
@@ -86,17 +86,11 @@ def _pieces(networks: tuple[tuple[Network, str], ...]) -> Iterator[Labelled]:
 
 
 def holds(outer: Network, inner: Network) -> bool:
-    """Whether a network holds all of another one, or is the same."""
+    """Whether a network contains all of another one, or is the same."""
     return outer.version == inner.version and int(outer[0]) <= int(inner[0]) <= int(outer[-1])
 
 
-def _class_networks() -> Iterator[tuple[Network, str]]:
-    for label, networks in _CLASSES:
-        for text in networks.split():
-            yield ip_network(text), label
-
-
-# After the registries iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry: what they call
+# As in the registries iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry: what they call
 # globally reachable is the internet. Multicast addresses are not in them.
 _CLASSES = (
     ('special', '::/0'),
@@ -113,7 +107,7 @@ _CLASSES = (
     ('internet', '192.0.0.9/32 192.0.0.10/32 2001:1::1/128 2001:1::2/128 2001:1::3/128'),
     ('internet', '2001:3::/32 2001:4:112::/48 2001:20::/28 2001:30::/28'),
 )
-CLASSES = Mapping('class', tuple(_class_networks()))
-# Their networks are not known before AWS was asked: see Query.with_mappings.
+CLASSES = Mapping('class', tuple((ip_network(text), label) for label, texts in _CLASSES for text in texts.split()))
+# Mappings whose networks only AWS knows: see Query.with_mappings.
 SUBNET_MAPPINGS = ('az', 'subnet', 'vpc')
 MAPPINGS: dict[str, Mapping] = {CLASSES.name: CLASSES, **{name: Mapping(name) for name in SUBNET_MAPPINGS}}

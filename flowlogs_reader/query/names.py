@@ -13,7 +13,8 @@ PROTOCOLS = {
     'icmp': 1, 'igmp': 2, 'ipip': 4, 'tcp': 6, 'udp': 17, 'ipv6': 41, 'gre': 47, 'esp': 50, 'ah': 51, 'icmpv6': 58,
     'ospf': 89, 'pim': 103, 'vrrp': 112, 'l2tp': 115, 'sctp': 132,
 }  # fmt: skip
-# After the field traffic-path in vpc/latest/userguide/flow-log-records. Only Nitro instances tell 7 from 8.
+# From the field traffic-path in docs.aws.amazon.com, vpc/latest/userguide/flow-log-records. Only on Nitro instances are
+# 7 and 8 used; others have 2 for both.
 TRAFFIC_PATHS = {
     'vpc': 1, 'igw-or-endpoint': 2, 'vgw': 3, 'peering': 4, 'inter-region-peering': 5, 'local-zone': 6,
     'endpoint': 7, 'igw': 8,
@@ -42,7 +43,7 @@ def name_of(field: str, text: bytes) -> bytes:
 
 
 def number_of(field: str, text: bytes) -> bytes:
-    """Return the number that :func:`name_of` wrote by name; other texts as they are.
+    """Return the number for a text that :func:`name_of` wrote; other texts as they are.
 
     >>> number_of('protocol', b'tcp'), number_of('tcp_flags', b'SYN+ACK'), number_of('protocol', b'6')
     (b'6', b'18', b'6')
