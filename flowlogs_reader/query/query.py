@@ -11,7 +11,7 @@ from .conditions import Condition, Range
 from .groups import GroupKey
 from .mappings import Mapping
 
-# What says who recorded a flow.
+# The fields that tell whether the sender or the receiver of a flow recorded it.
 RECORDER = ('interface_id', 'srcaddr', 'dstaddr')
 FIVE_TUPLE = ('srcaddr', 'dstaddr', 'srcport', 'dstport', 'protocol')
 
@@ -26,21 +26,22 @@ class Window(NamedTuple):
 class Query(NamedTuple):
     """A question about flow logs.
 
-    `action` is print, findip, ipset, top, aggregate, timeline or report. Records must meet all `conditions`.
-    `window` is None for everything that a source has. `fields` are the names of the log's fields if the user gave them.
+    `action` is print, findip, ipset, top, aggregate, timeline or report. Records must meet all `conditions`, and start
+    in the `window` (None: at any time). `fields` are the names of the log's fields, if the user gave them.
 
     print, findip: up to `limit` records with the fields `columns` (None: those of the log), or as `raw` lines. Fields
     that are `optional` may be missing from the log.
     top: sums by `keys`, and the number of distinct values of each key in `distinct`; the `limit` rows with the largest
-    `measure` (bytes, packets, flows, or the name of a key in `distinct`). With `share` a row has its share of all that
-    was measured, and the last row is of all others. A key that stands for both ends counts each flow at both. With
-    `compare` the rows are those whose measure changed most since the same window so many seconds earlier.
+    `measure` (bytes, packets, flows, or the name of a key in `distinct`). With `share`, each row has its share of the
+    total, and one more row is of all others. A key for both ends counts each flow at both. With `compare`, the rows are
+    those whose measure changed most since the same window so many seconds earlier.
     aggregate: sums by `keys`; `both_ways` sums both directions of a conversation in one row; `flows` counts flows too.
     If it is `ranked`, the rows are the `limit` ones (None: all) with the largest `measure`.
-    top, aggregate and timeline count each flow `once`, at its sender, even if the log has the records of both ends.
-    timeline: sums by intervals of `interval` seconds, and by one of `keys` if there is one; the first interval of a day
-    begins at midnight in `tz`; `measure` is what is looked at. AWS may deliver more of what ends after `delivered_ms`.
+    timeline: sums for intervals of `interval` seconds, and for each value of the key, if `keys` has one. The first
+    interval of a day begins at midnight in `tz`. `measure` is the sum that the user looks at. AWS may deliver more
+    records of intervals that end after `delivered_ms`.
     report: several tables of sums, each with the `limit` largest rows.
+    With `once`, top, aggregate and timeline count each flow once, at its sender, even if both ends recorded it.
     """
 
     action: str = 'print'
@@ -75,10 +76,15 @@ class Query(NamedTuple):
         return any(len(key.fields) > 1 for key in self.keys)
 
     @property
-    def asked_fields(self) -> tuple[tuple[str, ...], ...]:
-        """The fields that the conditions, then the keys, need: a tuple of alternatives for each.
+    def condition_fields(self) -> tuple[tuple[str, ...], ...]:
+        """The fields that the conditions need: a tuple of alternatives for each."""
+        return tuple(names for condition in self.conditions for names in condition.needed)
 
-        The default keys of aggregate are left out: the user did not ask for them, and not all logs have them.
+    @property
+    def asked_fields(self) -> tuple[tuple[str, ...], ...]:
+        """The fields that the conditions and then the keys need: a tuple of alternatives for each.
+
+        The default keys of aggregate are left out: the user did not ask for them, and some logs lack some of them.
         """
         by_default = self.action == 'aggregate' and self.keys == tuple(map(GroupKey, FIVE_TUPLE))
         keys = () if by_default else tuple((field,) for key in (*self.keys, *self.distinct) for field in key.fields)
@@ -86,7 +92,7 @@ class Query(NamedTuple):
 
     @property
     def required_fields(self) -> tuple[str, ...]:
-        """The fields without which a log cannot answer the query at all: that is an error of the read."""
+        """The fields without which a log cannot answer the query at all: if it lacks one, the read fails."""
         return (*(RECORDER if self.once else ()), *(('start',) if self.compare else ()))
 
     @property
@@ -98,7 +104,7 @@ class Query(NamedTuple):
 
     @property
     def over_both_windows(self) -> Query:
-        """The query for one read of both windows: a longer one, without what lies between them."""
+        """The query for one read of both windows. A condition leaves out the records between them."""
         window, earlier = self.window, self.earlier_window
         if not window or not earlier:
             return self
@@ -109,14 +115,14 @@ class Query(NamedTuple):
 
     @property
     def unknown_mappings(self) -> frozenset[str]:
-        """The names of mappings without networks: these are not known before AWS was asked."""
+        """The names of mappings without networks: AWS has to be asked for these."""
         used = [key.mapping for key in (*self.keys, *self.distinct)] + [each.mapping for each in self.conditions]
         return frozenset(mapping.name for mapping in used if mapping and not mapping.networks)
 
     def with_mappings(self, found: dict[str, Mapping]) -> Query:
         """Return the query with these mappings, by name, in place of those of the same names.
 
-        Raises FlowLogsError if a condition has a label that a mapping does not have.
+        Raises FlowLogsError if a condition has a label that its mapping does not have.
         """
 
         def known(mapping: Mapping | None) -> Mapping | None:
@@ -133,7 +139,3 @@ class Query(NamedTuple):
             tuple(key._replace(mapping=known(key.mapping)) for key in old) for old in (self.keys, self.distinct)
         )
         return self._replace(conditions=conditions, keys=keys, distinct=distinct)
-
-    @property
-    def condition_fields(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(names for condition in self.conditions for names in condition.needed)

@@ -10,7 +10,7 @@ from ..records.block import Block
 from ..records.fields import KNOWN, Kind
 from ..records.record import moment
 
-# Rows in a chunk of a table.
+# Rows in each chunk of a table that is made of Python values.
 ROWS = 4096
 
 
@@ -39,11 +39,12 @@ class Records:
 class Table:
     """Columns and rows. Iterating over the rows reads the source.
 
-    `chunks` are lines with a tab between two values; `places` are the indexes of the columns' values in a line. Values
-    are canonical text, ``-`` if missing. If the read fails, the error is raised after the rows of what was read before.
+    `chunks` are lines with a tab between two values; `places` has, for each column, the index of its value in a line.
+    Values are canonical text, ``-`` if missing. If the read fails, the error is raised after the rows of what was read
+    before.
 
-    `incomplete` has the starts of the intervals of a timeline that may lack flows, each with the reasons: 'cut' by the
-    window, 'recent'. It is filled together with the rows.
+    `incomplete` has the start, in Unix seconds, of each interval of a timeline that may lack flows, with the reasons:
+    'cut' (by the window) and 'recent'. It is filled while the rows are read.
     """
 
     def __init__(self, columns: Sequence[Column], chunks: Iterable[bytes], places: Sequence[int] | None = None) -> None:
@@ -66,7 +67,7 @@ class Table:
 
 
 class NamedTable(NamedTuple):
-    """One of several tables: the largest of so many `groups`, if there are more than its rows."""
+    """One of several tables. `groups` is the number of its rows without the limit, or 0 if there is no limit."""
 
     name: str
     table: Table

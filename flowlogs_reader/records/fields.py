@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 
 class Kind(Enum):
-    """The type of the values of a field, as the letter that the kernel uses for it.
-
-    Decimal numbers are in tables only.
-    """
+    """The type of the values of a field, with the letter that the kernel uses for it. Only tables have DECIMAL."""
 
     TEXT = 'T'
     INTEGER = 'I'
@@ -24,7 +21,7 @@ class Kind(Enum):
 class Field(NamedTuple):
     """A field of a flow log record: its name with underscores, its kind, the version that added it, its meaning.
 
-    `words` holds all possible values, if AWS documents them. `case` is 'upper' or 'lower' if AWS writes every value in
+    `words` has all possible values, if AWS documents them. `case` is 'upper' or 'lower' if AWS writes every value in
     that case.
     """
 
@@ -115,13 +112,13 @@ FIELDS: tuple[Field, ...] = (
 
 KNOWN: dict[str, Field] = {field.name: field for field in FIELDS}
 DEFAULT_FIELDS: tuple[str, ...] = tuple(field.name for field in FIELDS if field.version == 2)
-# Sets of fields by name: those up to a version of the VPC format, and the 47 that flowlogs-reader 5.0.1 writes, in its
-# order.
+# Sets of fields by name: those up to a version of the VPC format, and the 47 that flowlogs-reader 5.0.1 writes
+# ('legacy'), in its order.
 FIELD_SETS: dict[str, tuple[str, ...]] = {
     name: tuple(field.name for field in FIELDS if field.version <= version)
     for name, version in (('default', 2), ('v3', 3), ('v4', 4), ('v5', 5), ('legacy', 6))
 }
-# The columns of a narrow terminal.
+# The columns that fit a narrow terminal.
 SHORT: tuple[str, ...] = (
     'start', 'srcaddr', 'srcport', 'dstaddr', 'dstport', 'protocol', 'packets', 'bytes', 'action',
 )  # fmt: skip

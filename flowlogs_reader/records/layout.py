@@ -66,8 +66,8 @@ class Layout:
     def from_header(cls, line: bytes) -> Layout | None:
         """Return the Layout of a header row, or None if the line is not a header row.
 
-        All tokens of a header row are names, and at least half are documented by AWS; a record has a number somewhere.
-        Raises ValueError if the header row is not a valid layout.
+        In a header row, every token is a name, and at least half of the names are documented by AWS. A record has a
+        number somewhere, which is not a name. Raises UsageError if the header row is not a valid layout.
         """
         text = line[:MAX_LINE].decode('ascii', 'replace')
         # CSV has commas.
@@ -119,17 +119,18 @@ def default_record(line: bytes) -> bytes | None:
     >>> default_record(b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK vpc-1 3')
     b'2 123456789010 eni-1 10.0.0.1 10.0.0.2 5 443 6 1 40 100 160 ACCEPT OK'
 
-    Every value must be valid for its field. Only in records without data may the addresses and the action be missing.
+    Every value must be valid for its field. The addresses and the action may be missing only in records without data.
     """
-    values = line.split()[: len(DEFAULT_FIELDS) + 1]
+    values = line.split()
     if len(values) <= len(DEFAULT_FIELDS) or len(line) > MAX_LINE:
         return None
+    begin = b' '.join(values[: len(DEFAULT_FIELDS)])
     try:
-        texts = _DEFAULT.parse(b' '.join(values[:-1]))
+        texts = _DEFAULT.parse(begin)
         fits = _is_default({name: text.decode() for name, text in zip(DEFAULT_FIELDS, texts)})
     except ValueError:
         return None
-    return b' '.join(values[:-1]) if fits else None
+    return begin if fits else None
 
 
 def _is_default(value: dict[str, str]) -> bool:
@@ -137,7 +138,8 @@ def _is_default(value: dict[str, str]) -> bool:
     words = {name: KNOWN[name].words for name in ('action', 'log_status')}
     flow = [value[name] for name in ('srcaddr', 'dstaddr', 'action')]
     if flow != ['-'] * len(flow) or value['log_status'] == 'OK':
-        ip_address(value['srcaddr']), ip_address(value['dstaddr'])
+        for name in ('srcaddr', 'dstaddr'):
+            ip_address(value[name])
         if value['action'] not in words['action']:
             return False
     return (
@@ -150,7 +152,7 @@ def _is_default(value: dict[str, str]) -> bool:
 
 
 def _canonical_value(name: str, kind: int, value: bytes) -> bytes:
-    """Raises ValueError if the text is not a value of the field."""
+    """The value as AWS writes it. Raises ValueError, which names the field, if it is not a value of the field."""
     if value == b'-':
         return value
     shown = repr(value[:40])[1:]

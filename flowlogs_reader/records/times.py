@@ -10,14 +10,15 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def utc(moment: datetime) -> datetime:
-    """Return an aware datetime in UTC. A naive one is UTC already, as in flowlogs-reader 5.0.1."""
+    """Return the moment as an aware datetime in UTC. A naive one is in UTC, as in flowlogs-reader 5.0.1."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return whole milliseconds since the epoch. Integer arithmetic: a float cannot represent every millisecond."""
+    """Return whole milliseconds since the epoch, rounded down."""
+    # In integers: a float cannot represent every millisecond.
     return (utc(moment) - EPOCH) // MILLISECOND
 
 

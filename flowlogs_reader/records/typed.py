@@ -1,4 +1,4 @@
-"""Record batches of Arrow made of canonical lines, with the types that AWS uses in Parquet files. Needs pyarrow.
+"""Record batches of Arrow, made of canonical lines, with the types that AWS uses in Parquet files. Needs pyarrow.
 
 Sources: docs.aws.amazon.com, vpc/latest/userguide/flow-log-records and vpc/latest/tgw/tgw-flow-logs (read 2026-11).
 """
@@ -15,9 +15,7 @@ from .fields import KNOWN, Kind
 
 # Fields that AWS stores as INT_64; other numbers are INT_32. Sums and other columns of tables have 64 bits too.
 WIDE = {'packets', 'bytes', *(name for name in KNOWN if name.startswith('packets_lost_'))}
-
-
-# Bytes of lines that are converted at a time: pieces of an eighth of that take twice as long.
+# Bytes of lines that are converted at a time. In pieces of an eighth of that, the conversion takes twice as long.
 PIECE = 1 << 20
 # Times in files, as AWS writes them, and times for programs.
 SECONDS, TIMESTAMP = pa.int64(), pa.timestamp('s', 'UTC')
@@ -44,7 +42,8 @@ def _type_of(name: str, kind: Kind) -> Any:
 def batch_of(schema: Any, places: Sequence[int], separator: bytes, lines: bytes) -> Any:
     """Return a record batch of lines: its columns are the values at these places, null for ``-`` and for a place -1.
 
-    Raises ValueError if a number is too large for the type of its column.
+    `lines` must not be empty, and each must end with a newline. Raises ValueError if a number is too large for the type
+    of its column.
     """
     width = lines[: lines.index(b'\n')].count(separator) + 1
     stored = [SECONDS if type == TIMESTAMP else type for type in schema.types]
@@ -68,13 +67,13 @@ def batch_of(schema: Any, places: Sequence[int], separator: bytes, lines: bytes)
 
 
 def table_of(batches: Sequence[Any], names: Iterable[str]) -> Any:
-    """Return a Table of record batches, with the columns of all of them; of none, with these fields."""
+    """Return a pyarrow.Table of record batches, with the columns of all of them; without batches, with these fields."""
     tables = [pa.Table.from_batches([batch]) for batch in batches] or [schema_of_fields(names).empty_table()]
     return pa.concat_tables(tables, promote_options='default')
 
 
 def _too_large(schema: Any, places: Sequence[int], separator: bytes, lines: bytes) -> str:
-    """Return what is wrong with the first number that is too large for its column."""
+    """Return the message for the first number that is too large for its column."""
     for line in lines.splitlines():
         values = line.split(separator)
         for field, place in zip(schema, places):
