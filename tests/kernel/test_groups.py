@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlogs_reader.records.layout import Layout
@@ -29,7 +29,6 @@ def add(table: Any, width: int, rows: Sequence[str]) -> None:
     table.add(LAYOUT.kinds, (), None, (tuple(range(width)),), SUMS, data)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.lists(lines, max_size=8), max_size=4),
     st.sampled_from(KEYS),

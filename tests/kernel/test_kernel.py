@@ -7,12 +7,11 @@ import gc
 import io
 import json
 import threading
-from datetime import timedelta
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader.kernel import pure
@@ -22,11 +21,6 @@ from . import inputs, naive
 from .support import native, outcome
 
 TRACK = ('packets', 'bytes', 'start', 'end')
-many = settings(
-    max_examples=30,
-    deadline=timedelta(seconds=5),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 def written(rows: list[naive.Row]) -> bytes:
@@ -36,7 +30,6 @@ def written(rows: list[naive.Row]) -> bytes:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-@many
 @given(st.data())
 def test_check(kernel: ModuleType, data: Any) -> None:
     kinds = data.draw(inputs.kinds)
@@ -50,7 +43,6 @@ def test_check(kernel: ModuleType, data: Any) -> None:
     assert again[0] is checked[0]
 
 
-@many
 @given(st.data())
 def test_check_is_what_the_layout_does(kernel: ModuleType, data: Any) -> None:
     layout = Layout()
@@ -95,7 +87,6 @@ def test_10_000_columns_and_256_fields(kernel: ModuleType) -> None:
             kernel.check(kinds, b'')
 
 
-@many
 @given(st.data())
 def test_keep_and_columns(kernel: ModuleType, data: Any) -> None:
     kinds = data.draw(inputs.kinds)
@@ -119,7 +110,6 @@ def test_keep_and_columns(kernel: ModuleType, data: Any) -> None:
         assert kernel.columns(kinds, compiled, window, groups, block) == (columns, skipped)
 
 
-@many
 @given(st.data())
 def test_each_kind_of_test(kernel: ModuleType, data: Any) -> None:
     """One column and one test, so that many lines pass and many do not."""
@@ -132,7 +122,7 @@ def test_each_kind_of_test(kernel: ModuleType, data: Any) -> None:
     assert kernel.keep(letter, (test,), None, block) == (written(rows), len(rows), skipped)
 
 
-@settings(many, max_examples=100)
+@settings(max_examples=100)
 @given(inputs.addresses, inputs.addresses)
 def test_addresses_are_what_ipaddress_takes(kernel: ModuleType, one: bytes, other: bytes) -> None:
     found = naive.address(one)
@@ -221,7 +211,6 @@ def test_wrong_types(kernel: ModuleType) -> None:
                 call(data)
 
 
-@many
 @given(st.lists(inputs.value('I', False) | inputs.value('T', False), min_size=1, max_size=6), st.booleans())
 def test_column_getter(kernel: ModuleType, values: list[bytes], number: bool) -> None:
     texts = [value.decode() for value in values]
@@ -246,7 +235,6 @@ def test_column_getter(kernel: ModuleType, values: list[bytes], number: bool) ->
         kernel.column_getter(0, number)(None)
 
 
-@many
 @given(st.lists(st.sampled_from([b'bytes', b'a', b'z', b'A', b'`', b'{', b'2 ', b' a', b'\n', b'\r', b'\0', b'\xe9'])))
 def test_letter_lines(kernel: ModuleType, parts: list[bytes]) -> None:
     data = b''.join(parts)
@@ -254,7 +242,6 @@ def test_letter_lines(kernel: ModuleType, parts: list[bytes]) -> None:
     assert kernel.letter_lines(data) == tuple(at for at in begins if data[at : at + 1].islower())
 
 
-@many
 @given(st.data())
 def test_lines_with(kernel: ModuleType, data: Any) -> None:
     lines = data.draw(inputs.blocks(inputs.DEFAULT))
@@ -282,7 +269,6 @@ def test_texts_are_found_wherever_they_are(kernel: ModuleType, size: int) -> Non
 # --- sums -------------------------------------------------------------------------------------------------------------
 
 
-@many
 @given(st.data())
 def test_sums(kernel: ModuleType, data: Any) -> None:
     kinds = data.draw(inputs.kinds)
@@ -312,7 +298,6 @@ def check_table(table: Any, expected: naive.Sums, data: Any) -> None:
                 table.top(count, by)
 
 
-@many
 @given(st.data())
 def test_merged_tables(kernel: ModuleType, data: Any) -> None:
     """The merged tables of two parts are equal to the table of the whole."""
@@ -368,7 +353,7 @@ def test_a_large_table(kernel: ModuleType) -> None:
     assert table.lines(60_000) == b'new - 0 1 - - 1\n'
 
 
-@settings(many, max_examples=100)
+@settings(max_examples=100)
 @given(inputs.addresses, st.integers(0, 129), st.integers(0, 129))
 @example(b'10.0.0.0/8', 24, 24)
 def test_networks(kernel: ModuleType, text: bytes, n4: int, n6: int) -> None:
@@ -379,7 +364,7 @@ def test_networks(kernel: ModuleType, text: bytes, n4: int, n6: int) -> None:
     assert found == pure.network(text, n4, n6)
 
 
-@settings(many, max_examples=100)
+@settings(max_examples=100)
 @given(inputs.addresses, inputs.addresses, st.sampled_from(inputs.LABELS))
 @example(b'-', b'10.0.0.1', inputs.LABELS[1])
 @example(b'255.255.255.255', b'10.0.0.1', inputs.LABELS[1])
@@ -513,7 +498,6 @@ def sheet_text(rows: list[list[bytes]], separator: bytes) -> bytes:
     return b''.join(separator.join(row) + b'\n' for row in rows)
 
 
-@many
 @given(sheets(), st.sampled_from(['text', 'tsv', 'csv', 'jsonl']))
 def test_encode(kernel: ModuleType, sheet: Any, encoding: str) -> None:
     places, numbers, separator, rows = sheet
@@ -545,7 +529,6 @@ def json_value(cell: bytes, number: bool) -> str:
     return text if number else f'"{text}"'
 
 
-@many
 @given(
     st.lists(st.integers(-62_135_596_800, 253_402_300_799) | st.integers(0, 2**31 - 1) | st.none(), max_size=8),
     st.sampled_from(['iso', 'date']),
@@ -572,7 +555,6 @@ def test_values_that_are_no_times(kernel: ModuleType, value: bytes) -> None:
             kernel.encode('text', (b'a',), (False,), (0,), (form,), b'\t', value + b'\n')
 
 
-@many
 @given(
     st.sampled_from(['text', 'tsv', 'csv', 'jsonl', 'xml']),
     st.lists(st.integers(-2, 4), max_size=4),
@@ -661,7 +643,7 @@ def page(body: bytes) -> Any:
     return *texts, first, last, times.count(last), times == sorted(times), token
 
 
-@settings(many, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_find_events(kernel: ModuleType, data: Any) -> None:
     body = data.draw(bodies())

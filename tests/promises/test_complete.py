@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader import (
@@ -31,7 +31,7 @@ WINDOW = {'start_time': datetime(2016, 2, 1, 10), 'end_time': datetime(2016, 2, 
 OBJECTS = s3_objects(traffic.lines(500, per_second=1), max_lines=60)
 KEYS = sorted(OBJECTS)
 REFUSED = {'denied': 'AccessDenied', 'archived': 'InvalidObjectState', 'gone': 'NoSuchKey'}
-quick = settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck), derandomize=True)
+few = settings(max_examples=15)
 
 
 class State(NamedTuple):
@@ -102,7 +102,7 @@ roads = pytest.mark.parametrize('open_reader', [in_bucket, in_directory])
 
 
 @roads
-@quick
+@few
 @given(states=any_states, thread_count=threads)
 def test_what_comes_out_is_what_can_be_read_and_an_exception_tells_of_the_rest(
     open_reader: Open, states: list[State], thread_count: int, fake: FakeAWS, tmp_path: Path
@@ -135,7 +135,7 @@ def test_what_comes_out_is_what_can_be_read_and_an_exception_tells_of_the_rest(
 
 
 @roads
-@quick
+@few
 @given(states=any_states, thread_count=threads, strict=st.booleans())
 def test_it_is_the_same_for_sums_and_for_those_who_take_the_errors(
     open_reader: Open, states: list[State], thread_count: int, strict: bool, fake: FakeAWS, tmp_path: Path

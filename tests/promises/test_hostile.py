@@ -320,7 +320,7 @@ def test_a_gzip_bomb_of_empty_lines(tmp_path: Path) -> None:
     data=st.binary(max_size=300),
     prefix=st.sampled_from([b'', gzip.compress(TEXT)[:200], TEXT[:100], b'PAR1', b'\x28\xb5\x2f\xfd', b'{"message":']),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_read_or_refused(data: bytes, prefix: bytes) -> None:
     reader = read_alone(prefix + data)
     for block in reader.blocks():
@@ -422,7 +422,7 @@ def test_a_parquet_column_of_the_wrong_type(kind: str, cli: Cli, tmp_path: Path)
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(1, 255), cut=st.integers(0, 10_000) | st.none())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damaged_parquet_is_read_or_refused(at: int, value: int, cut: int | None) -> None:
     body = bytearray(next(iter(s3_objects(LINES[:5], format='parquet').values())))
     body[at % len(body)] ^= value

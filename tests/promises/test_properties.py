@@ -12,7 +12,7 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader, FlowRecord, aggregated_records
@@ -28,11 +28,6 @@ from flowlogs_reader.sources.cloudwatch.pages import page_of
 from flowlogs_reader.sources.filter import Filter, is_record
 from tests import traffic
 from tests.conftest import NOW
-
-settings.register_profile(
-    'quick', deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True
-)
-settings.load_profile('quick')
 
 # -- records of any format ---------------------------------------------------------------------------------------------
 

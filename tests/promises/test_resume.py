@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader.errors import FlowLogsError
@@ -89,7 +89,7 @@ moments = st.one_of(st.integers(-2, SECONDS + 2).map(lambda seconds: seconds * 1
 @pytest.mark.parametrize('road', LOGS)
 @given(cuts=st.lists(moments, min_size=3, max_size=5, unique=True).map(sorted))
 @example(cuts=[0, 1000, 2000, 8000])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12)
 def test_neighbouring_windows_together_are_the_whole(
     road: str, threads: int, open_reader: Open, cuts: list[int]
 ) -> None:
@@ -103,7 +103,7 @@ def test_neighbouring_windows_together_are_the_whole(
 
 @pytest.mark.parametrize('threads', THREADS)
 @given(fails_at=st.integers(1, 14), kind=st.sampled_from(['deny', '500', 'half_json', 'expire_token']))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 def test_an_interrupted_read_never_goes_beyond_a_gap_and_can_be_resumed(
     threads: int, aws: FakeAWS, open_reader: Open, fails_at: int, kind: str
 ) -> None:

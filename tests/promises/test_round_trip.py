@@ -53,7 +53,7 @@ forms = st.sampled_from(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lines_of(DEFAULT_FIELDS), encodings, forms, st.booleans())
 def test_records_of_the_default_format(data: bytes, encoding: str, form: tuple[str, ...], header: bool) -> None:
     options = form if encoding != 'parquet' else ()
@@ -62,7 +62,7 @@ def test_records_of_the_default_format(data: bytes, encoding: str, form: tuple[s
     assert run(run(data, '-o', encoding, *options)) == data
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lines_of(CUSTOM), encodings, forms)
 def test_records_of_another_format(data: bytes, encoding: str, form: tuple[str, ...]) -> None:
     log = ' '.join(CUSTOM).encode() + b'\n' + data

@@ -43,7 +43,7 @@ networks = st.one_of(
 ).map(lambda text: ip_network(text, strict=False))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(networks, st.sampled_from('abc'), max_size=8))
 def test_the_smallest_network_gives_the_label(given: dict[object, str]) -> None:
     mapping = Mapping('site', tuple(given.items()))  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ ADDRESSES = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(ADDRESSES)
 def test_classes_are_what_ipaddress_says(address: Address) -> None:
     if not any(address in ip_network(text) for text in UNSURE):

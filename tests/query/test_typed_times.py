@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone, tzinfo
 
 import pytest
 from dateutil import tz as dateutil_tz
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlogs_reader.errors import UsageError
@@ -21,7 +21,6 @@ NOW = datetime(2016, 2, 1, 12, 0, 0, tzinfo=UTC)
 LATER = datetime(2021, 7, 20, 3, 4, 5, 678, tzinfo=UTC)
 BERLIN = parse_zone('Europe/Berlin')
 TOKYO = parse_zone('Asia/Tokyo')
-unhurried = settings(deadline=None)
 LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 
 
@@ -309,13 +308,11 @@ SCRAPS = st.lists(
 )
 
 
-@unhurried
 @given(SCRAPS.map(lambda pairs: ''.join(word + gap for word, gap in pairs)))
 def test_any_heap_of_parts_is_refused_or_means_the_same_every_day(text):
     assert outcome(text, NOW) == outcome(text, LATER)
 
 
-@unhurried
 @given(st.text(), st.sampled_from([None, '%d/%m/%Y', '%Y %Z', '%d %d', '%', '%q', '%s', 'x' * 500]))
 def test_any_text_raises_nothing_but_a_usage_error(text, time_format):
     for call in (lambda: parse_time(text, now=NOW, time_format=time_format), lambda: parse_length(text)):
@@ -325,7 +322,6 @@ def test_any_text_raises_nothing_but_a_usage_error(text, time_format):
             assert len(str(exc).splitlines()) == 1
 
 
-@unhurried
 @given(st.text(), st.text(alphabet='%YmdHMSZzpbBjfyaA -/:TZ', max_size=12))
 def test_any_format_raises_nothing_but_a_usage_error(text, time_format):
     try:
@@ -337,7 +333,6 @@ def test_any_format_raises_nothing_but_a_usage_error(text, time_format):
 DAYS = st.sampled_from(['%d %b %Y', '%B %d, %Y', '%a %Y-%b-%d'])
 
 
-@unhurried
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30)), DAYS)
 def test_dates_in_words_are_read_exactly(moment, day):
     moment = moment.replace(microsecond=0)
@@ -399,14 +394,12 @@ def test_a_zone_name_that_strptime_would_forget(machine_zone):
     assert message.endswith('the name of a zone is not enough; type an offset such as +0900, with %z in the format')
 
 
-@unhurried
 @given(st.integers(0, LAST_MS), st.sampled_from([UTC, TOKYO, BERLIN]), st.sampled_from([None, '%d/%m/%Y']))
 def test_resume_text_reads_back_to_the_millisecond(ms, zone, time_format):
     moment = parse_time(resume_text(ms), now=NOW, tz=zone, time_format=time_format)
     assert (moment - EPOCH) == timedelta(milliseconds=ms)
 
 
-@unhurried
 @given(st.integers(86_400, LAST_MS // 1000 - 86_400), st.sampled_from([UTC, TOKYO, BERLIN]))
 def test_iso_reads_back_to_the_second(seconds, zone):
     assert parse_time(iso(seconds, zone), now=NOW, tz=TOKYO) == EPOCH + timedelta(seconds=seconds)
@@ -462,7 +455,6 @@ def test_what_is_not_a_length(text):
         parse_length(text)
 
 
-@unhurried
 @given(st.tuples(*[st.integers(0, 99_999_999)] * 5).filter(any), st.sampled_from(['', ' ']))
 def test_lengths_round_trip(numbers, gap):
     text = gap.join(f'{number}{unit}' for number, unit in zip(numbers, 'wdhms', strict=True) if number)
@@ -503,7 +495,6 @@ def test_an_unknown_zone_names_the_near_ones(name, near):
     assert f'type an IANA name such as {near}' in zone_refusal(name)
 
 
-@unhurried
 @given(st.text())
 def test_any_zone_name_raises_nothing_but_a_usage_error(name):
     try:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow._parquet import ParquetReader
 
@@ -167,7 +167,6 @@ WINDOWS: list[list[str]] = [
 questions = st.tuples(
     st.sampled_from(ACTIONS), st.lists(st.sampled_from(CONDITIONS), max_size=2), st.sampled_from(WINDOWS)
 )
-quick = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def asked(question: tuple[list[str], list[str], list[str]]) -> list[str]:
@@ -175,7 +174,6 @@ def asked(question: tuple[list[str], list[str], list[str]]) -> list[str]:
     return [*action, *(part for text in conditions for part in ('-w', text)), *window]
 
 
-@quick
 @given(tables(), questions, st.integers(1, 30), st.booleans())
 def test_sound_rows(table: Table, question: Any, row_group_size: int, with_dictionary: bool) -> None:
     body = as_parquet(table, row_group_size, use_dictionary=with_dictionary)
@@ -193,7 +191,6 @@ def as_text_only(body: bytes, argv: Sequence[str]) -> tuple[int, bytes, str]:
         return run(body, argv)
 
 
-@quick
 @given(tables(odd=True), questions, st.integers(1, 30))
 def test_rows_of_which_some_are_odd(table: Table, question: Any, row_group_size: int) -> None:
     """Odd values in columns and row groups that are not read are not noticed."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlogs_reader.errors import DamagedError, FlowLogsError
@@ -20,7 +20,6 @@ from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources.decode import TEXT, inflate, text_blocks, whole_lines
 from tests import traffic
 
-unhurried = settings(deadline=None, max_examples=50)
 LINES = list(traffic.lines(3000))
 BODY = b'\n'.join(LINES) + b'\n'
 HEADER = traffic.HEADER + b'\n'
@@ -91,7 +90,6 @@ def test_a_bomb_comes_in_bounded_pieces() -> None:
     assert max(map(len, inflate([bomb]))) <= TEXT
 
 
-@unhurried
 @given(st.integers(1))
 def test_of_truncated_gzip_everything_before_the_break_comes(at: int) -> None:
     whole = gzip.compress(BODY)
@@ -141,7 +139,6 @@ def test_zstd() -> None:
 # -- lines ----------------------------------------------------------------------------------------------------------
 
 
-@unhurried
 @given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=8))
 def test_lines_are_whole_wherever_the_data_is_cut(data: bytes, places: list[int]) -> None:
     runs = list(whole_lines(cut(data, *places)))
@@ -223,7 +220,6 @@ def test_a_header_row_that_cannot_be_used() -> None:
 CONCATENATED = HEADER + LINE + b'\n' + LINE + b'\n' + OTHER_HEADER + OTHER + b'\n\n' + OTHER_HEADER + HEADER + LINE
 
 
-@unhurried
 @given(st.lists(st.integers(0, len(CONCATENATED)), max_size=12))
 def test_files_through_cat_are_told_apart_wherever_the_data_is_cut(places: list[int]) -> None:
     other = Layout(OTHER_HEADER.decode().split()).fields
@@ -334,7 +330,6 @@ def test_more_columns_are_not_taken_for_a_wrapping() -> None:
     assert read([NODATA + b' vpc-1' + b' -' * 14 + b'\n'])[1] == 1
 
 
-@unhurried
 @given(
     st.lists(
         st.sampled_from([LINE, NODATA, b'', b'garbage', HEADER[:-1], OTHER_HEADER[:-1], OTHER, b'\xff\0', b'{']),

@@ -54,14 +54,14 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @needs_isal
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(damaged(), st.sampled_from([500, 4096, 1 << 16, 1 << 20]))
 def test_isal_gives_what_zlib_gives(data: bytes, size: int) -> None:
     assert outcome(pieces(data, size)) == by_zlib(data, size)
 
 
 @needs_isal
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(damaged())
 def test_a_file_is_read_again_in_place_of_a_store(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp('gz') / 'x.gz'
