@@ -22,6 +22,7 @@ from botocore import endpoint, hooks
 from botocore.loaders import JSONFileLoader, Loader
 from hypothesis import HealthCheck, settings
 
+from flowlogs_reader.cli.clock import Clock
 from flowlogs_reader.cli.main import main
 from tests.fake.aws import FakeAWS
 
@@ -152,6 +153,22 @@ def cli() -> Cli:
         assert not died, f'a thread died: {died}'
         assert got == status, f'exit status {got}, not {status}; stderr: {stderr.getvalue()}'
         assert 'Traceback' not in stderr.getvalue() or '--debug' in argv
+        return Result(got, stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+Follow = Callable[..., Result]
+
+
+@pytest.fixture
+def following() -> Follow:
+    """Runs the command line with --follow until the clock, of tests/following.py, has no more steps."""
+
+    def run(clock: Clock, *argv: str, status: int = 130) -> Result:
+        stdout, stderr = BytesIO(), StringIO()
+        got = main([*argv, '--follow'], BytesIO(), stdout, stderr, clock=clock)
+        assert got == status, f'exit status {got}, not {status}; stderr: {stderr.getvalue()}'
         return Result(got, stdout.getvalue(), stderr.getvalue())
 
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from datetime import datetime, timezone
+from io import BytesIO
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,8 @@ from flowlogs_reader.records.layout import Layout
 from tests import traffic
 from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
 from tests.fake.aws import FakeAWS
-from tests.promises.test_properties import Cut
-from tests.promises.test_properties import run as run_cli
 from tests.roads import ROADS, Log
+from tests.streams import Cut, output_of
 
 SEED = str(DATA / 'seed-minute.log')
 TRAFFIC = b''.join(line + b'\n' for line in traffic.lines(3_000, per_second=20))
@@ -89,13 +89,20 @@ def test_the_outbound_hosts_of_one_host(cli: Cli) -> None:
     assert [(row[0], row[3]) for row in rows(result)] == [('4816', '103.246.150.154'), ('2232', '54.245.120.220')]
 
 
+def value_of(record: FlowRecord, key: str) -> str:
+    """The value of a key: the text of a field, or a network, such as that of srcaddr/16."""
+    field, _, length = key.partition('/')
+    text = str(getattr(record, field))
+    if not length or int(length) >= ip_address(text).max_prefixlen:
+        return text
+    return str(ip_network((text, int(length)), strict=False))
+
+
 @pytest.mark.parametrize('length', [0, 8, 20, 24, 32, 64, 128])
 def test_a_key_with_a_prefix_length_is_a_network(length: int, cli: Cli) -> None:
     sums: dict[str, int] = defaultdict(int)
     for record in FLOWS:
-        address = ip_address(record.srcaddr)
-        whole = length >= address.max_prefixlen
-        sums[record.srcaddr if whole else str(ip_network((address, length), strict=False))] += record.bytes
+        sums[value_of(record, f'srcaddr/{length}')] += record.bytes
     found = rows(cli('-', 'top', '9999', f'srcaddr/{length}', stdin=TRAFFIC))
     assert found[0][-1] == f'srcaddr/{length}'
     assert {row[3]: int(row[0]) for row in found[1:]} == sums
@@ -122,9 +129,7 @@ def test_the_length_of_a_network_goes_by_the_kind_of_its_address() -> None:
 def test_aggregate_by_any_fields(keys: list[str], cli: Cli) -> None:
     sums: dict[tuple[str, ...], list[FlowRecord]] = {}
     for record in FLOWS:
-        values = [str(getattr(record, key.partition('/')[0])) for key in keys]
-        values = [network(text.encode(), 16, 16).decode() if '/' in key else text for key, text in zip(keys, values)]
-        sums.setdefault(tuple(values), []).append(record)
+        sums.setdefault(tuple(value_of(record, key) for key in keys), []).append(record)
     expected = [
         dict(zip(keys, key))
         | {
@@ -312,11 +317,6 @@ def test_a_timeline_has_a_row_for_each_interval_and_value(
 
 def traffic_window() -> list[str]:
     return ['-s', '1454324360', '-e', '1454324440']
-
-
-def value_of(record: FlowRecord, key: str) -> str:
-    text = str(getattr(record, key.partition('/')[0]))
-    return network(text.encode(), 8, 8).decode() if '/' in key else text
 
 
 def test_an_interval_without_flows_has_a_row_for_each_value(cli: Cli) -> None:
@@ -552,6 +552,6 @@ def test_arguments_that_do_not_fit_are_told_before_anything_is_asked(
 @given(cuts=st.lists(st.integers(1, 400), min_size=1, max_size=8))
 def test_any_cut_of_a_stream_gives_one_result(action: str, cuts: list[int]) -> None:
     log = b''.join(line + b'\n' for line in traffic.lines(60, per_second=7))
-    assert run_cli('-', *action.split(), stdin=Cut(log, cuts)) == run_cli(
-        '-', *action.split(), stdin=Cut(log, [len(log)])
-    )
+    whole = output_of('-', *action.split(), stdin=BytesIO(log))
+    assert whole
+    assert output_of('-', *action.split(), stdin=Cut(log, cuts)) == whole

@@ -8,76 +8,23 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from io import BytesIO, StringIO
 
 import pytest
 
 from flowlogs_reader import S3FlowLogsReader
-from flowlogs_reader.cli.clock import Clock
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.engines.follow import OVERLAP_MS, follow
 from flowlogs_reader.sources.cloudwatch.reader import FlowLogsReader
 from tests import traffic
-from tests.conftest import NOW, ROOT, Cli, Result
+from tests.conftest import NOW, ROOT, Cli, Follow
 from tests.fake.aws import FakeAWS, s3_objects
+from tests.following import NOW_S, Steps, line, text
 
 GROUP = 'flows'
-NOW_S = int(NOW.timestamp())
 MINUTE = 60
-Step = Callable[[], object]
-
-
-class Steps(Clock):
-    """A clock that stands still while the program works. When it waits, a step happens; after the last, Ctrl-C."""
-
-    def __init__(self, *steps: Step, now: datetime = NOW, working: float = 0) -> None:
-        self._now = now
-        self._steps = list(steps)
-        self._working = timedelta(seconds=working)
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        self._now += self._working
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self._now += timedelta(seconds=seconds)
-        if not self._steps:
-            raise KeyboardInterrupt
-        self._steps.pop(0)()
-
-    def skip(self, **length: float) -> Step:
-        """A step: this much time passes."""
-
-        def step() -> None:
-            self._now += timedelta(**length)
-
-        return step
-
-
-def line(start: int, number: int = 0, address: str = '10.0.0.1') -> bytes:
-    """A record that starts so many seconds after NOW."""
-    begin = NOW_S + start
-    return f'2 123456789010 eni-0a {address} 10.9.9.9 {number} 443 6 1 40 {begin} {begin + 59} ACCEPT OK'.encode()
-
-
-Follow = Callable[..., Result]
-
-
-@pytest.fixture
-def following() -> Follow:
-    """Runs the command line with --follow until the clock has no more steps."""
-
-    def run(clock: Steps, *argv: str, status: int = 130) -> Result:
-        stdout, stderr = BytesIO(), StringIO()
-        got = main([*argv, '--follow'], BytesIO(), stdout, stderr, clock=clock)
-        assert got == status, f'exit status {got}, not {status}; stderr: {stderr.getvalue()}'
-        return Result(got, stdout.getvalue(), stderr.getvalue())
-
-    return run
 
 
 @pytest.fixture
@@ -91,10 +38,6 @@ def group(fake: FakeAWS) -> FakeAWS:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore tries once, so that one fault is one error."""
     monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
-
-
-def text(*lines: bytes) -> bytes:
-    return b''.join(each + b'\n' for each in lines)
 
 
 # -- CloudWatch Logs ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO, StringIO
 from ipaddress import ip_address
 from itertools import cycle, islice, permutations
@@ -28,6 +28,7 @@ from flowlogs_reader.sources.cloudwatch.pages import page_of
 from flowlogs_reader.sources.filter import Filter, is_record
 from tests import traffic
 from tests.conftest import NOW
+from tests.streams import Cut, output_of
 
 # -- records of any format ---------------------------------------------------------------------------------------------
 
@@ -73,13 +74,6 @@ def logs(draw: st.DrawFn, layouts: st.SearchStrategy[Layout] = layouts) -> tuple
 
 def records_of(layout: Layout, lines: list[str]) -> list[FlowRecord]:
     return [FlowRecord.from_cwl_event({'message': line}, layout.fields) for line in lines]
-
-
-def run(*argv: str, stdin: Any) -> bytes:
-    stdout, stderr = BytesIO(), StringIO()
-    status = main(argv, stdin, stdout, stderr, NOW)
-    assert status == 0, stderr.getvalue()
-    return stdout.getvalue()
 
 
 def text_of(lines: list[str]) -> bytes:
@@ -145,24 +139,6 @@ def test_columns_are_the_values_of_the_lines(log: tuple[Layout, list[str]], data
 # -- any cut of a stream -----------------------------------------------------------------------------------------------
 
 
-class Cut(BytesIO):
-    """A stream whose reads return pieces of these sizes in turn."""
-
-    def __init__(self, data: bytes, sizes: list[int]) -> None:
-        super().__init__(data)
-        self._sizes = sizes
-        self._turn = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        self._turn += 1
-        return super().read(self._sizes[self._turn % len(self._sizes)])
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read()[: len(buffer)]
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def read_alone(stream: BytesIO) -> FileFlowLogsReader:
     """A reader that does not raise for what it cannot read."""
     return FileFlowLogsReader(stream, on_unreadable=lambda error: None)
@@ -198,7 +174,9 @@ def test_any_cut_of_a_stream_gives_one_result_in_every_action(
     log: tuple[Layout, list[str]], sizes: list[int], action: str
 ) -> None:
     data = text_of(log[1])
-    assert run('-', *action.split(), stdin=Cut(data, sizes)) == run('-', *action.split(), stdin=BytesIO(data))
+    assert output_of('-', *action.split(), stdin=Cut(data, sizes)) == output_of(
+        '-', *action.split(), stdin=BytesIO(data)
+    )
 
 
 # -- Block level == record level ---------------------------------------------------------------------------------------
@@ -223,7 +201,7 @@ def action(log: tuple[Layout, list[str]], *argv: str) -> list[str]:
     layout, lines = log
     assume(not looks_like_something_else(lines))
     fields = [] if layout == Layout() else ['--fields', ' '.join(layout.fields)]
-    return run('-', *argv, *fields, stdin=BytesIO(text_of(lines))).decode().splitlines()
+    return output_of('-', *argv, *fields, stdin=BytesIO(text_of(lines))).decode().splitlines()
 
 
 @given(logs())
@@ -580,11 +558,3 @@ def test_the_properties_are_not_empty() -> None:
 
     collect()
     assert sum(seen) > 30
-
-
-def test_a_cut_stream_gives_all_its_bytes() -> None:
-    def chunks(stream: Cut) -> Iterator[bytes]:
-        while chunk := stream.read(1000):
-            yield chunk
-
-    assert list(chunks(Cut(b'abcdef', [2, 1]))) == [b'a', b'bc', b'd', b'ef']

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests import random_vpc as vpc
-from tests.conftest import MINUTE, SEED_REGION, Cli
-from tests.engines.test_follow import Follow, Steps, following, line, text  # noqa: F401
+from tests.conftest import MINUTE, SEED_REGION, Cli, Follow
 from tests.fake.aws import FakeAWS
+from tests.following import Steps, line, text
 from tests.promises.test_asks import FLOWS, ROWS, WINDOW, class_of, top
 from tests.roads import ROADS, Log, Place
 
@@ -270,7 +270,7 @@ def test_the_location_in_every_encoding(files: Path, cli: Cli) -> None:
 # -- follow ------------------------------------------------------------------------------------------------------------
 
 
-def test_follow_polls_them_in_turn(fake: FakeAWS, following: Follow) -> None:  # noqa: F811
+def test_follow_polls_them_in_turn(fake: FakeAWS, following: Follow) -> None:
     fake.add_log_group('one', lines=[line(-60, 1)])
     fake.add_log_group('two', lines=[line(-90, 2)])
     clock = Steps(
@@ -284,7 +284,7 @@ def test_follow_polls_them_in_turn(fake: FakeAWS, following: Follow) -> None:  #
     assert len(clock.slept) == 4
 
 
-def test_follow_goes_on_without_one_that_fails(fake: FakeAWS, following: Follow) -> None:  # noqa: F811
+def test_follow_goes_on_without_one_that_fails(fake: FakeAWS, following: Follow) -> None:
     fake.add_log_group('one', lines=[line(-60, 1)])
     clock = Steps(lambda: fake.put_lines('one', [line(6, 4)]), lambda: None)
     result = following(clock, 'nosuch', 'one')
@@ -294,9 +294,7 @@ def test_follow_goes_on_without_one_that_fails(fake: FakeAWS, following: Follow)
 
 
 def test_follow_reads_all_again_after_a_passing_error(
-    fake: FakeAWS,
-    following: Follow,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    fake: FakeAWS, following: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
     fake.add_log_group('one', lines=[line(-60, 1)])
