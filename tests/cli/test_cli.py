@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -504,50 +503,10 @@ def test_a_broken_pipe_is_success_and_an_interrupt_is_130(stdout: BytesIO, statu
     assert stderr.getvalue() == ''
 
 
-def test_a_full_disk_is_an_error_of_one_line() -> None:
-    if not os.path.exists('/dev/full'):
-        pytest.skip('this system has no /dev/full')
-    with open('/dev/full', 'wb') as full:
-        done = subprocess.run([*PROGRAM, str(DATA / 'seed-hour.log')], cwd=ROOT, stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 1
-    assert done.stderr.count(b'\n') == 1
-    assert b'No space left on device' in done.stderr
-
-
-@pytest.mark.parametrize('argv', [[str(DATA / 'seed-hour.log')], ['--help'], ['--version']])
-def test_a_closed_stdout_is_an_error_of_one_line(argv: list[str]) -> None:
-    done = subprocess.run(
-        ['bash', '-c', 'exec "$@" >&-', 'bash', *PROGRAM, *argv], cwd=ROOT, stderr=subprocess.PIPE, timeout=60
-    )
-    assert done.returncode == 1
-    assert done.stderr == b'flowlogs_reader: standard output is closed\n'
-
-
-def test_a_closed_stderr_does_not_spoil_the_output() -> None:
-    done = subprocess.run(
-        ['bash', '-c', 'exec "$@" 2>&-', 'bash', *PROGRAM, str(DATA / 'seed-hour.log')],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    )
-    assert (done.returncode, done.stdout) == (0, HOUR)
-
-
 def test_a_closed_stdin_is_told() -> None:
     done = subprocess.run(['bash', '-c', 'exec "$@" <&-', 'bash', *PROGRAM, '-'], cwd=ROOT, capture_output=True)
     assert done.returncode == 2
     assert done.stderr.endswith(b'error: standard input is closed\n')
-
-
-def test_ctrl_c_ends_with_130_and_without_a_traceback(fake: FakeAWS) -> None:
-    fake.add_log_group('g', lines=traffic.lines(10))
-    fake.fault('FilterLogEvents', 'stall', seconds=60)
-    argv = [*PROGRAM, 'g', '-s', '2016-02-01']
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not fake.calls('FilterLogEvents'):
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout, stderr) == (130, b'', b'')
 
 
 def test_unbuffered_python_writes_the_same(tmp_path: Path) -> None:

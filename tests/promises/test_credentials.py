@@ -189,17 +189,25 @@ class Terminal:
         stdout, stderr = self.process.communicate(timeout=60)
         return self.process.returncode, stdout, stderr
 
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.process:
+            self.process.kill()
+        os.close(self.master)
+
 
 @pytest.mark.parametrize('threads', ['0', '1', '8'])
 def test_an_mfa_code_is_asked_for_on_the_terminal_and_cached_as_the_aws_cli_does(
     threads: str, mfa: FakeAWS, cli: Cli, bare_environment: Path
 ) -> None:
     argv = ('flowlogs', *WINDOW, '-e', '2016-02-01 15:00:00', '--profile', 'mfa', '--thread-count', threads)
-    terminal = Terminal(*argv)
-    assert terminal.prompt() == 'Enter MFA code for arn:aws:iam::123456789010:mfa/me: '
-    assert not terminal.echoes()
-    os.write(terminal.master, b'123456\n')
-    assert terminal.finish() == (0, TEXT, b'')
+    with Terminal(*argv) as terminal:
+        assert terminal.prompt() == 'Enter MFA code for arn:aws:iam::123456789010:mfa/me: '
+        assert not terminal.echoes()
+        os.write(terminal.master, b'123456\n')
+        assert terminal.finish() == (0, TEXT, b'')
     (assumed,) = mfa.calls('AssumeRole')
     assert assumed.params['TokenCode'] == '123456'
     (cached,) = (bare_environment / '.aws' / 'cli' / 'cache').iterdir()
@@ -210,13 +218,13 @@ def test_an_mfa_code_is_asked_for_on_the_terminal_and_cached_as_the_aws_cli_does
 
 
 def test_ctrl_c_at_the_mfa_prompt_leaves_the_terminal_as_it_was(mfa: FakeAWS) -> None:
-    terminal = Terminal('flowlogs', *WINDOW, '--profile', 'mfa')
-    terminal.prompt()
-    assert terminal.echoes_before
-    assert not terminal.echoes()
-    terminal.process.send_signal(signal.SIGINT)
-    assert terminal.finish() == (130, b'', b'')
-    assert terminal.echoes()
+    with Terminal('flowlogs', *WINDOW, '--profile', 'mfa') as terminal:
+        terminal.prompt()
+        assert terminal.echoes_before
+        assert not terminal.echoes()
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.finish() == (130, b'', b'')
+        assert terminal.echoes()
 
 
 def test_an_mfa_code_cannot_be_asked_for_without_a_terminal(mfa: FakeAWS) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from flowlogs_reader import FileFlowLogsReader, FlowLogsReader
 from tests import traffic
-from tests.conftest import NOW, ROOT
+from tests.conftest import DATA, NOW, ROOT
 from tests.fake.aws import FakeAWS
 
 PROGRAM = (sys.executable, '-m', 'flowlogs_reader')
@@ -151,7 +151,9 @@ def test_a_disk_that_fills_up(large: Path, tmp_path: Path) -> None:
     assert large.read_bytes().startswith(output.read_bytes())
 
 
-@pytest.mark.parametrize('argv', [['large', *WINDOW], ['--list'], ['no-such-action', 'x']])
+@pytest.mark.parametrize(
+    'argv', [['large', *WINDOW], [str(DATA / 'seed-hour.log')], ['--list'], ['--help'], ['--version'], ['no-such', 'x']]
+)
 def test_a_closed_stdout(argv: list[str], aws: FakeAWS) -> None:
     env = {**os.environ, **aws.environ('us-east-1')}
     done = subprocess.run(
