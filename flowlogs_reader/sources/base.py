@@ -118,6 +118,7 @@ class BaseReader(Iterator[FlowRecord]):
         self.on_block: Callable[[Block], None] | None = None
         self._reported: set[str] = set()
         self._source: Generator[Block, None, None] | None = None
+        self._closed = False
         self._columns: frozenset[str] | None = None
         self._records: Iterator[FlowRecord] | None = None
 
@@ -167,7 +168,7 @@ class BaseReader(Iterator[FlowRecord]):
         since the epoch.
         """
         self.close()
-        self._source = None
+        self._source, self._closed = None, False
         self.start_ms, self.end_ms = start_ms, end_ms
         self.report.start_ms = start_ms
         self.report.left_out = 0
@@ -217,10 +218,10 @@ class BaseReader(Iterator[FlowRecord]):
         return self._source is None
 
     def close(self) -> None:
-        """End the read, and the threads that read ahead. To close the generator of :meth:`blocks` does the same."""
+        """End the read, and the threads that read ahead. Closing the generator of :meth:`blocks` does the same."""
         if self._source is not None:
             self._source.close()
-            self._source = _closed()
+            self._closed = True
 
     def blocks(
         self, limit: int | None = None, raw: bool = False, columns: Iterable[str] | None = None
@@ -243,6 +244,8 @@ class BaseReader(Iterator[FlowRecord]):
                 if data:
                     yield block.of_text(data, block.raw)
                 if left == 0:
+                    # The rest of this Block is lost, so that the read cannot go on.
+                    self.close()
                     return
 
     def sum_into(
@@ -301,7 +304,9 @@ class BaseReader(Iterator[FlowRecord]):
 
     @contextmanager
     def _reading(self, limit: int | None, columns: Iterable[str] | None) -> Iterator[Iterable[Block]]:
-        """The Blocks of the source. The source is closed if the generator that reads them is closed."""
+        """The Blocks of the source, which is closed if they are not all read. Raises ValueError if it was closed."""
+        if self._closed:
+            raise ValueError('this reader is closed')
         if columns is not None:
             self._columns = self.where.fields.union(columns)
         if self._source is None:
@@ -314,7 +319,7 @@ class BaseReader(Iterator[FlowRecord]):
             source = self._strictly(source)
         try:
             yield source
-        except GeneratorExit:
+        except BaseException:
             self.close()
             raise
         self._warn()
@@ -471,8 +476,3 @@ def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
         else:
             for line in data[:-1].split(b'\n'):
                 yield block.of_text(line + b'\n', raw=line + b'\n')
-
-
-def _closed() -> Generator[Block, None, None]:
-    raise ValueError('this reader is closed')
-    yield

@@ -35,8 +35,8 @@ class FileFlowLogsReader(BaseReader):
     time in their names, then those with one, as S3 objects have it, by time. It skips folders and files outside the
     window.
 
-    `thread_count` 1 decompresses nothing ahead. Raises FlowLogsError if the location cannot be read; an error in one
-    file of a directory is added to `unreadable`, and is raised after everything else was returned.
+    `thread_count` 1 decompresses nothing ahead. The error of a file that cannot be read, or only in part, is added to
+    `unreadable`, and is raised after everything else was returned.
     """
 
     DEFAULT_WINDOW = None
@@ -82,14 +82,13 @@ class FileFlowLogsReader(BaseReader):
             return
         location = os.fspath(self.location)
         if os.path.isdir(location):
-            found = [(os.path.join(location, key.name), key.time) for key in self._files(location)]
-            tasks = [partial(self._file, *each) for each in found]
-            self.report.expected_bytes = sum(map(_size, (path for path, _ in found)))
+            files = [self._contents(os.path.join(location, key.name), key.time) for key in self._files(location)]
         else:
-            tasks = [partial(self._file, location)]
-            self.report.expected_bytes = _size(location)
-        # Inflating leaves the interpreter to others, so that several files may be inflated at a time. What is done with
-        # their text needs a core too: with a worker for each core, a read takes a tenth longer.
+            files = [self._contents(location)]
+        tasks = [partial(_pieces, file) for file in files]
+        self.report.expected_bytes = sum(_size(file.origin) for file in files)
+        # Inflating releases the interpreter: several files can be inflated at a time. What is done with their text needs
+        # a core too: with a worker for each core, a read takes a tenth longer.
         workers = min(max(1, self.thread_count), len(tasks), max(1, (os.cpu_count() or 1) - 1))
         if limit or self.thread_count == 1:
             workers = 0
@@ -118,18 +117,20 @@ class FileFlowLogsReader(BaseReader):
     def _unreadable_folder(self, error: OSError) -> None:
         self._unreadable(FlowLogsError(f'{error.filename}: {error.strerror}'))
 
-    def _file(self, path: str, time: int | None = None) -> Iterator[Piece]:
-        try:
-            with open(path, 'rb', buffering=0) as file:
-                yield from self._contents(path, time).pieces(_chunks(file), file if file.seekable() else None)
-        except OSError as error:
-            problem = FlowLogsError(f'{path}: {error.strerror}')
-            if path == self._name():
-                raise problem from None
-            yield Piece(error=problem)
-
     def _contents(self, origin: str, time: int | None = None) -> Contents:
         return Contents(origin, self.layout, period_of(time) if time else None, self._columns, self.where)
+
+
+# Not a method: a reader that nobody uses any more can be freed, which ends its threads, only if no thread uses it.
+def _pieces(file: Contents) -> Iterator[Piece]:
+    """Yield the contents of a file, or the error if it cannot be opened."""
+    try:
+        stream = open(file.origin, 'rb', buffering=0)
+    except OSError as error:
+        yield Piece(error=FlowLogsError(f'{file.origin}: {error.strerror}'))
+        return
+    with stream:
+        yield from file.pieces(_chunks(stream), stream if stream.seekable() else None)
 
 
 def _size(path: str) -> int:

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 from ...aws.session import AwsSession, retry_without
-from ...aws.trouble import cause_of, error_code, said
-from ...errors import DamagedError, FlowLogsError, NothingThereError, UsageError
+from ...errors import FlowLogsError, NothingThereError, UsageError
 from ...query.conditions import Condition
 from ...query.query import Window
 from ...records.block import Block
 from ...records.fields import DEFAULT_FIELDS
 from ...records.times import milliseconds, resume_text
 from ..aws_reader import AwsReader
-from ..gunzip import CHUNK
-from ..keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, key_time, period_of
+from ..keys import CAPTURE_WINDOW, DAY, SUFFIXES, Key, KeyWindow, key_time
 from ..objects import Contents, Piece
 from ..ordered import in_order
 from ..report import Estimate
 from .listing import Listing
+from .objects import Objects
 from .seen import SeenObjects
 
 _LOCATION = re.compile(r'(?:s3://|arn:[a-z-]+:s3:::)?([A-Za-z0-9._-]{1,255})(?:/(.*))?', re.DOTALL)
-# Errors of one object: others may be readable.
-OBJECT_ERRORS = frozenset({
-    'AccessDenied', '403', 'NoSuchKey', '404', 'InvalidObjectState', 'PreconditionFailed', '412', 'InvalidRange', '416',
-})  # fmt: skip
-# Broken connections in a row without a new byte, after which an object is given up.
-MAX_BREAKS = 3
 # Blocks of up to a megabyte that each thread reads ahead. With two, eight threads take 7 MB more, and no less time.
 AHEAD = 1
 # For estimates: the usual times of a request and of a byte, and US dollars for a GET (list price).
@@ -143,13 +135,13 @@ class S3FlowLogsReader(AwsReader):
         # Sessions are not thread-safe: create the client before the threads start.
         self._client = self.boto_client
         self.report.place = f's3://{self.bucket}'
-        seen = self._seen
+        objects, seen = self._objects(), self._seen
         try:
             keys = self.found_keys()
         except NothingThereError as error:
             self._unreadable(error)
             keys = []
-        tasks = (partial(self.pieces, key) for key in keys if not seen or self.origin(key) not in seen)
+        tasks = (partial(objects.pieces, key) for key in keys if not seen or objects.origin(key) not in seen)
         # With a limit the first object is usually enough.
         workers = 0 if limit else self.workers
         pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
@@ -180,45 +172,19 @@ class S3FlowLogsReader(AwsReader):
         )
         return listing.keys(listing.region_folders(self.include_accounts, self.include_regions))
 
-    def pieces(self, key: Key) -> Iterator[Piece]:
-        """Yield what an object holds."""
-        contents = Contents(self.origin(key), self.layout, period_of(key.time), self._columns, self.where)
-        return contents.pieces(self.body(key.name))
+    def _objects(self) -> Objects:
+        return Objects(self.boto_client, self.bucket, Contents('', self.layout, None, self._columns, self.where))
 
     def origin(self, key: Key) -> str:
-        return f's3://{self.bucket}/{key.name}'
+        return self._objects().origin(key)
+
+    def pieces(self, key: Key) -> Iterator[Piece]:
+        """Yield the contents of an object."""
+        return self._objects().pieces(key)
 
     def body(self, key: str) -> Generator[bytes, None, None]:
         """Yield the bytes of an object. Raises DamagedError for an error of this object only."""
-        from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
-
-        at = breaks = 0
-        asked = {'Bucket': self.bucket, 'Key': key}
-        while True:
-            try:
-                response = self.boto_client.get_object(**asked)
-            except ClientError as error:
-                if error_code(error) in OBJECT_ERRORS or error_code(error).startswith('KMS'):
-                    raise DamagedError(said(error), cause_of(error)) from error
-                raise
-            etag = response.get('ETag')
-            if at and not response.get('ContentRange', '').startswith(f'bytes {at}-'):
-                raise DamagedError(f'after {at} bytes: the answer is not the requested rest of the object')
-            try:
-                # Not `with response['Body']`: that gives the raw stream, which treats a broken connection as the end.
-                with closing(response['Body']) as body:
-                    while chunk := body.read(CHUNK):
-                        at, breaks = at + len(chunk), 0
-                        yield chunk
-                return
-            except FlexibleChecksumError as error:
-                raise DamagedError(said(error), cause_of(error)) from error
-            except (HTTPClientError, IncompleteReadError) as error:
-                breaks += 1
-                if breaks == MAX_BREAKS:
-                    raise DamagedError(f'after {at} bytes: {said(error)}', cause_of(error)) from error
-            if at:
-                asked.update({'Range': f'bytes={at}-', **({'IfMatch': etag} if etag else {})})
+        return self._objects().body(key)
 
 
 def parse_location(location: str) -> tuple[str, str]:

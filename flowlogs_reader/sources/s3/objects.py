@@ -1,0 +1,73 @@
+"""The bytes of S3 objects (GetObject). A read that breaks off goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from ...aws.trouble import cause_of, error_code, said
+from ...errors import DamagedError
+from ..gunzip import CHUNK
+from ..keys import Key, period_of
+from ..objects import Contents, Piece
+
+# Errors of one object: others may be readable.
+OBJECT_ERRORS = frozenset({
+    'AccessDenied', '403', 'NoSuchKey', '404', 'InvalidObjectState', 'PreconditionFailed', '412', 'InvalidRange', '416',
+})  # fmt: skip
+# Broken connections in a row without a new byte, after which an object is given up.
+MAX_BREAKS = 3
+
+
+class Objects(NamedTuple):
+    """The objects of a bucket; `contents` says how to read them.
+
+    Threads use this, and not the reader: a reader that nobody uses any more can then be freed, which ends its threads.
+    """
+
+    client: Any
+    bucket: str
+    contents: Contents
+
+    def origin(self, key: Key) -> str:
+        return f's3://{self.bucket}/{key.name}'
+
+    def pieces(self, key: Key) -> Iterator[Piece]:
+        """Yield the contents of an object."""
+        contents = self.contents._replace(origin=self.origin(key), ended=period_of(key.time))
+        return contents.pieces(self.body(key.name))
+
+    def body(self, key: str) -> Generator[bytes, None, None]:
+        """Yield the bytes of an object. Raises DamagedError for an error of this object only."""
+        from botocore.exceptions import ClientError, FlexibleChecksumError, HTTPClientError, IncompleteReadError
+        from urllib3.exceptions import HTTPError
+
+        at = breaks = 0
+        asked = {'Bucket': self.bucket, 'Key': key}
+        while True:
+            try:
+                response = self.client.get_object(**asked)
+            except ClientError as error:
+                if error_code(error) in OBJECT_ERRORS or error_code(error).startswith('KMS'):
+                    raise DamagedError(said(error), cause_of(error)) from error
+                raise
+            etag = response.get('ETag')
+            if at and not response.get('ContentRange', '').startswith(f'bytes {at}-'):
+                raise DamagedError(f'after {at} bytes: the answer is not the requested rest of the object')
+            try:
+                # Not `with response['Body']`: that gives the raw stream, which treats a broken connection as the end.
+                with closing(response['Body']) as body:
+                    while chunk := body.read(CHUNK):
+                        at, breaks = at + len(chunk), 0
+                        yield chunk
+                return
+            except FlexibleChecksumError as error:
+                raise DamagedError(said(error), cause_of(error)) from error
+            except (HTTPClientError, HTTPError, IncompleteReadError) as error:
+                # botocore does not convert all errors of urllib3: that of damaged TLS data is not converted.
+                breaks += 1
+                if breaks == MAX_BREAKS:
+                    raise DamagedError(f'after {at} bytes: {said(error)}', cause_of(error)) from error
+            if at:
+                asked.update({'Range': f'bytes={at}-', **({'IfMatch': etag} if etag else {})})
