@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,8 +197,6 @@ class AwsSession:
         return session
 
     def _prepare(self, session: Session) -> Session:
-        from botocore.credentials import JSONFileCache
-
         # For the STS client that botocore creates if the profile has a role.
         session.set_config_variable('region', self.region)
         # Use reduced models of Logs, EC2, Athena and Glue: loading botocore's model of EC2 takes 30 MB and 0.2 seconds,
@@ -209,7 +207,7 @@ class AwsSession:
         loader.list_available_services = lambda type_name: _names_in(loader.search_paths)
         # Use the cache of the AWS CLI, so that a role does not ask for an MFA code again for an hour.
         providers = session.get_component('credential_provider')
-        providers.get_provider('assume-role').cache = JSONFileCache(os.path.expanduser(CLI_CACHE))
+        providers.get_provider('assume-role').cache = _CliCache()
         return session
 
     @cached_property
@@ -267,6 +265,25 @@ def retry_without(members: Collection[str]) -> Callable[..., float | None]:
         return None
 
     return check
+
+
+class _CliCache:
+    """The cache of the AWS CLI for credentials. If it cannot be written, as in many containers, it stays unchanged."""
+
+    def __init__(self) -> None:
+        from botocore.credentials import JSONFileCache
+
+        self._files = JSONFileCache(os.path.expanduser(CLI_CACHE))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._files
+
+    def __getitem__(self, key: str) -> Any:
+        return self._files[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with suppress(OSError):
+            self._files[key] = value
 
 
 def _names_in(folders: Iterable[str]) -> list[str]:

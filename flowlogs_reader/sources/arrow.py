@@ -134,7 +134,7 @@ def _plain_numbers(name: str, kind: int, column: Any) -> Any:
         column = _seconds(column)
     if types.is_floating(column.type):
         try:
-            column = cast(column, pa.int64())
+            column = _whole_numbers(column)
         except pa.ArrowException:
             return None
     if not types.is_integer(column.type):
@@ -145,6 +145,11 @@ def _plain_numbers(name: str, kind: int, column: Any) -> Any:
         return None
     # Arrow would convert an unsigned column to another type in comparisons, and the type of its sums is another one.
     return cast(column, pa.int64()) if types.is_unsigned_integer(column.type) else column
+
+
+def _whole_numbers(column: Any) -> Any:
+    """A column of floats as integers. Some writers store numbers as floats if values are missing, which may be NaN."""
+    return cast(call('if_else', call('is_nan', column), None, column), pa.int64())
 
 
 def _seconds(column: Any) -> Any:
@@ -162,8 +167,7 @@ def text_of(name: str, column: Any) -> Any:
     if types.is_timestamp(column.type):
         column = _seconds(column)
     if types.is_floating(column.type):
-        # Other writers store a column of numbers as floats if values are missing.
-        column = cast(column, pa.int64())
+        column = _whole_numbers(column)
     if types.is_nested(column.type) or types.is_boolean(column.type):
         raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
     return _dashed(name, call('coalesce', cast(column, pa.string()), '-'))

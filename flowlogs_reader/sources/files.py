@@ -87,8 +87,8 @@ class FileFlowLogsReader(BaseReader):
             files = [self._contents(location)]
         tasks = [partial(_pieces, file) for file in files]
         self.report.expected_bytes = sum(_size(file.origin) for file in files)
-        # Inflating releases the interpreter: several files can be inflated at a time. What is done with their text needs
-        # a core too: with a worker for each core, a read takes a tenth longer.
+        # Inflating releases the interpreter, so that threads can inflate several files at a time. What is done with the
+        # text needs a core too: with a worker for each core, a read takes a tenth longer.
         workers = min(max(1, self.thread_count), len(tasks), max(1, (os.cpu_count() or 1) - 1))
         if limit or self.thread_count == 1:
             workers = 0

@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from io import BytesIO
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -40,34 +41,39 @@ CHUNK = 1 << 17
 
 
 class _MemberStore:
-    """The compressed bytes of a member so far: in their own file, if they come from one, or in a temporary file."""
+    """The compressed bytes of a member so far: in the file that they come from, or in memory, then in a temporary file.
+
+    If they are too many, or the disk is full or read-only, `is_full` is set, and the last chunk is not stored.
+    """
 
     def __init__(self, file: BinaryIO | None) -> None:
-        from tempfile import SpooledTemporaryFile
-
         self._file = file if file is not None and hasattr(os, 'pread') else None
-        self._spool = None if self._file else SpooledTemporaryFile(IN_MEMORY)
+        self._copy: Any = BytesIO()
         self._begin = self._end = 0
+        self.is_full = False
 
     def add(self, chunk: bytes) -> None:
         self._end += len(chunk)
-        if self._spool:
-            self._spool.write(chunk)
+        if self._file is None:
+            self.is_full = self._end > AT_MOST or not self._is_copied(chunk)
 
-    def begin_member(self, left: int) -> None:
-        """Begin a member with the last `left` bytes that were added."""
-        self._begin = self._end - left
-        if self._spool:
-            self._spool.seek(self._begin)
-            rest = self._spool.read()
-            self._spool.seek(0)
-            self._spool.truncate()
-            self._spool.write(rest)
-            self._begin, self._end = 0, len(rest)
+    def _is_copied(self, chunk: bytes) -> bool:
+        try:
+            if self._end > IN_MEMORY and isinstance(self._copy, BytesIO):
+                self._copy = _on_disk(self._copy.getvalue())
+            # An unbuffered file may write less if the disk is full.
+            return bool(self._copy.write(chunk) == len(chunk))
+        except OSError:
+            return False
 
-    @property
-    def is_full(self) -> bool:
-        return self._spool is not None and self._end > AT_MOST
+    def begin_member(self, chunk: bytes) -> None:
+        """Begin a member with this chunk, which is the end of the one that was added last."""
+        self._begin = self._end - len(chunk)
+        if self._file is None:
+            self._copy.seek(0)
+            self._copy.truncate()
+            self._begin = self._end = 0
+            self.add(chunk)
 
     def read(self, left: int) -> Iterator[bytes]:
         """Yield the bytes of the member, without the last `left` that were added."""
@@ -77,19 +83,29 @@ class _MemberStore:
             if self._file:
                 chunk = os.pread(self._file.fileno(), size, at)
             else:
-                assert self._spool
-                self._spool.seek(at)
-                chunk = self._spool.read(size)
+                self._copy.seek(at)
+                chunk = self._copy.read(size)
             if not chunk:
                 raise DamagedError('the gzip data was cut off while it was being read')
             at += len(chunk)
             yield chunk
-        if self._spool:
-            self._spool.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        if self._spool:
-            self._spool.close()
+        self._copy.close()
+
+
+def _on_disk(data: bytes) -> BinaryIO:
+    """Return a temporary file that holds these bytes. Raises OSError if it cannot."""
+    from tempfile import TemporaryFile
+
+    file = TemporaryFile(buffering=0)
+    try:
+        if file.write(data) < len(data):
+            raise OSError('the disk is full')
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def gunzip(chunks: Iterator[bytes], file: BinaryIO | None = None) -> Iterator[bytes]:
@@ -116,13 +132,13 @@ def _inflate_with_isal(chunks: Iterator[bytes], store: _MemberStore) -> Iterator
                 if not chunk:
                     break
                 member, done = isal_zlib.decompressobj(MEMBER), 0
-                store.begin_member(len(chunk))
+                store.begin_member(chunk)
             try:
                 text = member.decompress(chunk, TEXT)
             except isal_zlib.error:
                 text = None
             if text is None or store.is_full:
-                # If the store is full, `text` is inflated a second time.
+                # A full store does not have the chunk. `text` is inflated a second time.
                 yield from _restart_with_zlib(chunks, store, chunk, done)
                 return
             done += len(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import nullcontext
 from typing import BinaryIO, NamedTuple
 
 from ..errors import DamagedError, FlowLogsError, MissingExtraError
@@ -89,9 +88,14 @@ class Contents(NamedTuple):
         """Yield the Blocks of Parquet, which is read from its end: a stream is copied to a temporary file first."""
         from tempfile import TemporaryFile
 
-        with TemporaryFile() if file is None else nullcontext(file) as whole:
-            if file is None:
-                whole.writelines(data)
-            else:
-                stored.size = whole.seek(0, os.SEEK_END)
-            yield from parquet_blocks(whole, self.columns, self.origin, self.where)
+        if file is not None:
+            stored.size = file.seek(0, os.SEEK_END)
+            yield from parquet_blocks(file, self.columns, self.origin, self.where)
+            return
+        try:
+            with TemporaryFile() as copy:
+                copy.writelines(data)
+                copy.flush()
+                yield from parquet_blocks(copy, self.columns, self.origin, self.where)
+        except OSError as error:
+            raise FlowLogsError(f'a temporary file cannot be written: {error.strerror or error}') from None

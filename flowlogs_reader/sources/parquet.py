@@ -124,8 +124,13 @@ class _File:
     @cached_property
     def _coded(self) -> Any:
         """The same file, opened so that columns of text are dictionary-encoded: reading takes half the time."""
+        from pyarrow.types import is_nested
+
+        schema = self._opened.schema_arrow
         texts = [stored for name, stored in self._names.items() if name not in KNOWN or KNOWN[name].kind is Kind.TEXT]
-        return self._open(read_dictionary=texts, metadata=self._opened.metadata)
+        # A nested column has no values of its own: Arrow raises KeyError.
+        flat = [stored for stored in texts if not is_nested(schema.field(stored).type)]
+        return self._open(read_dictionary=flat, metadata=self._opened.metadata)
 
     @cached_property
     def _grouping(self) -> Any:

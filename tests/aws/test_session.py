@@ -90,6 +90,17 @@ def test_a_profiles_keys_are_used_for_all_services(
 
 
 class TestRole:
+    def test_a_home_directory_that_cannot_be_written(
+        self, fake: FakeAWS, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The credentials of a role are cached in it if that is possible, but are not worth an error."""
+        configure(home, f'[profile base]\n{KEYS}[profile audit]\nrole_arn = {ROLE}\nsource_profile = base\n')
+        fake.add_role(ROLE)
+        fake.add_log_group('flowlogs', lines=LINES, account='210987654321')
+        monkeypatch.setenv('AWS_CONFIG_FILE', str(home / '.aws' / 'config'))
+        monkeypatch.setenv('HOME', '/dev/null')
+        assert len(cli('flowlogs', *EVERYTHING, '--profile', 'audit').lines) == len(LINES)
+
     def test_all_services_work_with_the_role(self, fake: FakeAWS, cli: Cli) -> None:
         fake.add_role(ROLE, external_id='e-1')
         fake.add_log_group('flowlogs', 'eu-west-1', LINES, account='210987654321')

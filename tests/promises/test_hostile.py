@@ -391,7 +391,7 @@ def columns() -> dict[str, Callable[[Any], Any]]:
     """One value of every kind that a column may have."""
     return {
         'float': lambda pa: pa.array([5.5]),
-        'nan': lambda pa: pa.array([float('nan')]),
+        'infinity': lambda pa: pa.array([float('inf')]),
         'negative': lambda pa: pa.array([-5]),
         'uint64': lambda pa: pa.array([2**64 - 1], pa.uint64()),
         'text': lambda pa: pa.array(['x']),

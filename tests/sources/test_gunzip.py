@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import pytest
@@ -79,6 +81,27 @@ def test_a_member_longer_than_the_store_is_left_to_zlib(
     monkeypatch.setattr(module, 'AT_MOST', kept)
     monkeypatch.setattr(module, 'IN_MEMORY', 1000)
     assert outcome(pieces(data, 5000)) == by_zlib(data, 5000)
+
+
+@contextmanager
+def a_disk_that_takes(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize('data', [SOUND, HALVES, SOUND[:-9], SOUND[:20_000] + b'x' + SOUND[20_001:]])
+@pytest.mark.parametrize('size', [0, 900, 1200, 30_000])
+def test_a_full_disk_leaves_the_rest_to_zlib(data: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = by_zlib(data, 700)
+    monkeypatch.setattr(module, 'IN_MEMORY', 1000)
+    with a_disk_that_takes(size):
+        assert outcome(pieces(data, 700)) == expected
+    monkeypatch.setattr('tempfile.tempdir', '/nowhere/at/all')
+    assert outcome(pieces(data, 700)) == expected
 
 
 def test_without_isal_zlib_does_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,8 @@ def test_kinds_of_columns() -> None:
         'srcaddr': pa.array(['10.0.0.1', None, '10.0.0.3']).dictionary_encode(),
         'dstaddr': pa.array([b'10.0.0.1', None, b'10.0.0.3']),
         'srcport': pa.array([443, None, 0], pa.int32()),
-        'bytes': pa.array([2.0, None, 0.0]),
+        'bytes': pa.array([2.0, float('nan'), 0.0]),
+        'tcp_flags': pa.array([2.0, None, 0.0]),
         'packets': pa.array([2**40, None, 0], pa.uint64()),
         'start': pa.array([1454324400, None, 0], pa.timestamp('us', 'UTC')).cast(pa.timestamp('ms', 'UTC'), safe=False),
         'end': pa.array([1454324400123, None, 0]),
@@ -92,12 +93,13 @@ def test_kinds_of_columns() -> None:
         'new_field': pa.array(['a', None, 'c'], pa.large_string()),
     })  # fmt: skip
     fields = (
-        'account_id', 'srcaddr', 'dstaddr', 'srcport', 'bytes', 'packets', 'start', 'end', 'az_id', 'new_field',
+        'account_id', 'srcaddr', 'dstaddr', 'srcport', 'bytes', 'tcp_flags', 'packets', 'start', 'end', 'az_id',
+        'new_field',
     )  # fmt: skip
     assert lines_of(data) == [
-        (fields, b'1 10.0.0.1 10.0.0.1 443 2 1099511627776 1454 1454324400123 - a'),
-        (fields, b'- - - - - - - - - -'),
-        (fields, b'- 10.0.0.3 10.0.0.3 0 0 0 0 0 - c'),
+        (fields, b'1 10.0.0.1 10.0.0.1 443 2 2 1099511627776 1454 1454324400123 - a'),
+        (fields, b'- - - - - - - - - - -'),
+        (fields, b'- 10.0.0.3 10.0.0.3 0 0 0 0 0 0 - c'),
     ]
 
 
@@ -188,6 +190,13 @@ def test_what_cannot_be_read_is_one_line(cli: Cli, file: Callable[[bytes], str],
     assert not result.stdout
 
 
+@pytest.mark.parametrize('values', [[[1]], [{'a': 1}]])
+def test_a_nested_column_is_told_if_it_is_needed(cli: Cli, file: Callable[[bytes], str], values: list[object]) -> None:
+    path = file(parquet({'srcaddr': ['10.0.0.1'], 'bytes': [40], 'tags': values}))
+    assert ': the column tags holds ' in cli(path, '-w', 'bytes=40', status=1).stderr
+    assert cli(path, '-w', 'bytes=40', '-c', 'srcaddr').stdout == b'10.0.0.1\n'
+
+
 def test_what_is_named_so_and_is_none(cli: Cli, file: Callable[[bytes], str]) -> None:
     path = file(b'garbage')
     assert cli(path, status=1).stderr == f'flowlogs_reader: {path}: this is not Parquet data\n'
@@ -213,6 +222,16 @@ def test_without_pyarrow_one_line_says_what_to_install(
     for argv in ([path], ['s3://logs', *WINDOW]):
         result = cli(*argv, status=1)
         assert result.stderr == 'flowlogs_reader: reading Parquet needs a library: pip install "pyarrow>=14"\n'
+
+
+def test_a_disk_that_is_full_is_told_of_each_object(cli: Cli, fake: FakeAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = s3_objects(LINES, format='parquet', max_lines=2000)
+    fake.add_bucket('logs', objects=objects)
+    monkeypatch.setattr('tempfile.tempdir', '/nowhere/at/all')
+    result = cli('s3://logs', *WINDOW, status=1)
+    assert [line.partition('parquet: ')[2] for line in result.stderr.splitlines()] == [
+        'a temporary file cannot be written: No such file or directory'
+    ] * len(objects)
 
 
 def test_objects_in_s3(cli: Cli, fake: FakeAWS) -> None:
