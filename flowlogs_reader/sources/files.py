@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -145,11 +146,29 @@ def _is_special(path: str) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)
 
 
+def _waited(stream: BinaryIO) -> bool:
+    """Wait for data, or the end, if the stream does not block: then reading nothing is not its end. False if it blocks.
+
+    Another process that has the same pipe may set that at any time: Node.js and ssh do.
+    """
+    try:
+        fd = stream.fileno()
+        if os.get_blocking(fd):
+            return False
+    except (AttributeError, OSError):
+        # It is not a file of the system, or this is Windows.
+        return False
+    data = select.poll()
+    data.register(fd, select.POLLIN)
+    data.poll()
+    return True
+
+
 def _chunks(stream: BinaryIO) -> Iterator[bytes]:
     # read() of a buffered stream would wait for a whole chunk; read1() returns what a pipe has.
     read = getattr(stream, 'read1', stream.read)
     try:
-        while chunk := read(CHUNK):
+        while chunk := read(CHUNK) or (_waited(stream) and read(CHUNK)):
             yield chunk
     except OSError as error:
         raise FlowLogsError(f'reading failed: {error.strerror or error}') from None

@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 import zlib
 from datetime import datetime
 from io import BytesIO
@@ -253,6 +254,22 @@ def test_what_a_pipe_holds_comes_out_at_once() -> None:
         for number in range(3):
             writer.write(line(number) + b'\n')
             assert next(records).interface_id == f'eni-{number}'
+
+
+@pytest.mark.parametrize('buffering', [0, -1])
+def test_a_pipe_that_does_not_block_is_read_to_its_end(buffering: int) -> None:
+    """Another process may have set that: the pipe is then empty at times, which is not its end."""
+    out, into = os.pipe()
+    os.set_blocking(out, False)
+    with open(out, 'rb', buffering) as stream, open(into, 'wb', buffering=0) as writer:
+        records = iter(FileFlowLogsReader(stream))
+        feeder = threading.Timer(0.05, lambda: writer.write(line(0) + b'\n'))
+        feeder.start()
+        assert next(records).interface_id == 'eni-0'
+        feeder.join()
+        writer.write(line(1))
+        writer.close()
+        assert [record.interface_id for record in records] == ['eni-1']
 
 
 def test_a_pipe_may_be_read_by_its_name(cli: Cli) -> None:
