@@ -1,6 +1,6 @@
 """Classification of botocore's exceptions: their cause, their text, and whether a retry may help.
 
-botocore is not imported here: its classes are recognised by their names.
+This module does not import botocore: it recognises the classes by their names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ CAUSE_BY_CODE = {
     'InvalidAccessKeyId': Cause.CREDENTIALS_REJECTED,
     'SignatureDoesNotMatch': Cause.CREDENTIALS_REJECTED,
     'AuthFailure': Cause.CREDENTIALS_REJECTED,
+    'InvalidToken': Cause.CREDENTIALS_REJECTED,
+    'RequestTimeTooSkewed': Cause.CREDENTIALS_REJECTED,
     'ThrottlingException': Cause.THROTTLED,
+    'Throttling': Cause.THROTTLED,
     'RequestLimitExceeded': Cause.THROTTLED,
     'SlowDown': Cause.THROTTLED,
     'ResourceNotFoundException': Cause.GROUP_UNKNOWN,
