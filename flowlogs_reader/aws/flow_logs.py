@@ -38,7 +38,7 @@ class FlowLog(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """A network interface, from DescribeNetworkInterfaces; `name` is that of its tag."""
+    """A network interface, from DescribeNetworkInterfaces; `name` is the value of its tag Name."""
 
     interface_id: str
     instance_id: str
@@ -50,7 +50,7 @@ class Interface(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A flow log; or an interface that has the address that was looked for, with a flow log that covers it, if any."""
+    """A flow log; or, in a search for an address, an interface that has it, with a flow log that covers it, if any."""
 
     interface: Interface | None
     flow_log: FlowLog | None
@@ -149,7 +149,7 @@ class Search:
 
 def _flow_logs(client: Any, region: str, filters: list[dict[str, Any]]) -> list[FlowLog]:
     pages = client.get_paginator('describe_flow_logs').paginate(Filters=filters)
-    return [describe(row, region) for page in pages for row in member(page, 'FlowLogs')]
+    return [flow_log_of(row, region) for page in pages for row in member(page, 'FlowLogs')]
 
 
 def _address(text: str) -> Address | None:
@@ -183,7 +183,7 @@ def _interface(row: dict[str, Any]) -> Interface:
         tags.get('Name'),
         row.get('Description'),
     )
-    # A table has no place for line ends and tabs.
+    # Tables are lines of values: a value has no line end and no tab.
     return Interface(*[' '.join((text or '').split()) or '-' for text in texts])
 
 
@@ -215,7 +215,7 @@ def covering(client: Any, resource: str) -> list[str]:
     return list(dict.fromkeys(filter(None, ids)))
 
 
-def describe(row: dict[str, Any], region: str) -> FlowLog:
+def flow_log_of(row: dict[str, Any], region: str) -> FlowLog:
     """Return the FlowLog of a row of DescribeFlowLogs."""
     destination, region_to_read = _destination(row, region)
     readable = row.get('LogDestinationType') != 'kinesis-data-firehose'

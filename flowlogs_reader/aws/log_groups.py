@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from .session import AwsSession
 
-# How long to search.
+# A search takes so many seconds at most.
 SECONDS = 3.0
 _ARN = re.compile(r'arn:[a-z-]+:logs:([a-z0-9-]+):([0-9]*):log-group:(.+?)(?::\*)?')
 
@@ -69,6 +69,7 @@ def search_regions(session: AwsSession, name: str, seconds: float = SECONDS) -> 
     config = Config(connect_timeout=seconds, read_timeout=seconds, retries={'total_max_attempts': 1})
     answers: SimpleQueue[tuple[str, list[str]]] = SimpleQueue()
     asked = 0
+    # The session's Region is asked first, for all names.
     for region in dict.fromkeys([session.region, *session.regions('logs')]):
         if monotonic() > deadline:
             break

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 FALLBACK_REGION = 'us-east-1'
-# How the Region was chosen if nothing chooses one.
+# What `region_and_source` says if no Region is configured.
 NO_REGION = 'because no Region is configured'
 MODELS = str(Path(__file__).parent / 'models')
 # Where the AWS CLI keeps the credentials of assumed roles.
@@ -33,7 +33,7 @@ UNREADABLE_ATTEMPTS = 5
 
 
 class AwsSession:
-    """Creates clients. It imports, reads and requests nothing before the first one.
+    """Creates clients. Nothing is imported, read or requested before the first one is created.
 
     The clients are botocore's, as boto3's are: this package does not need what boto3 adds, and importing boto3 takes a
     tenth of the time of a short read.
@@ -212,6 +212,7 @@ class AwsSession:
 
     @cached_property
     def _plain_session(self) -> Session:
+        """The session as botocore makes it: enough to read the configuration files."""
         return self._new_session()
 
     def _new_session(self) -> Session:

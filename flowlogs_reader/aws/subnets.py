@@ -22,7 +22,7 @@ class Subnet(NamedTuple):
 
 
 def find_subnets(session: AwsSession) -> list[Subnet]:
-    """Return the subnets of the session's Region. Raises FlowLogsError if EC2 does not tell."""
+    """Return the subnets of the session's Region. Raises FlowLogsError if EC2 cannot be asked."""
     try:
         pages = session.client('ec2').get_paginator('describe_subnets').paginate()
         return [subnet for page in pages for row in member(page, 'Subnets') for subnet in _blocks(row)]
@@ -43,7 +43,7 @@ def _blocks(row: dict[str, Any]) -> Iterator[Subnet]:
 def mappings_of(subnets: Iterable[Subnet]) -> tuple[dict[str, Mapping], dict[Network, list[str]]]:
     """Return the mappings of SUBNET_MAPPINGS by name, and the blocks that are left out, with their VPCs.
 
-    These are blocks that overlap with one of another VPC: of an address in them it is not known where it is.
+    A block is left out if it overlaps with one of another VPC: an address in it may be in either VPC.
     """
     shared: dict[Network, list[str]] = {}
     # The blocks that hold the current one, the largest first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -11,6 +11,8 @@ from .layout import Layout
 
 # The column that says where a record comes from.
 LOCATION = 'location'
+# The places of the fields of each group key.
+Places = tuple[tuple[int, ...], ...]
 _UNQUOTED = ''.join(map(chr, range(0x21, 0x7F))).replace('%', '')
 
 
@@ -21,9 +23,9 @@ class Block(NamedTuple):
     records ended, if the source knows it; it stands for the times of records without any. `raw` is the line as it is in
     the log, if `raw` was asked for and the line is not canonical.
 
-    This class has the lines as text. A source whose records are not text has its own class of Blocks, as in
-    sources/arrow.py: `data` converts all of its records to text, the other methods as few as possible. In the arguments
-    of methods, `tests` are LineTests (sources/filter.py); kernel/pure documents `window` and the places.
+    This class has the lines as text. If the records of a source are not text, it has its own class of Blocks
+    (sources/arrow.py): `data` converts all records to text, the other methods as few as possible. A `selection` is one
+    of sources/filter.py; kernel/pure documents the places of keys and sums.
     """
 
     layout: Layout
@@ -58,42 +60,32 @@ class Block(NamedTuple):
         """This Block with another origin and period."""
         return self._replace(origin=origin, ended=ended)
 
-    def candidates(self, tests: Any, window: Any, searches: Iterable[tuple[bytes, ...]]) -> bytes:
-        """All lines that pass the tests and the window, and perhaps others.
-
-        A line that passes must contain at least one text of each of the `searches`.
-        """
+    def candidates(self, selection: Any) -> bytes:
+        """The lines that may pass the selection; others may be left out."""
         data = self.data
-        for texts in searches:
+        for texts in selection.searches:
             data = lines_with(texts, data)
         return data
 
-    def add_to(
-        self,
-        table: Any,
-        tests: Any,
-        window: Any,
-        alternatives: tuple[tuple[int, ...], ...],
-        sums: tuple[int, int, int, int, int],
-        searches: Iterable[tuple[bytes, ...]],
-    ) -> tuple[int, int]:
-        """Add the lines that pass to a kernel.Sums (see its `add`). Return their number, and that of skipped lines."""
-        lines = self.candidates(tests, window, searches)
-        passed, skipped = table.add(self.layout.kinds, tests.compiled, window, alternatives, sums, lines)
+    def add_to(self, table: Any, selection: Any, keys: Places, sums: Sequence[int]) -> tuple[int, int]:
+        """Add the lines that pass to a kernel.Sums. Return their number, and the number of skipped lines."""
+        lines = self.candidates(selection)
+        tests, window, _ = selection
+        passed, skipped = table.add(self.layout.kinds, tests.compiled, window, keys, sums, lines)
         return passed, skipped
 
     @property
     def grows(self) -> bool:
-        """Whether this Block should be joined with the next one, if :meth:`with_next` can do that."""
+        """Whether this Block should be joined with the next one, if :meth:`with_next` can."""
         return False
 
     def with_next(self, following: Block) -> Block | None:
-        """This Block and the next one as one; None if they cannot be joined, or if that would not save time."""
+        """This Block and the next one as one; None if they cannot be joined, or it saves no time."""
         return None
 
 
 def joined(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Join small Blocks. If the Blocks end with an exception, all Blocks before it are yielded before it is raised."""
+    """Join small Blocks. If an exception ends the Blocks, those before it are yielded before it is raised."""
     waiting: Block | None = None
     failure = None
     try:
@@ -115,9 +107,9 @@ def joined(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 def with_location(block: Block) -> Block:
-    """Return the Block with one more field, LOCATION: its origin, percent-encoded as AWS writes tags.
+    """Return the Block with a further field LOCATION: its origin, in percent encoding as AWS writes tags.
 
-    If the log has a field of that name, it stays as it is.
+    A log that has such a field keeps its own.
     """
     if LOCATION in block.layout.position or not block.data:
         return block
@@ -129,9 +121,9 @@ def with_location(block: Block) -> Block:
 
 
 def runs(blocks: Iterable[Block], size: int) -> Iterator[tuple[Layout, bytes]]:
-    """Join the lines of Blocks of one layout that follow each other: yield the layout, and about `size` bytes of lines.
+    """Yield layouts with lines: those of as many Blocks of one layout as have `size` bytes together.
 
-    If the Blocks end with an exception, all lines before it are yielded before it is raised.
+    Lines before an error are yielded before it is raised.
     """
     layout, held = Layout(), 0
     waiting: list[bytes] = []

@@ -38,10 +38,10 @@ except ImportError:
 
 from .. import kernel
 from ..kernel.limits import MAX_SECONDS
-from ..records.block import Block
+from ..records.block import Block, Places
 from ..records.layout import Layout
 from ..records.record import NEVER_NONE
-from .filter import LineTests
+from .filter import Selection
 
 # Rows that are summed at a time; a smaller number until it is known that they make fewer groups.
 SUMMED_ROWS = 1 << 20
@@ -284,24 +284,16 @@ class ArrowBlock(Block):
     def from_place(self, origin: str, ended: tuple[int, int] | None) -> ArrowBlock:
         return ArrowBlock(self.layout, self.rows, self.line_count, self.grouping, origin, ended)
 
-    def candidates(self, tests: Any, window: Any, searches: object) -> bytes:
-        return _text(self._passing(tests, window))
+    def candidates(self, selection: Selection) -> bytes:
+        return _text(self._passing(selection))
 
-    def add_to(
-        self,
-        table: Any,
-        tests: Any,
-        window: Any,
-        alternatives: tuple[tuple[int, ...], ...],
-        sums: tuple[int, int, int, int, int],
-        searches: object,
-    ) -> tuple[int, int]:
-        if any(kind == 'same' for _, _, _, kind, _ in tests.each):
-            return super().add_to(table, tests, window, alternatives, sums, ())
-        rows = self._passing(tests, window)
+    def add_to(self, table: Any, selection: Selection, keys: Places, sums: Sequence[int]) -> tuple[int, int]:
+        if any(kind == 'same' for _, _, _, kind, _ in selection.tests.each):
+            return super().add_to(table, selection, keys, sums)
+        rows = self._passing(selection)
         if len(rows):
             flows = _are_flows(rows, sums) if table.flows_only else True
-            for places in alternatives:
+            for places in keys:
                 for lines in _groups(rows, places, sums, table.track, flows, self.grouping):
                     table.add_groups(lines)
         return len(rows), 0
@@ -320,8 +312,9 @@ class ArrowBlock(Block):
         rows = pa.concat_tables([self.rows, following.rows])
         return ArrowBlock(self.layout, rows, lines, self.grouping, self.origin, self.ended)
 
-    def _passing(self, tests: LineTests, window: kernel.Window | None) -> Any:
+    def _passing(self, selection: Selection) -> Any:
         """The rows that pass the window and all tests but those of kind 'same'."""
+        tests, window, _ = selection
         verdicts = [_verdict(self.rows, self.layout.kinds, test) for test in tests.each if test[3] != 'same']
         if window:
             verdicts.append(_in_window(self.rows, window))

@@ -61,8 +61,8 @@ class BaseReader(Iterator[FlowRecord]):
     """Reads the flow log records of the window [start_time, end_time), in one of three forms.
 
     :meth:`blocks` yields runs of canonical lines, :meth:`columns` tuples of values of the given fields, and iteration
-    yields a :class:`FlowRecord` for each record. Each form takes several times less time than the next. A reader can be
-    read once: all forms read the same stream.
+    yields a :class:`FlowRecord` for each record. Each form is several times faster than the next. A reader can be read
+    once: all forms read the same stream.
 
     `where` has conditions in the syntax of the command line (``'dstport=443'``): a record must meet all of them. With
     `exact_window` each record is compared with the window; without it the source only selects objects or events by
@@ -123,7 +123,7 @@ class BaseReader(Iterator[FlowRecord]):
         self._records: Iterator[FlowRecord] | None = None
 
     def set_query(self, query: Query) -> None:
-        """Take the conditions of a query before the first read: what is known now was not when the reader was made."""
+        """Replace the conditions of the query, before the first read. Some are known only after the reader was made."""
         # The reader may have more conditions, after those of the query.
         self.where.conditions = (*query.conditions, *self.where.conditions[len(query.conditions) :])
 
@@ -324,7 +324,7 @@ class BaseReader(Iterator[FlowRecord]):
             raise
         self._warn()
         if self._on_unreadable is None and self.unreadable:
-            raise _one_of(self.unreadable)
+            raise _combined(self.unreadable)
 
     def _strictly(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Yield the lines up to the first one that is not a record, and raise ValueError for that."""
@@ -346,7 +346,7 @@ class BaseReader(Iterator[FlowRecord]):
         """Issue a warning, once, if no line has the assumed fields."""
         if self._assumed and not self._warned and (mismatch := self.mismatch()):
             self._warned = True
-            warnings.warn(f'{mismatch}; {self.FIELDS_HELP}', stacklevel=_outside())
+            warnings.warn(f'{mismatch}; {self.FIELDS_HELP}', stacklevel=_script_level())
 
     def _account(self, block: Block, matched: int, skipped: int) -> None:
         report = self.report
@@ -398,7 +398,7 @@ class BaseReader(Iterator[FlowRecord]):
             Cause.FORMAT_MISMATCH,
         )
 
-    def _store(self, pieces: Iterable[Piece]) -> Iterator[Block]:
+    def _blocks_in(self, pieces: Iterable[Piece]) -> Iterator[Block]:
         """Yield the Blocks that worker threads have read, and add their sizes to the report: in this thread only."""
         for piece in pieces:
             self.report.text_bytes += piece.text
@@ -428,7 +428,7 @@ def _typed() -> ModuleType:
     return typed
 
 
-def _outside() -> int:
+def _script_level() -> int:
     """The stack level, for warnings.warn in the caller, of the script that uses the reader."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] in (_PACKAGE, 'contextlib'):
@@ -436,7 +436,7 @@ def _outside() -> int:
     return level
 
 
-def _one_of(unreadable: Sequence[FlowLogsError]) -> Exception:
+def _combined(unreadable: Sequence[FlowLogsError]) -> Exception:
     """The exception to raise for all errors about parts of the data."""
     first = unreadable[0]
     if len(unreadable) == 1:
@@ -469,7 +469,7 @@ def _shortened(blocks: Iterable[Block], assumed: Layout) -> Iterator[Block]:
 
 
 def _apart(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield Blocks of canonical lines unchanged. Split any other Block: each line gets its own."""
+    """Yield Blocks of canonical lines unchanged. Split any other Block into Blocks of one line."""
     for block in blocks:
         if block.is_canonical or check(block.layout.kinds, data := block.data)[0] is data:
             yield block

@@ -1,4 +1,7 @@
-"""Removal of what is around records: leading columns, tabs, JSON. Lines as this tool writes them are in written.py."""
+"""Removes what other tools put around records: leading columns, tabs, JSON.
+
+written.py does the same for the output of this tool.
+"""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ class FileFlowLogsReader(BaseReader):
     Without `start_time` and `end_time` it reads everything; with one of them, the records that start in the window.
     The layout comes from the header rows; without them it is `fields`.
 
-    In a directory it reads files at any depth whose names end with .log, .gz, .txt or .parquet: first those without a
-    time in their names, then those with one, as S3 objects have it, by time. It skips folders and files outside the
-    window.
+    In a directory it reads files at any depth whose names end with .log, .gz, .txt or .parquet. Files with a time in
+    their names, as S3 objects have, come last, sorted by that time. Folders and files outside the window are skipped,
+    and links to directories are not followed.
 
     `thread_count` 1 decompresses nothing ahead. The error of a file that cannot be read, or only in part, is added to
     `unreadable`, and is raised after everything else was returned.
@@ -79,7 +79,7 @@ class FileFlowLogsReader(BaseReader):
     def _read(self, limit: int | None) -> Generator[Block, None, None]:
         if not isinstance(self.location, (str, os.PathLike)):
             # Not in a thread: a blocked read of a stream would keep the process from ending.
-            yield from self._store(self._contents(STDIN).pieces(_chunks(self.location)))
+            yield from self._blocks_in(self._contents(STDIN).pieces(_chunks(self.location)))
             return
         location = os.fspath(self.location)
         if os.path.isdir(location):
@@ -93,7 +93,7 @@ class FileFlowLogsReader(BaseReader):
         workers = min(max(1, self.thread_count), len(tasks), max(1, (os.cpu_count() or 1) - 1))
         if limit or self.thread_count == 1:
             workers = 0
-        yield from self._store(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
+        yield from self._blocks_in(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
 
     def _files(self, directory: str) -> list[Key]:
         """Return the flow log files below a directory that can hold records of the window, by time, then name."""

@@ -1,4 +1,4 @@
-"""Applies conditions and a window to Blocks: makes tests for the kernel of them."""
+"""Applies conditions and a window to Blocks: converts them to tests of the kernel."""
 
 from __future__ import annotations
 
@@ -108,6 +108,14 @@ class LineTests(NamedTuple):
     compiled: kernel.Tests
 
 
+class Selection(NamedTuple):
+    """Which lines of one layout pass, as arguments of the kernel. Each of them has a text of each of the `searches`."""
+
+    tests: LineTests
+    window: kernel.Window | None
+    searches: Sequence[tuple[bytes, ...]]
+
+
 class Filter:
     """Selects records that meet all conditions and start in the window.
 
@@ -155,9 +163,9 @@ class Filter:
             names |= {'start', 'log_status'}
         return frozenset(names)
 
-    def asked(self, layout: Layout, ended: tuple[int, int] | None) -> tuple[LineTests, kernel.Window | None]:
-        """The conditions and the window as arguments of the kernel. `ended` is that of a Block."""
-        return self._tests(layout), self._kernel_window(layout, ended)
+    def selection(self, layout: Layout, ended: tuple[int, int] | None) -> Selection:
+        """The conditions and the window for lines of this layout. `ended` is that of a Block."""
+        return Selection(self._tests(layout), self._kernel_window(layout, ended), self._searches)
 
     def lacked(self, layout: Layout) -> bool:
         """Whether the layout has no field of a condition."""
@@ -180,25 +188,28 @@ class Filter:
 
         A search for the texts of the conditions usually rules out most lines. These are not parsed, and not counted.
         """
-        tests, window = self.asked(block.layout, block.ended)
-        return kernel.keep(block.layout.kinds, tests.compiled, window, self._candidates(block))
+        self._count_skipdata(block)
+        selection = self.selection(block.layout, block.ended)
+        lines = block.candidates(selection)
+        return kernel.keep(block.layout.kinds, selection.tests.compiled, selection.window, lines)
 
     def values(self, block: Block, names: Sequence[str]) -> tuple[list[list[bytes]], int]:
         """Return a list of values for each field, from the lines that pass, and the number of skipped lines."""
+        self._count_skipdata(block)
         layout = block.layout
-        tests, window = self.asked(layout, block.ended)
-        return kernel.columns(layout.kinds, tests.compiled, window, layout.places(names), self._candidates(block))
+        selection = self.selection(layout, block.ended)
+        lines = block.candidates(selection)
+        return kernel.columns(layout.kinds, selection.tests.compiled, selection.window, layout.places(names), lines)
 
     def add(self, table: kernel.Sums, block: Block, keys: Sequence[Sequence[str]]) -> tuple[int, int]:
         """Add the lines that pass to a table, once for each tuple of fields in `keys`.
 
         Return the number of lines that passed, and the number of skipped lines.
         """
+        self._count_skipdata(block)
         layout = block.layout
-        if self.count_skipdata:
-            self._count_skipdata(block)
         alternatives = tuple(map(layout.places, keys))
-        return block.add_to(table, *self.asked(layout, block.ended), alternatives, _summed(layout), self._searches)
+        return block.add_to(table, self.selection(layout, block.ended), alternatives, _summed(layout))
 
     def _kernel_window(self, layout: Layout, ended: tuple[int, int] | None) -> kernel.Window | None:
         if not self.window:
@@ -208,16 +219,12 @@ class Filter:
         start, end = layout.places(('start', 'end'))
         return start, end, start_ms, end_ms, timeless
 
-    def _candidates(self, block: Block) -> bytes:
-        """The lines that are left after the search for texts: those that pass are among them."""
-        if self.count_skipdata:
-            self._count_skipdata(block)
-        return block.candidates(*self.asked(block.layout, block.ended), self._searches)
-
     def _count_skipdata(self, block: Block) -> None:
+        if not self.count_skipdata:
+            return
         layout = block.layout
         tests, window = self._tests(layout, of_skipdata=True), self._kernel_window(layout, block.ended)
-        if lines := block.candidates(tests, window, [(SKIPDATA,)]):
+        if lines := block.candidates(Selection(tests, window, [(SKIPDATA,)])):
             (starts,), _ = kernel.columns(layout.kinds, tests.compiled, window, layout.places(['start']), lines)
             self.skipdata.update(int(start) for start in starts if start != b'-')
 

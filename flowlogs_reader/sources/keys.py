@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The parts of a folder's path in a bucket; None for levels below the folder. `root` ends with the Region."""
+    """The parts of a folder's path in a bucket; None for levels below the folder. `root` is the path to the Region."""
 
     root: str
     account: str | None
@@ -75,7 +75,7 @@ class KeyWindow:
         days = range(self.first // DAY, -(-self.stop // DAY)) if self.first < self.stop else ()
         return [datetime.fromtimestamp(day * DAY, timezone.utc) for day in days]
 
-    def skip(self, name: str) -> str | None:
+    def start_after(self, name: str) -> str | None:
         """Return a StartAfter for ListObjectsV2 that skips keys of the flow log of `name` outside the window, or None.
 
         Keys sort by flow log first, then by time: <account>_vpcflowlogs_<Region>_<flow log>_<time>_<hash>.log.gz.

@@ -48,8 +48,8 @@ class CountedChunks(Iterator[bytes]):
 class Contents(NamedTuple):
     """How to read a file or an object named `origin`.
 
-    `layout` is for text without a header row, `ended` (see Block) for records without times. `columns` are the needed
-    fields (None: all); others may be left out. So may records that do not pass `where`.
+    `layout` is for text without a header row, `ended` (see Block) for records without times. Fields that are not in
+    `columns` may be left out (None: all are needed), and records that do not pass `where`.
     """
 
     origin: str

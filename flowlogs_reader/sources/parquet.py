@@ -80,7 +80,7 @@ class _File:
         return reader
 
     def blocks(self, where: Filter) -> Iterator[Block]:
-        tests, window = where.asked(self._layout, None)
+        tests, window, _ = where.selection(self._layout, None)
         as_text = self._everything and not tests.each and not window
         for group in range(self._opened.num_row_groups):
             if as_text:

@@ -79,7 +79,7 @@ class ReadReport:
     `expected_bytes` is what `stored_bytes` will be in the end; 0 if that is not known.
 
     `complete_until`, in milliseconds since the epoch: all records before it were returned; None if the source cannot
-    say. `spilled`: some records of that moment were returned too, because it has more than memory should hold.
+    say. `spilled`: some records of that moment were returned too, because there were too many to hold in memory.
     `in_order`: no later record was returned yet. `format_trouble` is the error of EC2 when it was asked for the format;
     a missing permission is not one. `usage` is what an engine on AWS took.
     """

@@ -1,4 +1,4 @@
-"""Several locations read as one, in their order, as cat does. One that fails does not end the read of the others."""
+"""Reads several locations, one after the other, as if they were one. If one fails, the others are still read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import BaseReader
 from .further import Further
 from .report import Estimate, ReadReport
 
-# Of more locations, messages give the number.
+# Messages name at most so many locations. If there are more, messages have only their number.
 NAMED = 3
 
 
@@ -27,9 +27,9 @@ def summed(each: Iterable[Estimate]) -> Estimate:
 class SeveralReaders(BaseReader):
     """Reads several readers as if they were one. Each has its own window, layouts and conditions.
 
-    `on_failure` is called with a reader and the error that ended its read; the others are read all the same. If the
-    readers are followed, that reader is left out from then on. But after the first round a transient error of AWS is
-    raised, when the others have been read: the round is then read again.
+    `on_failure` is called with a reader and the error that ended its read; the others are still read. If the readers
+    are followed, that reader is left out of later rounds. From the second round on, a transient error of AWS is raised
+    instead, after the others were read: the caller then repeats the round.
 
     `report` has the facts of all reads that have ended.
     """
@@ -51,7 +51,7 @@ class SeveralReaders(BaseReader):
         return f'each of {", ".join(reader.describe() for reader in self.readers)}'
 
     def mismatch(self) -> None:
-        """Return None: a log of another format was a failure of its own."""
+        """Return None: a log of another format was reported as a failure of its reader."""
 
     def set_query(self, query: Query) -> None:
         for reader in self.readers:
@@ -118,7 +118,7 @@ class SeveralReaders(BaseReader):
         return self._each(lambda reader: reader.sum_into(table, keys, names, further))
 
     def _each(self, read: Callable[[BaseReader], Iterator[Block]]) -> Iterator[Block]:
-        """Yield the Blocks of each reader, and merges its report."""
+        """Yield the Blocks of each reader, and merge its report."""
         self.report.origin = self.describe()
         waiting: Exception | None = None
         for reader in self.readers[:]:

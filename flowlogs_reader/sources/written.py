@@ -1,4 +1,4 @@
-"""Lines as this tool writes them: CSV, JSON lines, ISO times and names are changed back to lines of a log."""
+"""Converts the output of this tool back to lines of a log: CSV, JSON lines, ISO times, names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ISO = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)')
 
 
 def undo(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
-    """Return a function that makes lines of the log of lines like this one; None if that does not make a record."""
+    """Return a function that converts lines like this one to lines of the log; None if the result is not a record."""
 
     def with_numbers(data: bytes) -> bytes:
         return _with_numbers(layout, data)
@@ -93,7 +93,7 @@ _NUMBERS = {field: Memo(partial(number_of, field)) for field in NAMED}
 def named_records(data: bytes) -> Iterator[Block]:
     """Yield Blocks of the JSON objects whose members are fields, each on a line of its own.
 
-    If no line has one, nothing is yielded; otherwise a line that has none is yielded as a line that is not a record.
+    If no line has such an object, nothing is yielded. Otherwise any other line is yielded as one that is not a record.
     """
     from json import loads
 

@@ -26,7 +26,7 @@ from flowlogs_reader.records.block import Block, joined
 from flowlogs_reader.records.fields import DEFAULT_FIELDS, KNOWN, Kind
 from flowlogs_reader.records.layout import Layout
 from flowlogs_reader.sources import arrow, parquet
-from flowlogs_reader.sources.filter import Filter, LineTests
+from flowlogs_reader.sources.filter import Filter, LineTests, Selection
 from flowlogs_reader.sources.parquet import parquet_blocks
 from tests import traffic
 from tests.conftest import NOW, Cli
@@ -359,11 +359,11 @@ def test_two_fields_of_a_row_may_be_compared() -> None:
         (['srcport', 'dstport'], [pa.int32()] * 2, [(1, 1), (1, 2), (3, 3)]), 9, columns=['srcport', 'dstport']
     )
     each = (((0,), False, False, 'same', (1, '=')), ((0,), False, False, 'number', ((1, 2),)))
-    tests = LineTests(each, kernel.compile_tests(b'II', each))
+    selection = Selection(LineTests(each, kernel.compile_tests(b'II', each)), None, ())
     table = Sums([None])
-    assert block.add_to(table, tests, None, ((0,),), (-1, -1, -1, -1, -1), ()) == (1, 0)
+    assert block.add_to(table, selection, ((0,),), (-1, -1, -1, -1, -1)) == (1, 0)
     assert table.lines() == b'1 0 0 - - 1\n'
-    assert block.candidates(tests, None, ()) == b'1 1\n1 2\n'
+    assert block.candidates(selection) == b'1 1\n1 2\n'
 
 
 def test_without_the_inner_modules_of_pyarrow_the_public_ones_serve(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,11 +124,11 @@ def test_listing_skips_to_the_window() -> None:
     keys = window('2016-02-01 10:02', '2016-02-01 10:10')
     early, inside, late = (f'd/{NAME.format(time)}' for time in ('20160201T0955Z', '20160201T1005Z', '20160201T1010Z'))
     first = f'd/{NAME.format("20160201T1000Z")}'
-    assert early < (keys.skip(early) or '') < first
-    assert keys.skip(inside) is None
+    assert early < (keys.start_after(early) or '') < first
+    assert keys.start_after(inside) is None
     another = late.replace('fl-0abc', 'fl-0abd')
-    assert late.replace('20160201T1010Z', '20991231T2355Z') < (keys.skip(late) or '') < another
-    assert keys.skip('d/README.txt') is None
+    assert late.replace('20160201T1010Z', '20991231T2355Z') < (keys.start_after(late) or '') < another
+    assert keys.start_after('d/README.txt') is None
 
 
 def test_keys_sort_by_time_then_name() -> None:

@@ -239,7 +239,7 @@ def keys(data: bytes) -> None:
         day_folder(found.root, NOW)
     window = KeyWindow(0, 10**12)
     window.may_hold(name)
-    window.skip(name)
+    window.start_after(name)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

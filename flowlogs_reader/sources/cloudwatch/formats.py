@@ -1,9 +1,10 @@
-"""The layouts of a log group, from EC2 DescribeFlowLogs."""
+"""The Layouts of a log group, from EC2 DescribeFlowLogs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -23,27 +24,28 @@ class Formats:
         self._layout = layout
         self._log_group = log_group
         self._client = client
-        self._asking: Thread | None = None
-        self._found: list[Layout] = []
+        self._answer: Future[list[Layout]] | None = None
         self.trouble: Exception | None = None
 
     def ask(self, session: AwsSession) -> Callable[[], list[Layout]]:
         """Start the request to EC2 in a thread, and return a function that waits for the Layouts."""
-        if self._layout:
-            return partial(list, [self._layout])
-        if self._asking is None:
-            client = self._client or _client_with_short_timeouts(session)
-            self._asking = Thread(target=self._describe, args=(client,), daemon=True)
-            self._asking.start()
-        asking = self._asking
+        if self._answer is None:
+            self._answer = Future()
+            if self._layout:
+                self._answer.set_result([self._layout])
+            else:
+                client = self._client or _client_with_short_timeouts(session)
+                # A daemon: a stalled request must not keep the process from ending.
+                Thread(target=self._ask_ec2, args=(client, self._answer), daemon=True).start()
+        return self._answer.result
 
-        def layouts() -> list[Layout]:
-            asking.join()
-            return self._found or [Layout()]
+    def _ask_ec2(self, client: Any, answer: Future[list[Layout]]) -> None:
+        try:
+            answer.set_result(self._found(client) or [Layout()])
+        except BaseException as error:
+            answer.set_exception(error)
 
-        return layouts
-
-    def _describe(self, client: Any) -> None:
+    def _found(self, client: Any) -> list[Layout]:
         """Ask EC2. A missing permission or flow log is normal: the group may belong to another account."""
         formats: list[str] = []
         asked: dict[str, Any] = {'Filters': [{'Name': 'log-group-name', 'Values': [self._log_group]}]}
@@ -59,12 +61,12 @@ class Formats:
                 raise
             if not is_denied(error):
                 self.trouble = error
-            return
+            return []
+        layouts: list[Layout] = []
         for log_format in dict.fromkeys(formats):
-            try:
-                self._found.append(Layout.from_format(log_format))
-            except ValueError:
-                continue
+            with suppress(ValueError):
+                layouts.append(Layout.from_format(log_format))
+        return layouts
 
 
 def _client_with_short_timeouts(session: AwsSession) -> Any:

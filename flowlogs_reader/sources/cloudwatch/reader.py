@@ -28,7 +28,7 @@ from .sampling import SAMPLE_EVENTS, SAMPLE_PAGES, measure
 
 # The largest number of stream names (FilterLogEvents, `logStreamNames`).
 MAX_STREAMS = 100
-# The largest page, how long an event is, and how long a request takes: the last two about.
+# The largest page, and the usual length of an event and of a request.
 PAGE_BYTES = 1_048_576
 EVENT_BYTES = 110
 SECONDS_A_PAGE = 0.5
@@ -133,7 +133,7 @@ class FlowLogsReader(AwsReader):
         self._late_ms = late_ms
 
     def layouts(self) -> list[Layout]:
-        """Return the formats of the log: as given, else as EC2 tells them, else the default one."""
+        """Return the formats of the log: those that were given, else those that EC2 reports, else the default one."""
         found = self._formats.ask(self.session)()
         self.report.format_trouble = self._formats.trouble
         return found
@@ -151,7 +151,7 @@ class FlowLogsReader(AwsReader):
         stored = None if size.exact else self._stored_bytes()
         if size.bytes is None and stored is None:
             return Estimate(dollars=0.0)
-        # What a log group stores is known late.
+        # CloudWatch counts stored bytes some time after it received them.
         text = max(size.seen, min(known for known in (size.bytes, stored) if known is not None))
         events = size.events * text / size.bytes if size.bytes else text / EVENT_BYTES
         pages = max(1, ceil(text / PAGE_BYTES), ceil(events / PAGE_EVENTS))
@@ -186,7 +186,7 @@ class FlowLogsReader(AwsReader):
         return next((group.get('storedBytes') for group in groups if group['logGroupName'] == self._name()), 0) or None
 
     def _sampled(self, start_ms: int, end_ms: int) -> tuple[Page, bool]:
-        """Return the first events of a window, those of two moments if that takes few pages, and if there are more."""
+        """Return the first events of a window, of two moments if few pages have them, and whether there are more."""
         whole, token = self._page(start_ms, end_ms - 1, SAMPLE_EVENTS)
         for _ in range(SAMPLE_PAGES - 1):
             if not token or whole.first != whole.last:

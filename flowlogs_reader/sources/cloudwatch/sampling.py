@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from .pages import Page
 
-# Samples after the first one, the events of a page of one, and its pages at most: pages may be empty or partial
-# (FilterLogEvents, `nextToken`).
+# Samples after the first one; events in a page of a sample; the most pages of a sample, because pages may be empty or
+# partial (FilterLogEvents, `nextToken`).
 SAMPLES = 16
 SAMPLE_EVENTS = 2000
 SAMPLE_PAGES = 5
 
 
 class Size(NamedTuple):
-    """The bytes of the text, None if that is not known; those that were seen; the events; whether all were seen."""
+    """The bytes of the text (None: not known), those of them that were seen, the events, and whether all were seen."""
 
     bytes: float | None
     seen: float
@@ -24,7 +24,7 @@ class Size(NamedTuple):
 
 
 class _Gap(NamedTuple):
-    """A part of the window that no sample has seen, in milliseconds, and the bytes of each; None: not known."""
+    """A part of the window that no sample has seen, in milliseconds, and its bytes a millisecond (None: not known)."""
 
     begin: int
     end: int
@@ -40,8 +40,8 @@ def measure(start_ms: int, end_ms: int, sample: Callable[[int, int], tuple[Page,
 
     `sample` returns the first events from one moment to another, and whether there are more.
 
-    Events may be in any part of the window. What a sample has not seen up to the end is as dense as the sample, until
-    another one, in the middle of the largest such part, says more.
+    Events may be in any part of the window. What comes after a sample is assumed to be as dense as the sample. Then the
+    largest unseen part is sampled again from its middle, and so on.
     """
     size = events = 0.0
     gaps: list[_Gap] = []

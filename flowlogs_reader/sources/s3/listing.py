@@ -14,7 +14,7 @@ from ..ordered import in_order
 
 T = TypeVar('T')
 SERVICE = 'vpcflowlogs'
-# For more days than this in one month, the folder of the month is listed first, to find the days that have keys.
+# If more days than this of one month are read, its folder is listed first, to find the days that have keys.
 MAX_DAYS_UNASKED = 3
 # Objects of these storage classes must be restored before they can be read.
 ARCHIVES = frozenset(['GLACIER', 'DEEP_ARCHIVE'])
@@ -23,7 +23,7 @@ WAITING = 1000
 
 
 class ListingPage(NamedTuple):
-    """One answer of ListObjectsV2: size and storage class of objects, and folders. `more`: another page follows."""
+    """One answer of ListObjectsV2: size and storage class by key, and folders. `more`: another page follows."""
 
     keys: dict[str, tuple[int, str]]
     folders: list[str]
@@ -33,7 +33,8 @@ class ListingPage(NamedTuple):
 class Listing:
     """Lists the keys below a prefix of a bucket, with `workers` requests at a time.
 
-    `strict` raises IncompleteError for answers that AWS would not give. A client of the caller may be a stub.
+    With `strict`, an answer that AWS would not give raises IncompleteError. A client of the caller may be a stub, which
+    gives such answers.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Listing:
         return list(self._timed(found))
 
     def _keys_by_hour(self, folder: str) -> list[Key]:
-        """Return the same for a day of more than one listing page that has a folder for each hour."""
+        """Return the same as :meth:`_keys_in`. It lists only the folders of hours that can have keys of the window."""
         pages = list(self._pages(folder, '/'))
         hours = [hour for page in pages for hour in page.folders if self._keys.may_hold(hour)]
         return [key for page in pages for key in self._timed(page.keys)] + [
@@ -144,7 +145,7 @@ class Listing:
             if token in tokens:
                 raise IncompleteError(f'S3 gave the same page token twice for s3://{self._bucket}/{prefix}')
             tokens.add(token)
-            after = self._keys.skip(next(reversed(keys))) if keys and not delimiter else None
+            after = self._keys.start_after(next(reversed(keys))) if keys and not delimiter else None
             asked.pop('ContinuationToken', None)
             asked.update({'StartAfter': after} if after else {'ContinuationToken': token})
 

@@ -145,7 +145,7 @@ class S3FlowLogsReader(AwsReader):
         # With a limit the first object is usually enough.
         workers = 0 if limit else self.workers
         pieces: Iterable[Piece] = in_order(tasks, workers=workers, waiting=workers * AHEAD)
-        for block in self._store(pieces if seen is None else seen.drop_repeats(pieces)):
+        for block in self._blocks_in(pieces if seen is None else seen.drop_repeats(pieces)):
             if block.ended is not None:
                 # Later records end after this period began, and start at most a capture window before it.
                 self.report.complete_until = (block.ended[0] - CAPTURE_WINDOW) * 1000

@@ -9,10 +9,11 @@ from ..objects import Piece
 
 
 class SeenObjects:
-    """Drops repeated objects, or parts of them, over many reads, some of which break off. The origin is the id."""
+    """Drops objects, and parts of objects, that an earlier read returned. Reads may break off. An origin is an id."""
 
     def __init__(self) -> None:
         self._read: set[str] = set()
+        # The bytes of text that were returned of objects whose read broke off.
         self._bytes: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -27,18 +28,19 @@ class SeenObjects:
         self._read = {origin for origin in self._read if keys.holds(key_time(origin))}
 
     def drop_repeats(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Yield the pieces of objects without the bytes returned before. Pieces may have had other sizes then."""
-        at = 0
+        """Yield the pieces of objects without the bytes that were returned before, in pieces of any sizes."""
+        position = 0
         for piece in pieces:
-            if piece.block:
-                origin, data = piece.block.origin, piece.block.data
-                out = self._bytes.get(origin, 0)
-                yield piece._replace(block=piece.block.of_text(data[max(0, out - at) :]) if out > at else piece.block)
-                at += len(data)
-                self._bytes[origin] = max(out, at)
+            if block := piece.block:
+                data, returned = block.data, self._bytes.get(block.origin, 0)
+                if returned > position:
+                    piece = piece._replace(block=block.of_text(data[returned - position :]))
+                yield piece
+                position += len(data)
+                self._bytes[block.origin] = max(returned, position)
             else:
                 yield piece
             if piece.end:
-                at = 0
+                position = 0
                 self._bytes.pop(piece.end, None)
                 self._read.add(piece.end)
