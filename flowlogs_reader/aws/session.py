@@ -26,8 +26,8 @@ CLI_CACHE = '~/.aws/cli/cache'
 ATTEMPTS = 10
 # Attempts before the first answer of an address: without one, the Region or the network is wrong.
 FIRST_ATTEMPTS = 3
-# Requests at a time, and connections that a client keeps.
-MAX_THREADS = 50
+# Connections that a client keeps.
+MAX_CONNECTIONS = 50
 # Attempts if an answer is unreadable.
 UNREADABLE_ATTEMPTS = 5
 
@@ -90,7 +90,7 @@ class AwsSession:
         from botocore.config import Config
 
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
-        config = Config(max_pool_connections=MAX_THREADS, connect_timeout=10, user_agent_extra='flowlogs_reader')
+        config = Config(max_pool_connections=MAX_CONNECTIONS, connect_timeout=10, user_agent_extra='flowlogs_reader')
         if not self._user_set_retries:
             # The adaptive mode suits quotas; after one SlowDown of S3 it would be slow for seconds.
             mode = 'standard' if service == 's3' else 'adaptive'

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 Reader = TypeVar('Reader', bound='BaseReader')
 # The window of flowlogs-reader 5.0.1 if no times are given.
 LAST_HOUR = timedelta(hours=1)
-# The limit of requests at a time, and the connections that a client keeps.
+# Requests at a time, at most: as many as a client keeps connections. aws/session.py is not imported for files.
 MAX_THREADS = 50
 _PACKAGE = __name__.partition('.')[0]
 # A line of the default format without its values: only white space is left. See _shortened.

@@ -25,7 +25,7 @@ _TOO_LONG = b'\xff'
 
 
 def peek(chunks: Iterable[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, at least `size` if there are that many; and an iterator over all of the data."""
+    """Return the first bytes, at least `size` if there are so many, and an iterator over all chunks, with these."""
     chunks = iter(chunks)
     head = b''
     for chunk in chunks:
@@ -98,6 +98,7 @@ def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _marked(data: bytes) -> bytes:
+    """Return the lines; those that are longer than MAX_LINE are cut and marked with _TOO_LONG."""
     at = 0
     while at + MAX_LINE < len(data):
         end = data.rfind(b'\n', at, at + MAX_LINE + 1) + 1

@@ -18,9 +18,9 @@ def in_order(tasks: Iterable[Task[T]], workers: int, waiting: int) -> Iterator[T
     >>> list(in_order([lambda: 'ab', lambda: 'c'], workers=2, waiting=4))
     ['a', 'b', 'c']
 
-    `workers` threads run the tasks, each a task at a time; 0 runs them in the calling thread. At most `waiting` items,
-    plus one for each worker, wait for their turn, and at most three tasks for each worker are in progress. An error of
-    a task is raised after the items before it. `tasks` may be slow or fail: one thread at a time draws from it.
+    Each of `workers` threads runs one task at a time; with 0, the calling thread runs the tasks. At most `waiting`
+    items, plus one for each worker, wait for their turn, and at most three tasks for each worker have begun. An error
+    of a task is raised after the items before it. `tasks` may be slow or fail: one thread at a time takes the next one.
     """
     if workers < 1:
         yield from chain.from_iterable(task() for task in tasks)
@@ -53,7 +53,7 @@ class _Pool(Generic[T]):
         self._room = waiting
         self._queues: deque[_Queue[T]] = deque()
         self._changed = threading.Condition()
-        self._drawing = threading.Lock()
+        self._taking = threading.Lock()
         self._exhausted = False
         self._closed = False
 
@@ -83,8 +83,8 @@ class _Pool(Generic[T]):
 
     def work(self) -> None:
         """Run tasks until none is left."""
-        while (drawn := self._next_task()) is not None:
-            task, queue = drawn
+        while (taken := self._next_task()) is not None:
+            task, queue = taken
             try:
                 for item in task():
                     if not self._put(queue, item):
@@ -94,7 +94,7 @@ class _Pool(Generic[T]):
             self._end(queue)
 
     def _next_task(self) -> tuple[Task[T], _Queue[T]] | None:
-        with self._drawing:
+        with self._taking:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or len(self._queues) < self._tasks_in_flight)
                 if self._closed or self._exhausted:
