@@ -131,6 +131,11 @@ class BaseReader(Iterator[FlowRecord]):
     def poll_seconds(self) -> int | None:
         return self.POLL_SECONDS
 
+    @property
+    def workers(self) -> int:
+        """The number of threads that read ahead: one for a `thread_count` of 0, none for 1."""
+        return {0: 1, 1: 0}.get(self.thread_count, self.thread_count)
+
     # -- what a source provides -------------------------------------------------------------------------------------
 
     def _read(self, limit: int | None) -> Generator[Block, None, None]:

@@ -90,9 +90,7 @@ class FileFlowLogsReader(BaseReader):
         self.report.expected_bytes = sum(_size(file.origin) for file in files)
         # Inflating releases the interpreter, so that threads can inflate several files at a time. What is done with the
         # text needs a core too: with a worker for each core, a read takes a tenth longer.
-        workers = min(max(1, self.thread_count), len(tasks), max(1, (os.cpu_count() or 1) - 1))
-        if limit or self.thread_count == 1:
-            workers = 0
+        workers = 0 if limit else min(self.workers, len(tasks), max(1, (os.cpu_count() or 1) - 1))
         yield from self._blocks_in(in_order(tasks, workers=workers, waiting=AHEAD * max(1, workers)))
 
     def _files(self, directory: str) -> list[Key]:

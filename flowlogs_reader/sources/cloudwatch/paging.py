@@ -32,12 +32,12 @@ class Paging:
         self._asked = {'interleaved': True, **asked}
 
     def pages(self, start_ms: int, end_ms: int, workers: int, page_size: int | None = None) -> Iterator[Page]:
-        """Yield the pages of [start_ms, end_ms), in milliseconds, by time. 0 workers read one page ahead."""
+        """Yield the pages of [start_ms, end_ms), in milliseconds, by time. One worker reads a page ahead."""
         if start_ms >= end_ms:
             return
         whole = partial(self._chain, start_ms, end_ms, page_size)
         if workers <= 1:
-            yield from in_order([whole], workers=1 - workers, waiting=1)
+            yield from in_order([whole], workers=workers, waiting=1)
             return
         chain = whole()
         first = next(chain, Page(b'', b'', until=end_ms))

@@ -229,7 +229,7 @@ class FlowLogsReader(AwsReader):
         """
         held = HeldEvents(self.start_ms)
         paging = Paging(self.boto_client, self.log_group_name, {**self._group(), **self.paginator_kwargs})
-        workers = self.thread_count if limit is None else 1
+        workers = self.workers if limit is None else 0
         page_size = limit if limit and not self.where.conditions else None
         for page in paging.pages(self.start_ms, self.end_ms, workers, page_size):
             lines, ids = (page.lines, page.ids) if limit else held.release(page)

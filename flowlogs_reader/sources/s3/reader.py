@@ -151,11 +151,6 @@ class S3FlowLogsReader(AwsReader):
                 self.report.complete_until = (block.ended[0] - CAPTURE_WINDOW) * 1000
             yield block
 
-    @property
-    def workers(self) -> int:
-        """How many requests there are at a time."""
-        return {0: 1, 1: 0}.get(self.thread_count, self.thread_count)
-
     def found_keys(self, window: KeyWindow | None = None) -> Iterable[Key]:
         """Return the key that the location itself is, or the keys below it that can hold records of the window.
 
