@@ -169,7 +169,7 @@ def text_of(name: str, column: Any) -> Any:
     if types.is_floating(column.type):
         column = _whole_numbers(column)
     if types.is_nested(column.type) or types.is_boolean(column.type):
-        raise ValueError(f'the column {name} holds {column.type}, which no field of a flow log is')
+        raise ValueError(f'the column {name} holds {column.type}, which is not a type of flow logs')
     return _dashed(name, call('coalesce', cast(column, pa.string()), '-'))
 
 

@@ -397,11 +397,14 @@ class BaseReader(Iterator[FlowRecord]):
         if not self.report.mismatch or not self.report.odd_line:
             return None
         layout, line = self.report.odd_line
-        return FlowLogsError(
-            f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": the lines have '
-            f'{len(line.split())} columns, the format has {len(layout.fields)}',
-            Cause.FORMAT_MISMATCH,
-        )
+        problem = f'the lines have {len(line.split())} columns, the format has {len(layout.fields)}'
+        if len(line.split()) == len(layout.fields):
+            try:
+                layout.parse(line)
+            except ValueError as error:
+                problem = f'in the first one, {error}'
+        text = f'no line of {self.describe()} has the format "{" ".join(layout.fields)}": {problem}'
+        return FlowLogsError(text, Cause.FORMAT_MISMATCH)
 
     def _blocks_in(self, pieces: Iterable[Piece]) -> Iterator[Block]:
         """Yield the Blocks that worker threads have read, and add their sizes to the report: in this thread only."""

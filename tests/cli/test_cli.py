@@ -419,6 +419,11 @@ def test_the_wrong_format_is_said_with_what_to_give(fake: FakeAWS, cli: Cli) -> 
     assert result.stdout == b''
     assert '1 line was left out' in result.stderr
     assert 'the lines have 3 columns, the format has 14: give the fields of this log with --fields' in result.stderr
+    result = cli('custom', '--fields', 'srcaddr start dstaddr', status=1)
+    assert result.stderr.splitlines()[1].endswith(
+        '"srcaddr start dstaddr": in the first one, start is \'10.0.0.1\': not a number: '
+        'give the fields of this log with --fields'
+    )
     assert cli('custom', '--fields', 'vpc-id srcaddr dstaddr').lines == [
         '- - - 10.0.0.1 10.0.0.2 - - - - - - - - - vpc-1'
     ]
