@@ -18,21 +18,31 @@ def in_order(tasks: Iterable[Task[T]], workers: int, waiting: int) -> Iterator[T
     >>> list(in_order([lambda: 'ab', lambda: 'c'], workers=2, waiting=4))
     ['a', 'b', 'c']
 
-    Each of `workers` threads runs one task at a time; with 0, the calling thread runs the tasks. At most `waiting`
-    items, plus one for each worker, wait for their turn, and at most three tasks for each worker have begun. An error
-    of a task is raised after the items before it. `tasks` may be slow or fail: one thread at a time takes the next one.
+    Each of `workers` threads runs one task at a time. With 0, or if no thread can be started, the calling thread runs
+    the tasks. At most `waiting` items, plus one for each worker, wait for their turn, and at most three tasks for each
+    worker have begun. An error of a task is raised after the items before it. `tasks` may be slow or fail: one thread
+    at a time takes the next one.
     """
-    if workers < 1:
-        yield from chain.from_iterable(task() for task in tasks)
-        return
-    pool = _Pool(iter(tasks), tasks_in_flight=workers * 3, waiting=waiting)
-    for _ in range(workers):
-        # A daemon: a stalled read must not keep the process from ending.
-        threading.Thread(target=pool.work, daemon=True).start()
+    tasks = iter(tasks)
+    pool = _Pool(tasks, tasks_in_flight=workers * 3, waiting=waiting)
     try:
-        yield from pool.items()
+        started = [in_background(pool.work) for _ in range(workers)]
+        if any(started):
+            yield from pool.items()
+        else:
+            yield from chain.from_iterable(task() for task in tasks)
     finally:
         pool.close()
+
+
+def in_background(work: Callable[[], None]) -> bool:
+    """Start a thread for `work`. Return False if the system has no more threads: a container may have few."""
+    try:
+        # A daemon: a stalled read must not keep the process from ending.
+        threading.Thread(target=work, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Queue(Generic[T]):

@@ -118,3 +118,19 @@ def test_whoever_stops_early_stops_the_work() -> None:
         thread.join(30)
         assert not thread.is_alive()
     assert len(begun) < 20
+
+
+@pytest.mark.parametrize('left', [0, 1, 2])
+def test_a_system_without_more_threads(left: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, []
+
+    def start_if_one_is_left(thread: threading.Thread) -> None:
+        if len(started) == left:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, 'start', start_if_one_is_left)
+    tasks = [pages(task, 3) for task in range(9)]
+    assert list(in_order(tasks, workers=4, waiting=2)) == [(task, page) for task in range(9) for page in range(3)]
+    assert len(started) == left

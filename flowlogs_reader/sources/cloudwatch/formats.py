@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Thread
+from functools import partial
 from typing import Any
 
 from ...aws.session import AwsSession
 from ...aws.trouble import is_aws_error, is_denied, member
 from ...errors import FlowLogsError
 from ...records.layout import Layout
+from ..ordered import in_background
 
 
 class Formats:
@@ -35,8 +36,9 @@ class Formats:
                 self._answer.set_result([self._layout])
             else:
                 client = self._client or _client_with_short_timeouts(session)
-                # A daemon: a stalled request must not keep the process from ending.
-                Thread(target=self._ask_ec2, args=(client, self._answer), daemon=True).start()
+                ask_ec2 = partial(self._ask_ec2, client, self._answer)
+                if not in_background(ask_ec2):
+                    ask_ec2()
         return self._answer.result
 
     def _ask_ec2(self, client: Any, answer: Future[list[Layout]]) -> None:
