@@ -9,6 +9,8 @@ A source is a place that has flow logs: a log group, a bucket, files. The class 
   lines. If the records are not text, a source may have its own class of Blocks (records/block.py);
 * fills ``self.report`` (:class:`~flowlogs_reader.sources.report.ReadReport`) while it reads: sizes, the time up to
   which the read is complete, what was unreadable. It does so in the thread that iterates over the Blocks;
+* passes tasks to threads (sources/ordered.py) that do not refer to the reader. A reader that nobody uses any more is
+  then freed, and its threads end;
 * returns from ``describe`` what is being read, and from ``diagnose`` more facts about a failure;
 * has in DEFAULT_WINDOW the length of the window if the user gives no times (None: everything is read), and in
   POLL_SECONDS the time between two looks for new records (None: it cannot be followed). If it can be followed,

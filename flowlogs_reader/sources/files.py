@@ -120,7 +120,7 @@ class FileFlowLogsReader(BaseReader):
         return Contents(origin, self.layout, period_of(time) if time else None, self._columns, self.where)
 
 
-# Not a method: a reader that nobody uses any more can be freed, which ends its threads, only if no thread uses it.
+# Not a method: threads must not refer to the reader (sources/base.py).
 def _pieces(file: Contents) -> Iterator[Piece]:
     """Yield the contents of a file, or the error if it cannot be opened."""
     try:

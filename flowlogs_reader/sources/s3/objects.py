@@ -21,10 +21,7 @@ MAX_BREAKS = 3
 
 
 class Objects(NamedTuple):
-    """The objects of a bucket; `contents` says how to read them.
-
-    Threads use this, and not the reader: a reader that nobody uses any more can then be freed, which ends its threads.
-    """
+    """The objects of a bucket; `contents` says how to read them. Threads use this, and not the reader (base.py)."""
 
     client: Any
     bucket: str
