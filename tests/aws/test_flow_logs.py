@@ -97,7 +97,7 @@ def test_the_format_of_a_flow_log(fake: FakeAWS, cli: Cli) -> None:
     assert shown == ['default', '3 fields', '2 fields, Parquet', '-']
 
 
-def test_the_status_tells_why_nothing_arrives(fake: FakeAWS, cli: Cli) -> None:
+def test_the_status_says_why_nothing_arrives(fake: FakeAWS, cli: Cli) -> None:
     fake.add_flow_log()
     fake.add_flow_log(deliverLogsStatus='FAILED', deliverLogsErrorMessage='Access error')
     fake.add_flow_log(deliverLogsErrorMessage='Rate limited')
@@ -222,14 +222,14 @@ def test_a_resource_is_found_in_the_region_that_has_it(network: FakeAWS, cli: Cl
         (['--list', VPC], f'no flow log covers {VPC} in us-east-1'),
     ],
 )
-def test_nothing_found_is_told_and_is_no_failure(argv: list[str], told: str, fake: FakeAWS, cli: Cli) -> None:
+def test_nothing_found_is_reported_and_is_not_a_failure(argv: list[str], told: str, fake: FakeAWS, cli: Cli) -> None:
     result = cli(*argv)
     assert told in result.stderr
     assert (result.stdout, len(result.stderr.splitlines())) == (b'', 1)
 
 
 @pytest.mark.parametrize('resource', ['eni-0f', 'subnet-0f', 'i-0f'])
-def test_a_resource_that_is_not_there_is_told(resource: str, fake: FakeAWS, cli: Cli) -> None:
+def test_a_resource_that_is_not_there_is_reported(resource: str, fake: FakeAWS, cli: Cli) -> None:
     result = cli('--list', resource, status=1)
     says = f'flowlogs_reader: there is no {resource} in {REGION} (because no Region is configured): check the id'
     assert result.stderr.startswith(says)
@@ -275,7 +275,7 @@ def test_no_credentials_is_one_line(fake: FakeAWS, cli: Cli, monkeypatch: pytest
         (['VPCFlowLogGroup', '--all-regions'], '--all-regions goes with --list'),
     ],
 )
-def test_a_usage_error_is_told_before_anything_is_asked(argv: list[str], says: str, fake: FakeAWS, cli: Cli) -> None:
+def test_a_usage_error_is_reported_before_any_request(argv: list[str], says: str, fake: FakeAWS, cli: Cli) -> None:
     result = cli(*argv, status=2)
     assert says in result.stderr.splitlines()[-1]
     assert fake.calls() == []

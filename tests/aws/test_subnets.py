@@ -101,7 +101,7 @@ def test_every_action_takes_them(fake: FakeAWS, cli: Cli) -> None:
     assert cli('-', 'aggregate', 'srcaddr/vpc', *argv, stdin=LOG.text()).lines
 
 
-def test_blocks_of_several_vpcs_are_told_and_not_mapped(fake: FakeAWS, cli: Cli) -> None:
+def test_blocks_of_several_vpcs_are_reported_and_not_mapped(fake: FakeAWS, cli: Cli) -> None:
     fake.add_subnet('subnet-0e', '10.0.2.128/25', 'euw1-az3', REGION, vpc_id='vpc-0e')
     result = cli('-', 'top', '99', 'srcaddr/az', '--region', REGION, '--no-header', stdin=LOG.text())
     assert {line.split('\t')[3] for line in result.lines} == {'euw1-az1', '-'}
@@ -148,7 +148,7 @@ def test_many_subnets_come_in_pages(fake: FakeAWS, cli: Cli) -> None:
     assert fake.count('DescribeSubnets') == len(SUBNETS)
 
 
-def test_a_label_that_there_is_not_is_told(fake: FakeAWS, cli: Cli) -> None:
+def test_a_label_that_does_not_exist_is_reported(fake: FakeAWS, cli: Cli) -> None:
     argv = ['--region', REGION, '-w', 'srcaddr/az=euw1-az9']
     result = cli('-', 'top', *argv, stdin=LOG.text(), status=1)
     assert result.stdout == b''
@@ -238,7 +238,7 @@ def test_the_interfaces_of_an_address_and_their_flow_logs(
     assert {call.operation for call in network.calls()} == allowed
 
 
-def test_an_address_that_no_interface_has_is_told(network: FakeAWS, cli: Cli) -> None:
+def test_an_address_that_no_interface_has_is_reported(network: FakeAWS, cli: Cli) -> None:
     result = cli('--list', '10.9.9.9', status=1)
     assert result.stderr.startswith('flowlogs_reader: there is no 10.9.9.9 in us-east-1 (because no Region')
     network.add_interface('eni-0d', 'eu-west-1', private_ip='10.9.9.9')
@@ -246,5 +246,5 @@ def test_an_address_that_no_interface_has_is_told(network: FakeAWS, cli: Cli) ->
     assert cli('--list', '10.9.9.9', '--all-regions', '--no-header').lines[0].startswith('eni-0d\t-\t')
 
 
-def test_a_block_is_no_address(fake: FakeAWS, cli: Cli) -> None:
+def test_a_block_is_not_an_address(fake: FakeAWS, cli: Cli) -> None:
     assert "or an IP address, not '10.0.0.0/8'" in cli('--list', '10.0.0.0/8', status=2).stderr

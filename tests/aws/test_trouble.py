@@ -64,7 +64,7 @@ def test_what_is_not_known_has_no_cause() -> None:
     assert not is_denied(client_error('Whatever'))
 
 
-def test_an_error_that_is_none_of_awss() -> None:
+def test_an_error_that_is_not_from_aws() -> None:
     assert error_code(OSError()) == ''
     assert not is_aws_error(OSError())
     assert not is_transient(OSError())

@@ -80,7 +80,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('argv', 'says'), WRONG, ids=[' '.join(argv) or 'nothing' for argv, _ in WRONG])
-def test_a_usage_error_is_told_before_anything_is_asked(argv: list[str], says: str, seeded: FakeAWS, cli: Cli) -> None:
+def test_a_usage_error_is_reported_before_any_request(argv: list[str], says: str, seeded: FakeAWS, cli: Cli) -> None:
     result = cli(*argv, status=2)
     usage, *_, message = result.stderr.splitlines()
     assert usage == 'usage: flowlogs_reader LOCATION [LOCATION ...] [ACTION [ARG ...]] [options]'
@@ -508,7 +508,7 @@ def test_a_broken_pipe_is_success_and_an_interrupt_is_130(stdout: BytesIO, statu
     assert stderr.getvalue() == ''
 
 
-def test_a_closed_stdin_is_told() -> None:
+def test_a_closed_stdin_is_reported() -> None:
     done = subprocess.run(['bash', '-c', 'exec "$@" <&-', 'bash', *PROGRAM, '-'], cwd=ROOT, capture_output=True)
     assert done.returncode == 2
     assert done.stderr.endswith(b'error: standard input is closed\n')
@@ -526,7 +526,7 @@ def test_unbuffered_python_writes_the_same(tmp_path: Path) -> None:
 # -- what a location is ------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_may_be_meant_for_a_log_group_is_told(
+def test_a_file_that_may_be_meant_for_a_log_group_is_reported(
     seeded: FakeAWS, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -576,11 +576,11 @@ def test_an_output_that_is_not_read_is_not_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('location', ['./gone.log', '../gone', './gone/'])
-def test_a_path_is_no_log_group(location: str, cli: Cli) -> None:
+def test_a_path_is_not_a_log_group(location: str, cli: Cli) -> None:
     assert cli(location, status=1).stderr == f'flowlogs_reader: {location}: No such file or directory\n'
 
 
-def test_a_file_that_is_not_there_is_looked_for_in_aws_and_told(cli: Cli) -> None:
+def test_a_file_that_is_not_there_is_looked_for_in_aws_and_reported(cli: Cli) -> None:
     stderr = cli('gone.log', status=1).stderr
     assert 'Unable to locate credentials' in stderr
     assert stderr.endswith('; gone.log is read as a log group: there is no such file\n')
@@ -596,6 +596,6 @@ def test_an_empty_result_names_the_window(cli: Cli) -> None:
     assert 'seed-hour.log from 2016-02-01T00:00:00Z to 2016-02-01T01:00:00Z was read completely' in stderr
 
 
-def test_lines_that_meet_no_condition_are_no_wrong_format(cli: Cli) -> None:
+def test_lines_that_meet_no_condition_are_not_a_wrong_format(cli: Cli) -> None:
     result = cli('-', '-w', 'dstport=1', stdin=MINUTE + b'no record\n')
     assert '1 line was left out' in result.stderr and 'has the format' not in result.stderr

@@ -46,23 +46,25 @@ def test_every_known_code_is_one_line_with_advice(code: str) -> None:
     assert f'({code})' in line
 
 
-def test_an_unknown_code_is_told_as_it_came() -> None:
+def test_an_unknown_code_is_reported_as_it_came() -> None:
     said = 'An error occurred (Whatever) when calling the FilterLogEvents operation: Said so'
     assert explain(client_error('Whatever')) == said
 
 
-def test_advice_goes_by_the_base_class_where_there_is_none_for_the_class() -> None:
+def test_advice_goes_by_the_base_class_if_there_is_none_for_the_class() -> None:
     line = explain(exceptions.ProxyConnectionError(proxy_url='http://p', error='refused'))
     assert line.endswith(f': {ADVICE[CAUSE_BY_CLASS["ProxyConnectionError"]]}')
     assert 'AWS cannot be reached' in explain(exceptions.ConnectTimeoutError(endpoint_url='http://e', error='x'))
 
 
-def test_an_error_without_words_is_told_by_its_name() -> None:
+def test_an_error_without_words_is_reported_by_its_name() -> None:
     assert explain(OSError()) == 'OSError'
 
 
 @pytest.mark.parametrize('kind', [FlowLogsError, UsageError])
-def test_an_error_of_the_package_is_told_with_the_advice_for_its_cause(kind: type[FlowLogsError | UsageError]) -> None:
+def test_an_error_of_the_package_is_reported_with_the_advice_for_its_cause(
+    kind: type[FlowLogsError | UsageError],
+) -> None:
     assert explain(kind('no.', Cause.REGION_MISSING)) == 'no: give --region or set AWS_DEFAULT_REGION'
     assert explain(kind('no')) == 'no'
 
@@ -131,7 +133,7 @@ def test_a_region_that_cannot_be_one(fake: FakeAWS, cli: Cli) -> None:
     assert 'check the spelling of the Region' in cli('g', '--region', 'us east 1', status=1).stderr
 
 
-def test_a_bad_filter_pattern_is_told_in_the_words_of_aws(fake: FakeAWS, cli: Cli) -> None:
+def test_a_bad_filter_pattern_is_reported_in_the_words_of_aws(fake: FakeAWS, cli: Cli) -> None:
     fake.add_log_group('g', lines=LINES)
     result = cli('g', *WINDOW, '--filter-pattern', '"open', status=1)
     assert 'InvalidParameterException' in result.stderr

@@ -97,7 +97,7 @@ def log_group(**options: object) -> FlowLogsReader:
 
 
 @pytest.mark.usefixtures('group')
-def test_it_tells_how_far_it_is_how_many_records_and_how_many_megabytes() -> None:
+def test_it_shows_how_far_it_is_how_many_records_and_how_many_megabytes() -> None:
     told = [state for state in states(watched(log_group(), DELAY)) if 'records' in state]
     assert len(told) == 100
     # Up to the last moment of the previous page: the events of this page's last moment are still held back.
@@ -171,7 +171,7 @@ def test_the_remaining_time_is_right_after_a_tenth(
 
 
 @pytest.mark.usefixtures('group')
-def test_the_remaining_time_is_not_told_before_it_is_known() -> None:
+def test_the_remaining_time_is_not_shown_before_it_is_known() -> None:
     """The window is ten years longer than the log."""
     reader = FlowLogsReader(GROUP, start_time=START, end_time=END + timedelta(days=3650))
     told = [state for state in states(watched(reader, DELAY)) if 'records' in state]
@@ -223,7 +223,7 @@ def test_otherwise_it_shows_nothing(
 
 
 @pytest.mark.usefixtures('group')
-def test_what_is_told_meanwhile_stands_on_a_line_of_its_own(group: FakeAWS) -> None:
+def test_a_message_meanwhile_is_on_a_line_of_its_own(group: FakeAWS) -> None:
     group.put_lines(GROUP, [b'nonsense'])
     group.fault('FilterLogEvents', 'stall', at=5, seconds=DELAY * 1.2)
     stderr = Terminal()

@@ -89,6 +89,6 @@ def test_a_window_that_is_almost_empty_misleads_nobody() -> None:
 
 
 @pytest.mark.usefixtures('logs')
-def test_what_cannot_be_sampled_is_told_by_the_window(logs: FakeAWS) -> None:
+def test_what_cannot_be_sampled_is_estimated_from_the_window(logs: FakeAWS) -> None:
     logs.fault('FilterLogEvents', 'deny', at=lambda params: params.get('limit') == 2000)
     assert told('flows', 'top', *WINDOW, '--thread-count', '1', step=15)

@@ -22,7 +22,7 @@ def told(*read: Layout, matched: int = 0) -> list[Note]:
     return [*after(Query(conditions=CONDITIONS), report, None, matched, failed=False)]
 
 
-def test_a_field_that_no_log_has_is_told() -> None:
+def test_a_field_that_no_log_has_is_reported() -> None:
     fields = ' '.join(Layout().fields)
     assert told(Layout()) == [Note(f'this log has no field vpc_id: its fields are {fields}', failed=True)]
     assert told(FULL) == [Note('no records: here was read completely')]
@@ -30,7 +30,7 @@ def test_a_field_that_no_log_has_is_told() -> None:
 
 
 @pytest.mark.parametrize('layouts', [[Layout(), FULL], [FULL, Layout()]])
-def test_a_field_that_only_some_logs_have_is_told_with_the_number_of_records(layouts: list[Layout]) -> None:
+def test_a_field_that_only_some_logs_have_is_reported_with_the_number_of_records(layouts: list[Layout]) -> None:
     assert told(*layouts, matched=1) == [
         Note('5 records have no field vpc_id: it is not in their format; they count as missing it')
     ]

@@ -270,20 +270,20 @@ def test_a_window_with_an_absurd_number_of_rows_is_a_usage_error(argv: list[str]
     assert f'would have {rows} rows: give a longer interval' in cli('-', *argv, status=2).stderr
 
 
-def test_a_log_with_an_absurd_number_of_rows_is_told(cli: Cli) -> None:
+def test_a_log_with_an_absurd_number_of_rows_is_reported(cli: Cli) -> None:
     result = cli('-', 'timeline', '1s', status=1, stdin=flow(1454324362) + flow(1454324362 + 10**6))
     assert result.stdout == b''
     assert 'would have 1,000,001 rows: give a longer interval, or -s and -e' in result.stderr
 
 
-def test_a_log_without_start_counts_by_end_and_one_without_times_is_told(cli: Cli) -> None:
+def test_a_log_without_start_counts_by_end_and_one_without_times_is_reported(cli: Cli) -> None:
     log = b'srcaddr bytes packets end action\n10.0.0.1 5 1 1454324400 ACCEPT\n'
     assert rows(cli('-', 'timeline', stdin=log))[1:] == [['2016-02-01T11:00:00Z', '1', '5', '1', '1', '0']]
     result = cli('-', 'timeline', status=1, stdin=b'srcaddr bytes\n10.0.0.1 5\n')
     assert 'this log has no times: its fields are srcaddr bytes' in result.stderr
 
 
-def test_flows_without_a_start_are_told(cli: Cli) -> None:
+def test_flows_without_a_start_are_reported(cli: Cli) -> None:
     log = b'start end bytes\n- 1454324400 5\n1454324400 1454324401 5\n'
     result = cli('-', 'timeline', status=1, stdin=log)
     assert [row[1] for row in rows(result)[1:]] == ['1']
@@ -331,7 +331,7 @@ def test_an_interval_without_flows_has_a_row_for_each_value(cli: Cli) -> None:
     assert [row[1:3] for row in rows(cli('-', 'timeline', 'action', *window))[1:]] == [['-', '0']] * 2
 
 
-def test_a_timeline_with_too_many_values_is_told(cli: Cli) -> None:
+def test_a_timeline_with_too_many_values_is_reported(cli: Cli) -> None:
     log = b''.join(flow(1454324362, src=f'10.0.{at // 250}.{at % 250}') for at in range(500))
     result = cli('-', 'timeline', '1s', 'srcaddr', status=1, stdin=log + flow(1454324362 + 200))
     assert result.stdout == b''
@@ -359,7 +359,7 @@ CUT = ['-s', '2016-02-01T10:58:30Z', '-e', '2016-02-01T11:01:00Z']
         (['--quiet'], datetime(2016, 2, 1, 11, 10, tzinfo=timezone.utc), ''),
     ],
 )  # fmt: skip
-def test_incomplete_intervals_are_told(argv: list[str], now: datetime, told: str, cli: Cli) -> None:
+def test_incomplete_intervals_are_reported(argv: list[str], now: datetime, told: str, cli: Cli) -> None:
     result = cli('-', 'timeline', *argv, stdin=MINUTE, now=now)
     assert result.stderr == (f'flowlogs_reader: some intervals are incomplete: {told}\n' if told else '')
     assert b':59:00' in result.stdout
@@ -384,7 +384,7 @@ def test_aggregate_without_keys_takes_a_log_that_lacks_some_of_the_five(cli: Cli
         assert result.stderr == ''
 
 
-def test_nodata_and_skipdata_are_no_flows(cli: Cli) -> None:
+def test_nodata_and_skipdata_are_not_flows(cli: Cli) -> None:
     log = NODATA % (1454324362, 1454324422) + SKIPDATA % (1, 1454324362, 1454324422)
     for action in ('top', 'aggregate', 'timeline'):
         assert cli('-', action, stdin=log).stdout == b''
@@ -393,7 +393,7 @@ def test_nodata_and_skipdata_are_no_flows(cli: Cli) -> None:
 @pytest.mark.parametrize(
     'action', [['top', 'vpc_id'], ['aggregate', 'vpc_id'], ['top', 'srcaddr', 'vpc-id']], ids=' '.join
 )
-def test_a_key_that_the_log_lacks_is_told(action: list[str], cli: Cli) -> None:
+def test_a_key_that_the_log_lacks_is_reported(action: list[str], cli: Cli) -> None:
     result = cli('-', *action, stdin=MINUTE)
     assert result.stderr == (
         'flowlogs_reader: this log has no field vpc_id: its fields are version account_id interface_id srcaddr dstaddr '
@@ -408,7 +408,7 @@ class TestSkipData:
     LOG = flow(1454324362) + SKIPDATA % (1, 1454324370, 1454324430) + SKIPDATA % (2, 1454324381, 1454324441)
 
     @pytest.mark.parametrize('action', ['top', 'aggregate', 'timeline'])
-    def test_it_is_told_how_many_and_from_when(self, action: str, cli: Cli) -> None:
+    def test_the_message_says_how_many_and_from_when(self, action: str, cli: Cli) -> None:
         assert cli('-', action, stdin=self.LOG).stderr == (
             'flowlogs_reader: totals are incomplete: AWS skipped records 2 times from 2016-02-01T10:59:30Z to '
             '2016-02-01T10:59:41Z (SKIPDATA)\n'
@@ -540,7 +540,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('argv', 'says'), WRONG, ids=[' '.join(argv) for argv, _ in WRONG])
-def test_arguments_that_do_not_fit_are_told_before_anything_is_asked(
+def test_arguments_that_do_not_fit_are_reported_before_any_request(
     argv: list[str], says: str, seeded: FakeAWS, cli: Cli
 ) -> None:
     result = cli('VPCFlowLogGroup', '--region', SEED_REGION, *argv, status=2)

@@ -102,7 +102,7 @@ def test_it_goes_with_conditions_networks_both_ends_and_once(cli: Cli) -> None:
     assert {row[0].split(',')[3] for row in classes} == {'internet', 'private'}
 
 
-def test_a_window_that_aws_has_not_delivered_is_told(cli: Cli) -> None:
+def test_a_window_that_aws_has_not_delivered_is_reported(cli: Cli) -> None:
     argv = ['top', 'dstport', '-s', '2016-02-01T10:59Z', '--for', '1m', '--compare', '1d']
     assert cli('-', *argv, stdin=MINUTE, now=NOW).stderr == ''
     result = cli('-', *argv, stdin=MINUTE, now=datetime(2016, 2, 1, 11, 14, 30, tzinfo=timezone.utc))
@@ -112,7 +112,7 @@ def test_a_window_that_aws_has_not_delivered_is_told(cli: Cli) -> None:
     )
 
 
-def test_nothing_in_either_window_is_told(fake: FakeAWS, cli: Cli) -> None:
+def test_nothing_in_either_window_is_reported(fake: FakeAWS, cli: Cli) -> None:
     fake.add_log_group('group', SEED_REGION, LINES)
     argv = ['-s', '2016-03-01', '--for', '1m', '--compare', '1d', '--region', SEED_REGION]
     result = cli('group', 'top', *argv)
@@ -123,7 +123,7 @@ def test_nothing_in_either_window_is_told(fake: FakeAWS, cli: Cli) -> None:
     )
 
 
-def test_a_read_that_fails_is_told_and_the_other_counts(fake: FakeAWS, cli: Cli) -> None:
+def test_a_read_that_fails_is_reported_and_the_other_counts(fake: FakeAWS, cli: Cli) -> None:
     fake.add_log_group('group', SEED_REGION, LINES)
     fake.add_flow_log(log_group='group', region=SEED_REGION)
     fake.fault('FilterLogEvents', 'deny', times=1)
@@ -133,7 +133,7 @@ def test_a_read_that_fails_is_told_and_the_other_counts(fake: FakeAWS, cli: Cli)
     assert 'AccessDenied' in result.stderr
 
 
-def test_a_location_that_is_not_there_is_told_once(fake: FakeAWS, cli: Cli) -> None:
+def test_a_location_that_is_not_there_is_reported_once(fake: FakeAWS, cli: Cli) -> None:
     argv = ['-s', '1454325000', '--for', '10s', '--compare', '5m', '--region', SEED_REGION]
     result = cli('group', 'top', *argv, status=1)
     assert (result.stdout, len(result.stderr.splitlines())) == (b'', 1)

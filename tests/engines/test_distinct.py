@@ -99,7 +99,7 @@ def test_sums_of_more_digits_than_a_record_has(cli: Cli) -> None:
     assert cli('-', 'top', 'srcaddr', '--once', stdin=log).lines[1:] == [f'{4 * 2**63}\t0\t4\t10.0.0.1']
 
 
-def test_a_field_that_the_log_lacks_is_told(cli: Cli) -> None:
+def test_a_field_that_the_log_lacks_is_reported(cli: Cli) -> None:
     result = cli('-', 'top', 'srcaddr', '--distinct', 'vpc_id', stdin=b'\n'.join([*LINES, b'']))
     assert 'this log has no field vpc_id' in result.stderr
 

@@ -240,7 +240,7 @@ def test_objects_in_parquet(bucket: FakeAWS, following: Follow) -> None:
     assert following(clock, BUCKET, '-w', 'srcport>=1').stdout == text(line(-600, 1), line(-600, 2))
 
 
-def test_an_object_that_cannot_be_read_is_told_once(bucket: FakeAWS, following: Follow) -> None:
+def test_an_object_that_cannot_be_read_is_reported_once(bucket: FakeAWS, following: Follow) -> None:
     objects = s3_objects([line(-600, number) for number in range(2000)], prefix='net')
     [(key, body)] = objects.items()
     clock = Steps(
@@ -255,7 +255,7 @@ def test_an_object_that_cannot_be_read_is_told_once(bucket: FakeAWS, following: 
     assert f'{key}: the gzip data ends too early' in result.stderr
 
 
-def test_a_bucket_without_flow_logs_is_told_once(fake: FakeAWS, following: Follow) -> None:
+def test_a_bucket_without_flow_logs_is_reported_once(fake: FakeAWS, following: Follow) -> None:
     fake.add_bucket('bucket')
     clock = Steps(lambda: None, lambda: deliver(fake, line(30)), lambda: None)
     result = following(clock, BUCKET)
@@ -352,14 +352,14 @@ def test_the_format_is_asked_for_once(group: FakeAWS, following: Follow) -> None
     assert (group.count('DescribeFlowLogs'), group.count('FilterLogEvents')) == (1, 3)
 
 
-def test_lines_that_are_no_records_are_told_once(group: FakeAWS, following: Follow) -> None:
+def test_lines_that_are_not_records_are_reported_once(group: FakeAWS, following: Follow) -> None:
     clock = Steps(lambda: group.put_lines(GROUP, [b'nonsense', line(1)]), lambda: None, lambda: None)
     result = following(clock, GROUP)
     assert result.stdout == text(line(-1800), line(1))
     assert result.stderr == 'flowlogs_reader: 1 line was left out: not records of this log format\n'
 
 
-def test_that_there_is_nothing_yet_is_told_once(fake: FakeAWS, following: Follow) -> None:
+def test_that_there_is_nothing_yet_is_reported_once(fake: FakeAWS, following: Follow) -> None:
     fake.add_log_group(GROUP)
     result = following(Steps(lambda: None, lambda: fake.put_lines(GROUP, [line(15)])), GROUP)
     assert result.stdout == text(line(15))
@@ -373,7 +373,7 @@ def test_that_there_is_nothing_yet_is_told_once(fake: FakeAWS, following: Follow
 
 @pytest.mark.usefixtures('impatient')
 @pytest.mark.parametrize('kind', ['throttle', '500', '503', 'drop', 'repeat_token'])
-def test_a_transient_error_is_told_and_the_reading_goes_on(kind: str, group: FakeAWS, following: Follow) -> None:
+def test_a_transient_error_is_reported_and_the_reading_goes_on(kind: str, group: FakeAWS, following: Follow) -> None:
     """The second page of the second round fails, after the first page was written but for its last event."""
     group.logs.page_events = 2
     arrived = [line(1), line(2), line(2, 1), line(3), line(3, 1)]
@@ -389,7 +389,7 @@ def test_a_transient_error_is_told_and_the_reading_goes_on(kind: str, group: Fak
 
 
 @pytest.mark.usefixtures('impatient')
-def test_an_outage_is_told_once_and_asked_about_less_and_less_often(group: FakeAWS, following: Follow) -> None:
+def test_an_outage_is_reported_once_and_requests_become_rarer(group: FakeAWS, following: Follow) -> None:
     quiet = [lambda: None] * 6
     clock = Steps(
         lambda: group.fault('FilterLogEvents', '503', times=7), *quiet,
@@ -458,9 +458,7 @@ def test_long_rounds_are_followed_by_long_pauses(group: FakeAWS, following: Foll
         ([GROUP, '-s', '2016-02-01 15:00:01'], 'is not before the end'),
     ],
 )
-def test_a_usage_error_is_told_before_anything_is_asked(
-    argv: Sequence[str], says: str, group: FakeAWS, cli: Cli
-) -> None:
+def test_a_usage_error_is_reported_before_any_request(argv: Sequence[str], says: str, group: FakeAWS, cli: Cli) -> None:
     result = cli(*argv, '--follow', status=2)
     assert says in result.stderr.splitlines()[-1]
     assert group.calls() == []

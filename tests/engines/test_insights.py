@@ -166,7 +166,7 @@ def test_sums_of_more_digits_than_the_kernel_takes(logs: FakeAWS, ask: Callable[
 
 
 @pytest.mark.parametrize('command', ['top -w dstport=1', 'print -w dstport=1', 'findip 192.0.2.1'])
-def test_a_line_that_is_no_record_among_records_that_do_not_count(
+def test_a_line_that_is_not_a_record_among_records_that_do_not_count(
     logs: FakeAWS, ask: Callable[..., Both], command: str
 ) -> None:
     store(logs, 'one-odd', [*LINES[:30], b'nothing like a record'])

@@ -191,7 +191,7 @@ def test_two_that_talk_to_nobody_else_count_once_if_it_does_not_matter_which(cli
     assert cli('-', 'top', 'interface_id', '--once', '--quiet', stdin=log).stderr == ''
 
 
-def test_what_is_seen_twice_is_told_if_the_keys_tell(cli: Cli) -> None:
+def test_bytes_that_count_twice_are_reported_if_the_keys_show_it(cli: Cli) -> None:
     records = MADE['twice']
     twice = sum(int(values['bytes']) for values, counts in records if not counts)
     told = f'flowlogs_reader: {twice} bytes were recorded at both ends and count twice: --once counts them once\n'

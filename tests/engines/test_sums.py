@@ -96,7 +96,7 @@ def test_sums_are_exact_beyond_64_bits() -> None:
     assert [row['bytes'] for row in aggregated_records([flow] * 4, ['srcaddr'])] == [2**65]
 
 
-def test_a_name_that_is_no_field_is_an_error() -> None:
+def test_a_name_that_is_not_a_field_is_an_error() -> None:
     with pytest.raises(ValueError, match='scraddr'):
         list(aggregated_records(records(), ['scraddr']))
 

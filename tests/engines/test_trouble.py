@@ -95,7 +95,7 @@ def test_a_window_before_the_group_was_made_has_no_records(group: FakeAWS, cli: 
     assert 'no records' in result.stderr
 
 
-def test_a_query_that_fails_is_tried_in_shorter_windows_then_told(group: FakeAWS, cli: Cli) -> None:
+def test_a_query_that_fails_is_tried_in_shorter_windows_then_reported(group: FakeAWS, cli: Cli) -> None:
     group.logs.insights.ends_as = lambda params: 'Failed'
     assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'failed')
     assert 1 < len({params['endTime'] - params['startTime'] for params in queries(group)}) <= 3

@@ -549,7 +549,7 @@ def test_times(kernel: ModuleType, times: list[int | None], form: str) -> None:
     b'x', b'', b'+1', b'1_0', b'1.5', b'--1', b'253402300800', b'-62135596801', b'9' * 19, b'9' * 20, b'0' * 5000,
     b'-x',
 ])  # fmt: skip
-def test_values_that_are_no_times(kernel: ModuleType, value: bytes) -> None:
+def test_values_that_are_not_times(kernel: ModuleType, value: bytes) -> None:
     for form in ('iso', 'date'):
         with pytest.raises(ValueError):
             kernel.encode('text', (b'a',), (False,), (0,), (form,), b'\t', value + b'\n')

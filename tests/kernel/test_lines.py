@@ -58,7 +58,7 @@ class TestCheck:
             b'\x1b[31m 40 1454324362 ACCEPT',
         ],
     )
-    def test_what_is_no_record_is_counted_and_left_out(self, line: bytes) -> None:
+    def test_a_line_that_is_not_a_record_is_counted_and_left_out(self, line: bytes) -> None:
         good = b'- - - -\n10.0.0.1 0 0 REJECT\n'
         assert check(self.KINDS, good[:8] + line + b'\n' + good[8:]) == (good, 1)
         with pytest.raises(ValueError, match='.'):
@@ -72,7 +72,7 @@ class TestCheck:
         assert check(self.KINDS, data) == (data, 0)
 
     @pytest.mark.parametrize('name', [name for name, field in KNOWN.items() if field.kind is not Kind.TEXT])
-    def test_letters_are_no_number_in_any_field(self, name: str) -> None:
+    def test_letters_are_not_a_number_in_any_field(self, name: str) -> None:
         assert check(Layout([name]).kinds, b'many\n7\n-\n') == (b'7\n-\n', 1)
 
     def test_unknown_fields_hold_any_text(self) -> None:

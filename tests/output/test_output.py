@@ -246,7 +246,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(('argv', 'says'), WRONG, ids=[' '.join(argv) for argv, _ in WRONG])
-def test_options_that_do_not_fit_are_told_before_anything_is_read(argv: list[str], says: str, cli: Cli) -> None:
+def test_options_that_do_not_fit_are_reported_before_anything_is_read(argv: list[str], says: str, cli: Cli) -> None:
     result = cli('-', *argv, status=2, stdin=MINUTE)
     assert says in result.stderr.splitlines()[-1]
     assert result.stdout == b''

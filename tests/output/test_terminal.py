@@ -142,7 +142,7 @@ def test_a_line_has_no_spaces_at_its_end() -> None:
     assert align(Aligned(), b'a b\nc long\n', *columns) == b'a  b\nc  long\n'
 
 
-def test_bars_of_nothing_and_where_there_is_no_room() -> None:
+def test_bars_of_nothing_and_bars_without_room() -> None:
     assert list(with_bars([], ['start', 'flows'], 1, 80)) == []
     assert list(with_bars([[b'a', b'0']], ['start', 'flows'], 1, 80)) == [[b'a', b'0', b'']]
     rows = [[b'a', b'5'], [b'b', b'1']]
@@ -287,7 +287,7 @@ def test_addresses_of_a_table_line_up_if_there_is_room(narrow: See, monkeypatch:
     assert max(map(len, seen)) <= 79
 
 
-def test_what_is_no_time_stays_as_it_is(narrow: See) -> None:
+def test_a_value_that_is_not_a_time_stays_as_it_is(narrow: See) -> None:
     starts = ['1454324362', '-', '1454324363']
     log = ''.join([f'2 123456789010 eni-1 10.0.0.1 - 1 2 6 1 40 {start} 1454324422 - OK\n' for start in starts])
     assert [line.split()[0] for line in narrow(stdin=log.encode())[1:]] == ['10:59:22', '-', '10:59:23']

@@ -104,7 +104,7 @@ roads = pytest.mark.parametrize('open_reader', [in_bucket, in_directory])
 @roads
 @few
 @given(states=any_states, thread_count=threads)
-def test_what_comes_out_is_what_can_be_read_and_an_exception_tells_of_the_rest(
+def test_what_can_be_read_comes_out_and_an_exception_reports_the_rest(
     open_reader: Open, states: list[State], thread_count: int, fake: FakeAWS, tmp_path: Path
 ) -> None:
     reader = open_reader(fake, tmp_path, states, thread_count)

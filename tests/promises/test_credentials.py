@@ -54,7 +54,7 @@ TROUBLES = ['deny', 'throttle', '500', 'drop', 'cut', 'half_json', 'expire_crede
 @pytest.mark.parametrize('role', [False, True], ids=['keys', 'role'])
 @pytest.mark.parametrize('trouble', TROUBLES)
 @pytest.mark.parametrize('location', ['flowlogs', 's3://flowlogs'])
-def test_no_secret_token_or_signature_is_told(
+def test_no_secret_token_or_signature_is_shown(
     location: str, trouble: str, role: bool, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even with --debug, which shows everything else."""
@@ -77,7 +77,7 @@ def test_no_secret_token_or_signature_is_told(
 
 @pytest.mark.parametrize('variable', ['AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_ACCESS_KEY_ID'])
 @pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
-def test_a_key_with_a_line_end_is_not_told(
+def test_a_key_with_a_line_end_is_not_shown(
     argv: list[str], variable: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', SECRET)
@@ -93,7 +93,7 @@ def test_a_key_with_a_line_end_is_not_told(
     [('AWS_ENDPOINT_URL', 'localhost:4566'), ('AWS_MAX_ATTEMPTS', 'abc'), ('AWS_PROFILE', 'nope')],
 )
 @pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
-def test_settings_that_cannot_be_used_are_told(
+def test_settings_that_cannot_be_used_are_reported(
     argv: list[str], variable: str, value: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -103,7 +103,7 @@ def test_settings_that_cannot_be_used_are_told(
 
 @pytest.mark.parametrize('process', ['echo no-json', 'no-such-program'])
 @pytest.mark.parametrize('argv', [['flowlogs'], ['s3://flowlogs'], ['--list']], ids=' '.join)
-def test_a_credential_process_that_does_not_work_is_told(
+def test_a_credential_process_that_does_not_work_is_reported(
     argv: list[str], process: str, flowlogs: FakeAWS, cli: Cli, bare_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_CONFIG_FILE'):
@@ -115,7 +115,7 @@ def test_a_credential_process_that_does_not_work_is_told(
 
 
 @pytest.mark.parametrize('trouble', ['deny', 'throttle', 'expire_credentials', '500'])
-def test_no_secret_is_told_when_a_role_cannot_be_assumed(
+def test_no_secret_is_shown_when_a_role_cannot_be_assumed(
     trouble: str, flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', SECRET)
@@ -264,7 +264,7 @@ def test_a_certificate_that_nobody_trusts_is_refused(
 
 
 @pytest.mark.parametrize('location', ['flowlogs', 's3://flowlogs'])
-def test_an_address_where_nobody_answers_is_told(
+def test_an_address_where_nobody_answers_is_reported(
     location: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Bound, so that no other server gets the port meanwhile, but not listening.

@@ -256,7 +256,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize('kind', ANSWERS)
-def test_an_answer_that_is_none(kind: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_not_from_aws(kind: str, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('flowlogs_reader.aws.session.UNREADABLE_ATTEMPTS', 1)
     for body in ANSWERS[kind]:
         monkeypatch.setattr(fake.logs, 'handle', lambda call, body=body: Reply([body]))
@@ -267,7 +267,7 @@ def test_an_answer_that_is_none(kind: str, fake: FakeAWS, cli: Cli, monkeypatch:
 
 @pytest.mark.parametrize('headers', [{'Content-Encoding': 'gzip'}, {'X-Amzn-Trace': 'x'}])
 @pytest.mark.parametrize('operation', ['DescribeFlowLogs', 'ListObjectsV2'])
-def test_a_page_of_a_proxy_is_told(
+def test_a_page_of_a_proxy_is_reported(
     operation: str, headers: dict[str, str], flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service, argv = {'DescribeFlowLogs': ('ec2', '--list'), 'ListObjectsV2': ('s3', 's3://flowlogs')}[operation]

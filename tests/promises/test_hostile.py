@@ -344,7 +344,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize('key', KEYS.values(), ids=KEYS)
-def test_a_key_of_any_characters_is_read_and_told_harmlessly(
+def test_a_key_of_any_characters_is_read_and_shown_harmlessly(
     key: str, fake: FakeAWS, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -358,7 +358,7 @@ def test_a_key_of_any_characters_is_read_and_told_harmlessly(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_beyond_number_and_keys_that_are_no_flow_logs(fake: FakeAWS, cli: Cli) -> None:
+def test_many_folders_and_keys_that_are_not_flow_logs(fake: FakeAWS, cli: Cli) -> None:
     objects = s3_objects(LINES)
     for at in range(1_200):
         objects[f'AWSLogs/{at:012}/vpcflowlogs'] = b''
@@ -562,7 +562,7 @@ def test_texts_are_compared_and_nothing_else(
 # -- what fuzzing found ------------------------------------------------------------------------------------------------
 
 
-def test_a_line_that_begins_a_piece_is_a_header_row_where_it_would_be_one_in_the_middle() -> None:
+def test_a_line_is_a_header_row_at_the_beginning_of_a_piece_if_it_is_one_in_the_middle() -> None:
     pieces = [b'x\nsr1 version b version\n', b'bytes\nsrcaddr bytes\n10.0.0.1 5\n', b'sr1 version b version\n']
     blocks = [list(text_blocks(cut)) for cut in ([b''.join(pieces)], pieces)]
     whole, parts = ([(block.layout, block.data) for block in found] for found in blocks)

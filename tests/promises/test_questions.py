@@ -181,7 +181,7 @@ def test_a_block_with_host_bits_is_said_so(cli: Cli) -> None:
     ('condition', 'status', 'places'),
     [('vpc_id=vpc-1', 1, 0), ('vpc_id!=vpc-1', 0, 11), ('vpc_id=-', 0, 11), ('pkt_addr=10.0.0.1', 1, 0)],
 )
-def test_a_field_that_the_log_lacks_is_told(condition: str, status: int, places: int, cli: Cli) -> None:
+def test_a_field_that_the_log_lacks_is_reported(condition: str, status: int, places: int, cli: Cli) -> None:
     result = cli('-', '-w', condition, stdin=MINUTE, status=status)
     name = condition.partition('=')[0].rstrip('!').replace('pkt_addr', 'pkt_srcaddr')
     assert result.stderr.startswith(f'flowlogs_reader: this log has no field {name}: its fields are version account_id')
@@ -189,13 +189,13 @@ def test_a_field_that_the_log_lacks_is_told(condition: str, status: int, places:
 
 
 @pytest.mark.parametrize('condition', ['srcaddr=pkt_srcaddr', 'pkt_srcaddr!=srcaddr'])
-def test_a_compared_field_that_the_log_lacks_is_told(condition: str, cli: Cli) -> None:
+def test_a_compared_field_that_the_log_lacks_is_reported(condition: str, cli: Cli) -> None:
     result = cli('-', '-w', condition, stdin=MINUTE, status=1)
     assert result.stderr.startswith('flowlogs_reader: this log has no field pkt_srcaddr: its fields are version')
     assert result.lines == []
 
 
-def test_a_column_that_the_log_lacks_is_told(cli: Cli) -> None:
+def test_a_column_that_the_log_lacks_is_reported(cli: Cli) -> None:
     result = cli('-', 'print', '1', '-c', 'srcaddr,vpc_id', stdin=MINUTE)
     assert result.lines == ['172.20.0.10 -']
     assert 'this log has no field vpc_id: its fields are version account_id' in result.stderr

@@ -114,7 +114,7 @@ def test_python_examples_give_what_is_shown(seeded: FakeAWS, monkeypatch: pytest
 
 
 @pytest.mark.parametrize('text', blocks('python'))
-def test_notebooks_run_where_their_library_is_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebooks_run_if_their_library_is_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ('pyarrow', 'pandas', 'polars', 'duckdb'):
         if library in text or library == 'pyarrow':
             pytest.importorskip(library)

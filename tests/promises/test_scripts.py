@@ -92,7 +92,7 @@ def s3_reader(**options: Any) -> S3FlowLogsReader:
 @pytest.mark.parametrize(
     ('trouble', 'code'), [('denied', 'AccessDenied'), ('gone', 'NoSuchKey'), ('archived', 'InvalidObjectState')]
 )
-def test_where_aws_refuses_an_object_its_own_error_ends_the_iteration(
+def test_if_aws_refuses_an_object_its_own_error_ends_the_iteration(
     trouble: str, code: str, threads: int, bucket: FakeAWS
 ) -> None:
     options: dict[str, Any] = {'denied': {'denied': True}, 'archived': {'storage_class': 'GLACIER'}}.get(trouble, {})
@@ -357,7 +357,7 @@ def test_a_set_of_columns_goes_with_the_other_outputs(cli: Cli) -> None:
     assert list(json.loads(line)) == LEGACY[:21]
 
 
-def test_a_field_that_a_set_lacks_and_the_log_too_is_told(cli: Cli) -> None:
+def test_a_field_that_a_set_lacks_and_the_log_too_is_reported(cli: Cli) -> None:
     result = cli('-', '-c', 'default,ecs_task_id', stdin=MINUTE)
     assert result.stderr.startswith('flowlogs_reader: this log has no field ecs_task_id')
     for columns in ('all,srcaddr', 'default,srcaddr'):
@@ -401,7 +401,7 @@ def test_empty_lists_of_accounts_and_regions_are_all_of_them(bucket: FakeAWS, cl
     assert result.stdout.splitlines() == [line for key in KEYS for line in TEXTS[key]]
 
 
-def test_one_empty_condition_of_several_is_none(cli: Cli) -> None:
+def test_one_empty_condition_of_several_is_ignored(cli: Cli) -> None:
     result = cli('-', '-w', '', '-w', 'action=REJECT', stdin=MINUTE)
     assert result == cli('-', '-w', 'action=REJECT', stdin=MINUTE)
 

@@ -125,7 +125,7 @@ def test_the_words_up_to_the_first_action_are_locations(
     ],
     ids=str,
 )
-def test_words_that_are_no_locations(argv: list[str], says: str, files: Path, fake: FakeAWS, cli: Cli) -> None:
+def test_words_that_are_not_locations(argv: list[str], says: str, files: Path, fake: FakeAWS, cli: Cli) -> None:
     assert says in cli(*argv, status=2).stderr.splitlines()[-1]
     assert fake.calls() == []
 
@@ -226,7 +226,7 @@ def test_a_read_that_breaks_off_says_how_far_it_is_complete(fake: FakeAWS, files
     assert 'flows: ' in found.stderr and 'the output has its records up to 2016-02-01T' in found.stderr
 
 
-def test_what_is_told_of_all(files: Path, cli: Cli) -> None:
+def test_messages_about_all_locations(files: Path, cli: Cli) -> None:
     assert cli('a.log', 'c.log', '-w', 'dstport=1').stderr == (
         'flowlogs_reader: no records: each of a.log, c.log was read completely\n'
     )

@@ -240,7 +240,7 @@ def test_one_line_says_how_to_sign_in_again(
 
 
 @pytest.mark.parametrize('location', LOCATIONS)
-def test_a_sign_in_that_ends_in_mid_read_is_told_with_where_to_go_on(
+def test_a_sign_in_that_ends_in_mid_read_is_reported_with_where_to_go_on(
     location: str, flowlogs: FakeAWS, run: Runner, bare_environment: Path
 ) -> None:
     sign_in(bare_environment, 'access-0', 7200)
@@ -310,7 +310,9 @@ def test_the_library_raises_what_botocore_says(flowlogs: FakeAWS, run: Runner) -
 
 @pytest.mark.parametrize('options', [['--profile', 'over-expired'], ['--profile', 'expired', '--role-arn', ROLE]])
 @pytest.mark.parametrize('location', LOCATIONS)
-def test_an_expired_source_profile_is_told(location: str, options: list[str], flowlogs: FakeAWS, run: Runner) -> None:
+def test_an_expired_source_profile_is_reported(
+    location: str, options: list[str], flowlogs: FakeAWS, run: Runner
+) -> None:
     done = run(location, *WINDOW, *options, status=1)
     assert (done.stdout, done.stderr.count('\n')) == ('', 1)
     assert '(ExpiredToken) when calling the AssumeRole operation' in done.stderr

@@ -133,7 +133,7 @@ def test_a_full_disk(action: list[str], large: Path) -> None:
 
 
 @pytest.mark.parametrize('argv', [['--help'], ['--version'], ['--list']])
-def test_a_full_disk_for_what_is_no_record(argv: list[str], aws: FakeAWS) -> None:
+def test_a_full_disk_for_help_and_lists(argv: list[str], aws: FakeAWS) -> None:
     aws.add_flow_log(log_group='large')
     with open('/dev/full', 'wb') as full, start(argv, aws, stdout=full) as process:
         assert process.stderr

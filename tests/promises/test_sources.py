@@ -136,7 +136,7 @@ def test_every_road_knows_the_edges_of_the_window(cli: Cli, fake: FakeAWS, tmp_p
         ('arn:aws:s3:::bucket/prefix', 's3'), ('arn:aws-us-gov:s3:::bucket', 's3'), ('bucket/prefix', 'cwl'),
     ],
 )  # fmt: skip
-def test_what_a_location_is_told_by_its_form(
+def test_a_location_is_recognised_by_its_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str, source: str
 ) -> None:
     (tmp_path / 'dir' / 'inner').mkdir(parents=True)

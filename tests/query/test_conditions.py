@@ -322,6 +322,6 @@ class TestFindAddresses:
         assert host_bits(find_addresses(['10.0.0.1', '10.0.0.0/8'])) == ''
 
     @pytest.mark.parametrize('text', ['-', 'host', '10.0.0.1,', '10.0.0.0/99'])
-    def test_what_is_no_address(self, text: str) -> None:
+    def test_texts_that_are_not_addresses(self, text: str) -> None:
         with pytest.raises(UsageError, match='findip'):
             find_addresses([text])

@@ -89,7 +89,7 @@ class TestMaking:
             b'- -',
         ],
     )
-    def test_a_record_and_other_text_are_no_header_row(self, line: bytes) -> None:
+    def test_a_record_and_other_text_are_not_header_rows(self, line: bytes) -> None:
         assert Layout.from_header(line) is None
 
     @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ class TestMaking:
             (['(a+)+'], 'is not the name of a field'),
         ],
     )
-    def test_what_is_no_format(self, fields: list[str], says: str) -> None:
+    def test_invalid_formats(self, fields: list[str], says: str) -> None:
         with pytest.raises(ValueError, match=says):
             Layout(fields)
         with pytest.raises(ValueError, match=r'fields, not 0'):

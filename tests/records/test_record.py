@@ -104,7 +104,7 @@ def test_times_are_naive_utc() -> None:
         ('1700000000123', datetime(2023, 11, 14, 22, 13, 20, 123000)),
     ],
 )
-def test_milliseconds_are_told_by_their_size(text: str, moment: datetime) -> None:
+def test_milliseconds_are_detected_from_their_size(text: str, moment: datetime) -> None:
     made = record(f'{text} {text}', 'start end')
     assert made.start == made.end == moment
     assert FlowRecord({'start': int(text)}).start == moment
@@ -179,7 +179,7 @@ def test_records_are_immutable() -> None:
         (LINE.replace('ACCEPT', 'AKZEPTIERT\u00e9'), 'action is'),
     ],
 )
-def test_what_is_no_record_is_an_error_that_names_the_field(text: str, says: str) -> None:
+def test_a_line_that_is_not_a_record_is_an_error_that_names_the_field(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         record(text)
 

@@ -71,7 +71,7 @@ def test_text_passes_as_it_is(size: int) -> None:
 
 
 @pytest.mark.parametrize('size', [1, 1000, 1 << 16])
-def test_gzip_is_told_by_its_content(size: int) -> None:
+def test_gzip_is_detected_from_its_content(size: int) -> None:
     assert inflated(in_pieces(gzip.compress(BODY), size)) == (BODY, '')
 
 
@@ -108,7 +108,7 @@ def test_of_corrupt_gzip_everything_before_the_break_comes() -> None:
     assert problem == 'the gzip data is damaged (Error -3 while decompressing data: invalid block type)'
 
 
-def test_a_wrong_checksum_is_told_after_all_of_the_text() -> None:
+def test_a_wrong_checksum_is_reported_after_all_of_the_text() -> None:
     whole = bytearray(gzip.compress(BODY))
     whole[-8] ^= 1
     text, problem = inflated([bytes(whole)])
@@ -116,7 +116,7 @@ def test_a_wrong_checksum_is_told_after_all_of_the_text() -> None:
     assert problem == 'the gzip data is damaged (Error -3 while decompressing data: incorrect data check)'
 
 
-def test_what_follows_gzip_and_is_none() -> None:
+def test_data_after_gzip_that_is_not_gzip() -> None:
     text, problem = inflated([gzip.compress(BODY) + b'garbage'])
     assert text == BODY and problem.startswith('the gzip data is damaged')
 
@@ -183,7 +183,7 @@ def test_a_nul_spoils_its_line_only() -> None:
 @pytest.mark.parametrize(
     'data', [bytes(range(256)) * 50, b'\x89PNG\r\n\x1a\n' + bytes(3000), (LINE + b'\n').decode().encode('utf-16')]
 )
-def test_what_is_no_text_is_said_to_be_none(data: bytes) -> None:
+def test_data_that_is_not_text_is_reported_as_that(data: bytes) -> None:
     with pytest.raises(DamagedError, match='^this is neither text nor gzip, zstd or Parquet data$'):
         read([data])
 
@@ -191,7 +191,7 @@ def test_what_is_no_text_is_said_to_be_none(data: bytes) -> None:
 # -- header rows ----------------------------------------------------------------------------------------------------
 
 
-def test_without_a_header_row_the_fields_are_the_default_or_as_told() -> None:
+def test_without_a_header_row_the_fields_are_the_default_or_the_given_ones() -> None:
     assert read([LINE]) == ([(Layout().fields, LINE)], 0)
     layout = Layout(['srcaddr', 'dstaddr', 'bytes', 'start'])
     assert read([OTHER], layout) == ([(layout.fields, OTHER)], 0)
@@ -221,7 +221,7 @@ CONCATENATED = HEADER + LINE + b'\n' + LINE + b'\n' + OTHER_HEADER + OTHER + b'\
 
 
 @given(st.lists(st.integers(0, len(CONCATENATED)), max_size=12))
-def test_files_through_cat_are_told_apart_wherever_the_data_is_cut(places: list[int]) -> None:
+def test_files_through_cat_are_separated_wherever_the_data_is_cut(places: list[int]) -> None:
     other = Layout(OTHER_HEADER.decode().split()).fields
     default = Layout().fields
     assert read(cut(CONCATENATED, *places)) == ([(default, LINE), (default, LINE), (other, OTHER), (default, LINE)], 0)
@@ -263,14 +263,14 @@ def test_one_line_with_something_before_it_costs_no_other(junk: bytes) -> None:
 
 
 @pytest.mark.parametrize('missing', range(1, 10))
-def test_columns_that_the_format_lacks_are_no_wrapping(missing: int) -> None:
+def test_columns_that_the_format_lacks_are_not_a_wrapping(missing: int) -> None:
     """Otherwise a wrong --fields would put values under wrong names."""
     layout = Layout(Layout().fields[:-missing])
     blocks = list(text_blocks([LINE + b'\n'], layout))
     assert [check(block.layout.kinds, block.data) for block in blocks] == [(b'', 1)]
 
 
-def test_wrapped_records_after_lines_that_are_none() -> None:
+def test_wrapped_records_after_lines_that_are_not_records() -> None:
     events = WRAPPED['aws logs filter-log-events --output text']
     data = b'SEARCHEDLOGSTREAMS\teni-1235b8ca-all\tTrue\n\n' + events % LINE + b'garbage\n' + events % LINE
     found, skipped = read([data])
@@ -286,7 +286,7 @@ def test_documents_of_a_subscription() -> None:
 
 
 @pytest.mark.parametrize('size', [1, 7, 1 << 16])
-def test_json_that_breaks_off_is_told(size: int) -> None:
+def test_json_that_breaks_off_is_reported(size: int) -> None:
     for whole in (
         json.dumps({'events': [EVENT] * 3}).encode(),
         json.dumps({'events': [EVENT] * 3, 'braces': '}}]'}, indent=2).encode(),
@@ -313,7 +313,7 @@ def test_escapes_in_a_message() -> None:
     assert lines_of(b'{"message":"%b\\n"}' % text) == [LINE]
 
 
-def test_messages_that_are_no_records() -> None:
+def test_messages_that_are_not_records() -> None:
     control = b'{"logEvents":[{"message":"CWL CONTROL MESSAGE: Checking health of destination Firehose."}]}'
     assert read([control + b'{"message":"%b"}' % LINE]) == ([(Layout().fields, LINE)], 1)
 

@@ -109,7 +109,7 @@ EMPTY_FILES = {
 
 
 @pytest.mark.parametrize('data', EMPTY_FILES.values(), ids=EMPTY_FILES)
-def test_a_file_without_records_is_no_error(cli: Cli, tmp_path: Path, data: bytes) -> None:
+def test_a_file_without_records_is_not_an_error(cli: Cli, tmp_path: Path, data: bytes) -> None:
     path = write(tmp_path / 'x.log.gz', data)
     result = cli(str(path))
     assert (result.stdout, result.stderr) == (b'', f'flowlogs_reader: no records: {path} was read completely\n')
@@ -142,7 +142,7 @@ def test_a_directory_is_read_at_any_depth(cli: Cli, tmp_path: Path) -> None:
     assert result.lines == ['eni-7', 'eni-2', 'eni-1', 'eni-0', 'eni-3']
 
 
-def test_a_directory_is_told_by_a_slash(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slash_makes_it_a_directory(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / 'logs' / 'x.log', LINE)
     monkeypatch.chdir(tmp_path)
     for location in (['logs/'], ['./logs'], ['logs', '--location-type', 'file']):

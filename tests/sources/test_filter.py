@@ -220,7 +220,7 @@ class TestSkipdata:
         assert chosen.skipdata == {}
 
 
-def test_records_are_counted_where_a_condition_has_no_field() -> None:
+def test_records_are_counted_if_a_condition_has_no_field() -> None:
     text = b'srcaddr bytes\n10.0.0.1 40\n10.0.0.2 40\nsrcaddr bytes az-id\n10.0.0.1 40 use1-az1\n'
     old, new = Layout(['srcaddr', 'bytes']), Layout(['srcaddr', 'bytes', 'az_id'])
     for where, read in (

@@ -130,7 +130,7 @@ def test_only_the_columns_that_are_needed_are_read(file: Callable[[bytes], str])
     assert set(layout.fields) == {'srcaddr', 'dstport'}
 
 
-def test_where_no_needed_column_is_there_the_rows_still_count() -> None:
+def test_if_no_needed_column_is_there_the_rows_still_count() -> None:
     assert [line for _, line in lines_of(parquet({'srcaddr': ['a', 'b'], 'dstaddr': ['c', 'd']}), {'bytes'})] == [
         b'a',
         b'b',
@@ -191,13 +191,15 @@ def test_what_cannot_be_read_is_one_line(cli: Cli, file: Callable[[bytes], str],
 
 
 @pytest.mark.parametrize('values', [[[1]], [{'a': 1}]])
-def test_a_nested_column_is_told_if_it_is_needed(cli: Cli, file: Callable[[bytes], str], values: list[object]) -> None:
+def test_a_nested_column_is_reported_if_it_is_needed(
+    cli: Cli, file: Callable[[bytes], str], values: list[object]
+) -> None:
     path = file(parquet({'srcaddr': ['10.0.0.1'], 'bytes': [40], 'tags': values}))
     assert ': the column tags holds ' in cli(path, '-w', 'bytes=40', status=1).stderr
     assert cli(path, '-w', 'bytes=40', '-c', 'srcaddr').stdout == b'10.0.0.1\n'
 
 
-def test_what_is_named_so_and_is_none(cli: Cli, file: Callable[[bytes], str]) -> None:
+def test_a_file_with_that_name_that_is_not_parquet(cli: Cli, file: Callable[[bytes], str]) -> None:
     path = file(b'garbage')
     assert cli(path, status=1).stderr == f'flowlogs_reader: {path}: this is not Parquet data\n'
 
@@ -224,7 +226,9 @@ def test_without_pyarrow_one_line_says_what_to_install(
         assert result.stderr == 'flowlogs_reader: reading Parquet needs a library: pip install "pyarrow>=14"\n'
 
 
-def test_a_disk_that_is_full_is_told_of_each_object(cli: Cli, fake: FakeAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_is_reported_of_each_object(
+    cli: Cli, fake: FakeAWS, monkeypatch: pytest.MonkeyPatch
+) -> None:
     objects = s3_objects(LINES, format='parquet', max_lines=2000)
     fake.add_bucket('logs', objects=objects)
     monkeypatch.setattr('tempfile.tempdir', '/nowhere/at/all')

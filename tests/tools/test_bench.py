@@ -139,7 +139,7 @@ def test_a_command_is_measured_with_its_answer(tmp_path):
     assert min(found[:3]) > 0
 
 
-def test_a_command_that_fails_is_told_in_its_own_words(tmp_path):
+def test_a_command_that_fails_is_reported_in_its_own_words(tmp_path):
     found = measure(Command('echo 3; echo trouble >&2; exit 4', numbers_answer), tmp_path / 'output')
     assert (found.answer, found.failure) == (None, 'trouble (status 4)')
 

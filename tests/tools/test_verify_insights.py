@@ -17,7 +17,7 @@ def test_everything_is_as_expected_on_the_fake(fake: FakeAWS, capsys: pytest.Cap
     assert not fake.logs.insights.running
 
 
-def test_what_is_not_as_expected_is_told(fake: FakeAWS, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_as_expected_is_reported(fake: FakeAWS, capsys: pytest.CaptureFixture[str]) -> None:
     fake.deny('FilterLogEvents')
     assert main(['--region', 'us-east-1', '--pause', '0']) == 1
     assert 'NOT AS EXPECTED' in capsys.readouterr().out

@@ -46,7 +46,7 @@ class TestPattern:
         assert fifty is not None
         assert len(re.findall(r'\?"[^"]+"', fifty)) == 50
 
-    def test_skipdata_passes_where_it_may_stand_for_what_is_wanted(self) -> None:
+    def test_skipdata_passes_if_it_may_stand_for_what_is_wanted(self) -> None:
         def pattern(*conditions: str) -> str | None:
             return filter_pattern([*map(parse_condition, conditions)], with_skipdata=True)
 

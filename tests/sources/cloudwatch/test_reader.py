@@ -266,7 +266,7 @@ class TestMissingGroup:
         message = cli('nowhere', status=1).stderr
         assert 'nor in another Region that answered, nor a file: check the name, --region and --profile' in message
 
-    def test_not_allowed_to_list_groups_is_no_second_error(self, seeded: FakeAWS, cli: Cli) -> None:
+    def test_a_missing_permission_to_list_groups_is_not_a_second_error(self, seeded: FakeAWS, cli: Cli) -> None:
         seeded.deny('DescribeLogGroups')
         message = cli('VPCFlowLogGroup', status=1).stderr
         assert message.startswith('flowlogs_reader: there is no log group VPCFlowLogGroup in us-east-1')
@@ -342,11 +342,11 @@ class TestFormats:
         flowlogs.add_flow_log(log_group='flowlogs', log_format='')
         assert lines_of(reader(fields=None)) == LINES
 
-    def test_flow_logs_of_one_format_are_no_problem(self, fake: FakeAWS) -> None:
+    def test_several_flow_logs_of_one_format(self, fake: FakeAWS) -> None:
         load(fake, in_format(CUSTOM), log_format(CUSTOM), log_format(CUSTOM))
         assert lines_of(reader(fields=None)) == in_format(CUSTOM)
 
-    def test_several_formats_are_told_apart_by_their_columns(self, fake: FakeAWS) -> None:
+    def test_several_formats_are_distinguished_by_their_columns(self, fake: FakeAWS) -> None:
         mixed = [line for pair in zip(in_format(CUSTOM), LINES[:9]) for line in pair]
         load(fake, mixed, log_format(CUSTOM), log_format(traffic.FIELDS))
         found = list(reader(fields=None))
@@ -354,7 +354,7 @@ class TestFormats:
         assert [record.srcaddr for record in found[::2]] == [record.srcaddr for record in found[1::2]]
         assert [record.end for record in found[::2]] == [record.end for record in found[1::2]]
 
-    def test_formats_of_equal_length_are_told_apart_by_their_kinds(self, fake: FakeAWS) -> None:
+    def test_formats_of_equal_length_are_distinguished_by_their_kinds(self, fake: FakeAWS) -> None:
         texts_first, numbers_first = ['srcaddr', 'dstaddr', 'bytes'], ['bytes', 'srcaddr', 'dstaddr']
         load(fake, in_format(numbers_first), log_format(texts_first), log_format(numbers_first))
         expected = [int(line.split()[9]) for line in LINES[:9]]
@@ -369,7 +369,7 @@ class TestFormats:
         assert mixed.skipped_records == 0
 
     @pytest.mark.parametrize('trouble', ['500', 'throttle', 'drop', 'nothing'])
-    def test_a_format_that_could_not_be_asked_for_is_told(self, trouble: str, flowlogs: FakeAWS, cli: Cli) -> None:
+    def test_a_format_that_could_not_be_asked_for_is_reported(self, trouble: str, flowlogs: FakeAWS, cli: Cli) -> None:
         flowlogs.fault('DescribeFlowLogs', trouble, at=lambda params: True)
         result = cli('flowlogs', 'print', '1', '-s', '2016-02-01')
         assert result.lines == [LINES[0].decode()]
@@ -398,7 +398,7 @@ class TestFormats:
         assert client.describe_flow_logs.call_args.kwargs['NextToken'] == 'n'
 
     @pytest.mark.parametrize('options', [[], ['--no-pushdown']])
-    def test_a_field_that_the_log_lacks_is_told_whether_or_not_cloudwatch_looks_for_it(
+    def test_a_field_that_the_log_lacks_is_reported_whether_or_not_cloudwatch_looks_for_it(
         self, options: list[str], flowlogs: FakeAWS, cli: Cli
     ) -> None:
         result = cli('flowlogs', '-s', '2016-02-01', '-w', 'vpc_id=vpc-1', *options, status=1)
@@ -466,7 +466,7 @@ def test_lasting_trouble_is_one_line_that_says_how_far_the_output_goes(
     assert result.stdout
 
 
-def test_a_repeated_token_is_told_on_the_command_line(flowlogs: FakeAWS, cli: Cli) -> None:
+def test_a_repeated_token_is_reported_on_the_command_line(flowlogs: FakeAWS, cli: Cli) -> None:
     flowlogs.fault('FilterLogEvents', 'repeat_token', at=lambda params: 'nextToken' in params)
     result = cli('flowlogs', '-s', '2016-02-01', '--thread-count', '0', status=1)
     assert 'the same page token twice' in result.stderr
