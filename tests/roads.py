@@ -93,7 +93,7 @@ class Place(NamedTuple):
     @contextmanager
     def reader(self, clients: Mapping[str, Any], **options: Any) -> Iterator[BaseReader]:
         """The library's reader of exactly a window of this log; `clients` are those of boto3, by service."""
-        (location,) = self.argv  # a road with options of the command line is none for the library
+        (location,) = self.argv  # the library does not take options of the command line
         reader: BaseReader
         with self._environment():
             if location.startswith('s3://'):

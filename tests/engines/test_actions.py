@@ -1,4 +1,4 @@
-"""top, aggregate and timeline: the numbers, their order, and what is told when they are not the whole truth."""
+"""top, aggregate and timeline: the numbers, their order, and messages about what they leave out."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Server(ThreadingHTTPServer):
                 request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that went away is not an error."""
 
 
 class _Handler(BaseHTTPRequestHandler):

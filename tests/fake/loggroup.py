@@ -52,7 +52,7 @@ class LogGroup:
         self.log_class = 'STANDARD'
         self.created = MILLENNIUM
         self.retention: int | None = None
-        self.unread = 0  # lines that told no time or stream
+        self.unread = 0  # lines without a time or a stream
         self.lock = threading.RLock()
         self.timestamps = array('q')
         self.offsets = array('Q', [0])

@@ -46,7 +46,7 @@ def flowlogs(fake: FakeAWS) -> FakeAWS:
     return fake
 
 
-# -- what is never told -----------------------------------------------------------------------------------------------
+# -- secrets ----------------------------------------------------------------------------------------------------------
 
 TROUBLES = ['deny', 'throttle', '500', 'drop', 'cut', 'half_json', 'expire_credentials', 'vanish', 'repeat_token']
 

@@ -240,7 +240,7 @@ def test_what_was_read_before_an_error_is_summed_up(action: str, flowlogs: FakeA
         assert result.stdout == beginning.stdout
 
 
-# -- a server that is none of AWS's ------------------------------------------------------------------------------------
+# -- answers that are not from AWS -------------------------------------------------------------------------------------
 
 EVENT = {'timestamp': 1454324362000, 'message': 'x', 'eventId': '1'}
 ANSWERS = {

@@ -167,7 +167,7 @@ def test_a_length_alone_ends_now(seeded: FakeAWS, cli: Cli) -> None:
     assert cli('VPCFlowLogGroup', '--region', SEED_REGION, '--for', '5h').stdout.startswith(MINUTE)
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- messages ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_block_with_host_bits_is_said_so(cli: Cli) -> None:

@@ -138,7 +138,7 @@ class TestForTheKernel:
 
 
 class TestParse:
-    """What is wrong with a line that is no record: which lines are, the kernel says (tests/kernel/test_lines.py)."""
+    """Why a line is not a record. Which lines are records is tested in tests/kernel/test_lines.py."""
 
     LAYOUT = Layout(['srcaddr', 'bytes', 'start'])
 

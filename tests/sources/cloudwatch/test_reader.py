@@ -153,7 +153,7 @@ def test_the_window_is_half_open_to_the_millisecond(fake: FakeAWS, threads: int,
 
 def test_times_are_exact_integers(fake: FakeAWS) -> None:
     fake.add_log_group('flowlogs')
-    # 1454324362.001 is no float; int(float * 1000) would be a millisecond early.
+    # 1454324362.001 is not a float: int(float * 1000) would be a millisecond early.
     lines_of(reader(start_time=START.replace(microsecond=1_999), end_time=START.replace(microsecond=57_000)))
     params = fake.calls('FilterLogEvents')[-1].params
     assert (params['startTime'], params['endTime']) == (1454324362001, 1454324362056)
