@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 from botocore.loaders import Loader
 
-from flowlogs_reader import FlowLogsReader
+from flowlogs_reader import FlowLogsReader, S3FlowLogsReader
 from flowlogs_reader.aws.session import MODELS
 from tests import traffic
 from tests.conftest import Cli
@@ -180,6 +181,8 @@ class TestRetries:
 
     def test_default(self, fake: FakeAWS) -> None:
         assert self.retries() == {'mode': 'adaptive', 'total_max_attempts': 10}
+        # After one SlowDown, the adaptive mode would be slow for seconds.
+        assert S3FlowLogsReader('flowlogs').boto_client.meta.config.retries['mode'] == 'standard'
 
     @pytest.mark.parametrize(
         ('variable', 'value', 'expected'),
@@ -201,6 +204,15 @@ class TestRetries:
     def test_the_callers_config_wins(self, fake: FakeAWS) -> None:
         config = Config(retries={'mode': 'standard', 'total_max_attempts': 2})
         assert self.retries(boto_client_kwargs={'config': config}) == {'mode': 'standard', 'total_max_attempts': 2}
+
+    def test_an_address_where_nobody_answers_is_tried_three_times(self, fake: FakeAWS) -> None:
+        fake.stop()
+        reader = FlowLogsReader('flowlogs')
+        sent: list[object] = []
+        reader.boto_client.meta.events.register('before-send', lambda request, **_: sent.append(request))
+        with pytest.raises(EndpointConnectionError):
+            next(reader)
+        assert len(sent) == 3
 
     def test_the_number_of_tries_is_what_is_sent(
         self, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch

@@ -82,8 +82,8 @@ def test_a_short_read_is_left_alone(location: str) -> None:
 
 @pytest.mark.usefixtures('logs')
 def test_a_window_that_is_almost_empty_misleads_nobody() -> None:
-    """By the clock of the window, the read of its first minutes is a small part."""
-    window = ('-s', '2016-02-01', '-e', '2016-02-02')
+    """By the clock of the window, its first minutes are a small part of the read."""
+    window = ('-s', '2016-02-01 10:59:00', '--for', '1d')
     assert not told('flows', 'top', *window, '--thread-count', '1', step=2)
     assert told('flows', 'top', *window, '--thread-count', '1', step=60)
 

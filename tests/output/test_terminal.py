@@ -15,7 +15,9 @@ from flowlogs_reader.output.encodings import Shape
 from flowlogs_reader.output.terminal import Aligned, escaped, wants_colour, with_bars
 from flowlogs_reader.query.result import Column
 from flowlogs_reader.records.fields import FIELDS, Kind
+from tests import traffic
 from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
+from tests.fake.aws import FakeAWS
 
 RED = '\x1b[31m'
 See = Callable[..., list[str]]
@@ -28,7 +30,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
     monkeypatch.setenv('TERM', 'xterm')
     monkeypatch.delenv('NO_COLOR', raising=False)
 
-    def run(*argv: str, stdin: bytes = MINUTE, location: str = '-') -> list[str]:
+    def run(*argv: str, stdin: bytes = MINUTE, location: str = '-', status: int = 0) -> list[str]:
         ours, theirs = os.openpty()
         seen: list[bytes] = []
 
@@ -42,7 +44,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
         watching = threading.Thread(target=watch)
         watching.start()
         with open(theirs, 'wb') as stdout:
-            assert main([location, *argv], BytesIO(stdin), stdout, StringIO(), NOW) == 0
+            assert main([location, *argv], BytesIO(stdin), stdout, StringIO(), NOW) == status
         watching.join()
         os.close(ours)
         return b''.join(seen).decode().replace('\r\n', '\n').splitlines()
@@ -103,6 +105,19 @@ def test_bars_of_incomplete_intervals_differ(see: See) -> None:
     assert [('#' in row, row.count(':') > 2) for row in rows] == [
         (False, True), (True, False), (False, False), (False, True),
     ]  # fmt: skip
+
+
+def test_a_timeline_of_a_read_that_fails_has_the_bars_of_what_was_read(see: See, fake: FakeAWS) -> None:
+    lines = [*traffic.lines(300, per_second=10)]
+    fake.add_log_group('flows', lines=lines)
+    fake.logs.page_events = 50
+    fake.fault('FilterLogEvents', 'deny', at=4)
+    window = ('-s', '2016-02-01T10:59:22Z', '-e', '2016-02-01T10:59:52Z', '--thread-count', '1')
+    header, *rows = see('timeline', '10s', *window, location='flows', status=1)
+    assert header.split()[:2] == ['start', 'flows']
+    flows = sum(line.endswith(b' OK') and int(line.split()[10]) < 1454324370 for line in lines)
+    assert (int(rows[0].split()[1]), ':' in rows[0][20:]) == (flows, True)
+    assert ('#' in rows[1], rows[-1].split()[1]) == (True, '0')
 
 
 @pytest.mark.parametrize('output', ['tsv', 'csv', 'jsonl'])

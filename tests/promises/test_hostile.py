@@ -360,11 +360,12 @@ def test_a_key_of_any_characters_is_read_and_shown_harmlessly(
 
 def test_many_folders_and_keys_that_are_not_flow_logs(fake: FakeAWS, cli: Cli) -> None:
     objects = s3_objects(LINES)
-    for at in range(1_200):
+    for at in range(1_001):
         objects[f'AWSLogs/{at:012}/vpcflowlogs'] = b''
         objects[f'{FOLDER}{at}'] = b'\0'
         objects[f'AWSLogs/123456789010/vpcflowlogs/us-east-1/2016/02/31/{at}.log.gz'] = b'\0'
         objects[f'{FOLDER}{at}_99999999T9999Z_.log.gz'] = b'\0'
+        objects[f'{FOLDER}{at}_20160201T1055Z_.log.gz.md5'] = b'\0'
     fake.add_bucket('b', objects=objects)
     result = cli('s3://b', *WINDOW)
     assert sorted(result.stdout.splitlines()) == sorted(LINES)

@@ -12,7 +12,7 @@ import pytest
 
 from tests import random_vpc as vpc
 from tests.conftest import MINUTE, SEED_REGION, Cli, Follow
-from tests.fake.aws import FakeAWS
+from tests.fake.aws import FakeAWS, s3_objects
 from tests.following import Steps, line, text
 from tests.promises.test_asks import FLOWS, ROWS, WINDOW, class_of, top
 from tests.roads import ROADS, Log, Place
@@ -235,6 +235,21 @@ def test_messages_about_all_locations(files: Path, cli: Cli) -> None:
     assert cli('a.log', 'odd.log', 'top').stderr == (
         'flowlogs_reader: 1 line was left out: not records of this log format\n'
     )
+
+
+def test_an_estimate_of_all_is_the_sum(fake: FakeAWS, cli: Cli) -> None:
+    lines = [line(-60, number) for number in range(9)]
+    fake.add_log_group('one', lines=lines)
+    fake.add_bucket('two', objects=s3_objects(lines[:4]))
+    group, bucket, both = (
+        json.loads(cli(*places, '--estimate', '-o', 'jsonl').stdout)
+        for places in (['one'], ['s3://two'], ['one', 's3://two'])
+    )
+    assert (group['bytes'], bucket['objects']) == (sum(map(len, lines)), 1)
+    assert [both[name] for name in ('bytes', 'requests')] == [
+        group[name] + bucket[name] for name in ('bytes', 'requests')
+    ]
+    assert both['objects'] is None
 
 
 # -- where a record comes from -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +143,20 @@ def test_a_pattern_of_the_users_own_stays_alone(flowlogs: FakeAWS, cli: Cli) -> 
     result = cli('flowlogs', 'findip', PROBE, '--filter-pattern', 'REJECT', *WINDOW)
     assert {one['filterPattern'] for one in params(flowlogs)} == {'REJECT'}
     assert result.lines == [line.decode() for line in LINES if b' %b ' % PROBE.encode() in line and b'REJECT' in line]
+
+
+@pytest.mark.parametrize('trouble', ['denied', 'more than a page'])
+def test_streams_that_are_not_all_known_are_not_named(trouble: str, fake: FakeAWS, cli: Cli) -> None:
+    ((interface, count),) = Counter(line.split()[2].decode() for line in LINES).most_common(1)
+    assert count > 100
+    number = iter(range(len(LINES)))
+    fake.add_log_group('flowlogs', lines=LINES, stream=lambda line: f'{line.split()[2].decode()}-{next(number)}')
+    if trouble == 'denied':
+        fake.deny('DescribeLogStreams')
+    expected = [line.decode() for line in LINES if interface.encode() in line]
+    assert cli('flowlogs', '-w', f'interface_id={interface}', *WINDOW).lines == expected
+    assert fake.count('DescribeLogStreams') == 1
+    assert all('logStreamNames' not in one for one in params(fake))
 
 
 def test_an_interface_without_a_stream_of_its_own_is_looked_for_in_all(fake: FakeAWS, cli: Cli) -> None:
