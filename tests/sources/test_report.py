@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from flowlogs_reader import FileFlowLogsReader, FlowLogsError, Layout, ReadReport
 from flowlogs_reader.sources.report import Usage
@@ -34,24 +35,38 @@ def test_counts_are_added_and_examples_kept(tmp_path: Path) -> None:
     assert whole.complete_until is None
 
 
+def with_facts(**facts: Any) -> ReadReport:
+    report = ReadReport()
+    report.usage = Usage()
+    for name, value in facts.items():
+        setattr(report.usage if name in Usage.__annotations__ else report, name, value)
+    return report
+
+
 def test_every_fact_of_two_reads_is_in_the_merged_report() -> None:
-    layout, odd = Layout(['srcaddr']), (Layout(['bytes']), b'many')
-    errors = [FlowLogsError(text) for text in 'ab']
-    whole = ReadReport('one', start_ms=5, text_bytes=1, stored_bytes=2, left_out=3, seen_twice=4, undecided=5)
-    whole.read, whole.matched = Counter({layout: 6}), Counter({layout: 7})
-    whole.sound, whole.unreadable, whole.complete_until, whole.in_order = True, errors[:1], 9, True
-    whole.skipdata, whole.incomplete, whole.usage = Counter({60: 1}), {60: ('cut',)}, Usage(1, 2, 3.0, 4.0)
-    other = ReadReport('two', start_ms=4, text_bytes=10, stored_bytes=20, left_out=30, seen_twice=40, undecided=50)
-    other.read, other.matched = Counter({layout: 60, Layout(): 1}), Counter({layout: 70})
-    other.odd_line, other.unreadable, other.spilled, other.format_trouble = odd, errors[1:], True, errors[1]
-    other.skipdata, other.incomplete, other.usage = Counter({60: 2, 90: 1}), {90: ('recent',)}, Usage(1, 1, 1.0, 1.0)
-    whole.merge(other)
-    assert whole == ReadReport(
-        'one, two', start_ms=4, text_bytes=11, stored_bytes=22, left_out=33, seen_twice=44, undecided=55, sound=True,
-        read=Counter({layout: 66, Layout(): 1}), matched=Counter({layout: 77}), odd_line=odd, unreadable=errors,
-        skipdata=Counter({60: 3, 90: 1}), incomplete={60: ('cut',), 90: ('recent',)}, format_trouble=errors[1],
-        usage=Usage(2, 3, 4.0, 5.0),
+    odd, one, two = (Layout(['bytes']), b'many'), FlowLogsError('one'), FlowLogsError('two')
+    whole = with_facts(
+        origin='a', start_ms=5, text_bytes=1, stored_bytes=2, left_out=3, seen_twice=4, undecided=5, sound=True,
+        read=Counter({Layout(): 6}), matched=Counter({Layout(): 7}), unreadable=[one], skipdata=Counter({60: 1}),
+        incomplete={60: ('cut',)}, complete_until=9, in_order=True, queries=1, scanned=2, dollars=0.5,
+        seconds=4.0,
     )  # fmt: skip
+    whole.merge(with_facts(
+        origin='b', start_ms=4, text_bytes=10, stored_bytes=20, left_out=30, seen_twice=40, undecided=50, odd_line=odd,
+        read=Counter({Layout(): 60, odd[0]: 1}), matched=Counter({Layout(): 70}), unreadable=[two],
+        skipdata=Counter({60: 2, 90: 1}), incomplete={90: ('recent',)}, spilled=True, format_trouble=two,
+        queries=2, scanned=20, dollars=0.25, seconds=8.0,
+    ))  # fmt: skip
+    expected = with_facts(
+        origin='a, b', start_ms=4, text_bytes=11, stored_bytes=22, left_out=33, seen_twice=44, undecided=55, sound=True,
+        odd_line=odd, read=Counter({Layout(): 66, odd[0]: 1}), matched=Counter({Layout(): 77}), unreadable=[one, two],
+        skipdata=Counter({60: 3, 90: 1}), incomplete={60: ('cut',), 90: ('recent',)}, format_trouble=two,
+        queries=3, scanned=22, dollars=0.75, seconds=12.0,
+    )  # fmt: skip
+    for name in ReadReport.__annotations__.keys() - {'usage'}:
+        assert getattr(whole, name) == getattr(expected, name), name
+    for name in Usage.__annotations__:
+        assert getattr(whole.usage, name) == getattr(expected.usage, name), name
 
 
 def test_the_same_places_merge_in_any_grouping() -> None:
