@@ -504,7 +504,7 @@ typedef struct {
 typedef enum {
     FOUND,    /* a record */
     CUT,      /* the end of the line is not classified, or there are no more lines */
-    ODD,      /* the line is not canonical: it may be possible to repair it */
+    ODD,      /* the line is not canonical, but may have a canonical form */
     SKIPPED,  /* the line is blank, or not a record */
     OUT_OF_MEMORY,
 } Outcome;
@@ -539,7 +539,7 @@ static bool is_digit(byte c)
     return c >= '0' && c <= '9';
 }
 
-/* Whether a value is canonical. Of times from 2000000000 on this is not known: repair_value takes care of them. */
+/* Whether a value is canonical. False for times from 2000000000 on, which may be canonical: repair_value decides. */
 static bool is_canonical(byte kind, Text value)
 {
     if (!value.size) {
@@ -615,7 +615,7 @@ static bool is_blank(Text text)
     return true;
 }
 
-/* Whether a line, without its newline, is canonical. If it is, the places of its values are stored. */
+/* Whether a line, without its newline, is canonical. If it is, `line` says where its values begin. */
 static bool find_canonical_values(const Scan *scan, Text text, Line *line)
 {
     size_t place = 0, from = 0;
@@ -702,7 +702,7 @@ NOINLINE Outcome repair_line(Scan *scan, Line *line)
     Outcome outcome = canonical || text.size <= MAX_LINE ? write_canonical(scan, text, line) : SKIPPED;
     scan->skipped += outcome == SKIPPED;
     if (outcome == FOUND && newline && line->size == text.size + 1 && memcmp(line->text, begin, line->size) == 0) {
-        /* A time from 2000000000 on, which is_canonical does not take, but which is canonical. */
+        /* It has a time from 2000000000 on, for which is_canonical returns false, and is canonical all the same. */
         set_given_line(scan, line, begin, line->size);
     }
     return outcome;
@@ -1604,7 +1604,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     }
 }
 
-/* Converts milliseconds to seconds, rounded up. Numbers outside of 64 bits become the first or the last one inside. */
+/* Converts milliseconds to seconds, rounded up. A number that needs more than 64 bits becomes the nearest one. */
 static bool get_seconds(PyObject *number, int64_t *seconds)
 {
     int overflow;
@@ -1711,7 +1711,7 @@ static PyObject *kernel_compile_tests(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "SO:compile_tests", &kinds, &tests)) {
         return NULL;
     }
-    /* Of this Scan only the kinds are used: its data is of no importance. */
+    /* Only the kinds of this Scan are used: its data could be any bytes. */
     Scan *scan = scan_new(kinds, kinds);
     Compiled *compiled = scan ? get_zeros(1, sizeof(Compiled)) : NULL;
     if (compiled) {

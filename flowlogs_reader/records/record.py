@@ -207,7 +207,9 @@ def _text(name: str, value: Any) -> str | None:
         return None
     if isinstance(value, datetime):
         naive = value.replace(tzinfo=None) - (value.utcoffset() or timedelta())
-        return str(int((naive - _EPOCH).total_seconds()))
+        ms = (naive - _EPOCH) // timedelta(milliseconds=1)
+        # Milliseconds are recognised by their size, as in moment().
+        return str(ms if ms % 1000 and ms > MAX_SECONDS else ms // 1000)
     if isinstance(value, bool) and name in _CONVERT:
         value = int(value)
     if isinstance(value, float):

@@ -147,6 +147,12 @@ def test_to_message_has_the_default_columns_first_and_no_trailing_dashes() -> No
     assert FlowRecord({}).to_message() == ' '.join('-' * 14)
 
 
+@pytest.mark.parametrize('text', ['1454324362', '1700000000123', '5'])
+def test_a_record_made_of_the_values_of_another_one_is_equal(text: str) -> None:
+    made = record(text, 'start')
+    assert FlowRecord(made.to_dict()) == made
+
+
 def test_records_can_be_pickled_and_copied() -> None:
     for made in (record(LINE), record('1700000000123 new', 'start x-new'), FlowRecord({}), record(NODATA)):
         for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
