@@ -1054,7 +1054,7 @@ typedef struct {
     bool adjacent;  /* each is one more than the one before, and none is -1 */
 } Places;
 
-typedef enum { TEXT, FOLD, NUMBER, FLAGS, ADDRESS, SAME } TestKind;
+typedef enum { TEXT, NUMBER, FLAGS, ADDRESS, SAME } TestKind;
 typedef enum { EQ, NE, LT, LE, GT, GE } Operator;
 
 typedef struct {
@@ -1197,21 +1197,6 @@ static bool in_texts(const Test *test, Text value)
     return bsearch(&value, test->texts, test->n_texts, sizeof(Text), compare_texts) != NULL;
 }
 
-static bool equals_folded(Text text, Text value)
-{
-    if (text.size != value.size) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        byte c = value.text[i];
-        c |= c >= 'A' && c <= 'Z' ? 0x20 : 0;
-        if (c != text.text[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int compare_values(Text one, Text other, bool by_length)
 {
     if (by_length && one.size != other.size) {
@@ -1263,13 +1248,6 @@ static bool matches(const Test *test, Text value, const Line *line)
     switch (test->kind) {
     case TEXT:
         return in_texts(test, value);
-    case FOLD:
-        for (size_t i = 0; i < test->n_texts; i++) {
-            if (equals_folded(test->texts[i], value)) {
-                return true;
-            }
-        }
-        return false;
     case NUMBER:
         return in_ranges(test->ranges, test->n_ranges, (Wide){0, number_of(value, line->limit), 0});
     case FLAGS:
@@ -1556,7 +1534,7 @@ static bool get_same(PyObject *payload, Test *test, const Scan *scan, Pool *pool
 
 static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
 {
-    static const char names[6][8] = {"text", "fold", "number", "flags", "address", "same"};
+    static const char names[5][8] = {"text", "number", "flags", "address", "same"};
     PyObject *places, *kind, *payload;
     int negated, missing, found = -1;
     if (!PyTuple_Check(tuple)) {
@@ -1566,7 +1544,7 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     if (!PyArg_ParseTuple(tuple, "OppUO", &places, &negated, &missing, &kind, &payload)) {
         return false;
     }
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 5; i++) {
         if (PyUnicode_CompareWithASCIIString(kind, names[i]) == 0) {
             found = i;
         }
@@ -1595,7 +1573,6 @@ static bool get_test(PyObject *tuple, Test *test, const Scan *scan, Pool *pool)
     }
     switch (test->kind) {
     case TEXT:
-    case FOLD:
         return get_texts(payload, test, pool);
     case SAME:
         return get_same(payload, test, scan, pool);

@@ -108,7 +108,7 @@ class Inputs:
         return self.pick([-1, *(at for at, kind in enumerate(kinds) if kind in allowed)] * 3 + [-1])
 
     def test(self, kinds: bytes) -> Any:
-        kind = self.pick(['text', 'fold', 'number', 'flags', 'address', 'same'])
+        kind = self.pick(['text', 'number', 'flags', 'address', 'same'])
         allowed = b'IM' if kind in ('number', 'flags') else b'TIM'
         payload: Any
         if kind == 'same':
@@ -126,7 +126,6 @@ class Inputs:
             payload = tuple((*self.range(bits), version) for version, bits in self.some(lambda: self.pick(versions), 8))
         else:
             payload = tuple(self.some(self.word, 12))
-            payload = tuple(text.lower() for text in payload) if kind == 'fold' else payload
         places = tuple(self.some(lambda: self.place(kinds, allowed), 3))
         return places, self.pick([True, False]), self.pick([True, False]), kind, payload
 

@@ -86,7 +86,6 @@ def ranges(draw: Any, largest: int, *more: int) -> Any:
 
 payloads = {
     'text': st.lists(st.sampled_from(WORDS) | addresses, max_size=9).map(tuple),
-    'fold': st.lists(st.sampled_from(WORDS).map(bytes.lower), max_size=9).map(tuple),
     'number': st.lists(ranges(10**19 - 1) | ranges(70_000) | ranges(9), max_size=6).map(tuple),
     'flags': st.integers(0, 63) | st.integers(-1, 2**70),
     'address': st.lists(

@@ -86,8 +86,6 @@ def matches(row: Row, value: bytes, missing: bool, kind: str, payload: Any) -> b
         return missing
     if kind == 'text':
         return value in payload
-    if kind == 'fold':
-        return value.decode().lower() in [text.decode() for text in payload]
     if kind == 'number':
         return any(int(value) in range(low, high + 1) for low, high in payload)
     if kind == 'flags':

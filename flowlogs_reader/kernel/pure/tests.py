@@ -16,8 +16,9 @@ from .lines import Column, check_places, lines_of
 #: (places, negated, missing, kind, payload). A line passes if (any value at the places matches) != negated. The
 #: value ``-`` matches if `missing` is true. Other values are compared with the payload, which depends on the kind:
 #:
-#: - 'text': texts that it may equal. 'fold': the same, without regard to case; the texts are in lower case.
-#: - 'number': inclusive ranges of integers. 'flags': a mask; all of its bits must be set.
+#: - 'text': texts that it may equal.
+#: - 'number': inclusive ranges of integers.
+#: - 'flags': a mask; all of its bits must be set.
 #: - 'address': inclusive ranges of addresses as (first, last, version).
 #: - 'same': (place, operator): another value of the line. ``@`` before the operator: they are compared as addresses.
 #:   (place, operator, labels): the labels of two addresses are equal (``=``) or not (``!=``). An address without a
@@ -107,9 +108,8 @@ class Selector:
 
 def _match(missing: bool, kind: str, payload: Any) -> Callable[[bytes], bool]:
     """A function that says whether a value matches."""
-    if kind in ('text', 'fold'):
-        texts = {*payload} - {b'-'} | ({b'-'} if missing else set())
-        return texts.__contains__ if kind == 'text' else lambda text: text.lower() in texts
+    if kind == 'text':
+        return ({*payload} - {b'-'} | ({b'-'} if missing else set())).__contains__
     if kind == 'number':
         return lambda text: missing if text == b'-' else any(low <= int(text) <= high for low, high in payload)
     if kind == 'flags':
