@@ -1,7 +1,7 @@
 """Parsers of times, lengths of time and time zones that users type.
 
-Nothing is guessed: a text with two meanings, or with a missing part, is a UsageError of one line that says what to type
-instead. Only words such as `yesterday` go by today's date. The caller passes the current time.
+Nothing is guessed: for a text with two meanings, or with a missing part, the UsageError says what to type instead. Only
+words such as `yesterday` depend on today's date. The caller passes the current time.
 """
 
 import re
@@ -59,9 +59,10 @@ def parse_time(text: str, *, now: datetime, tz: tzinfo = UTC, time_format: str |
     Reads `now`, a length before now (`2h`, `1h30m`, `30m ago`), `today`, `yesterday` or a weekday (the last one before
     today) with or without a time of day, ISO 8601, a date alone (its midnight), Unix seconds (9 to 11 digits, or 0) or
     milliseconds (13 digits), and dates in words (`Feb 1 2016 7pm`).
-    A time without Z, UTC, GMT or an offset is in `tz`. If clocks go back, it is the earlier of the two moments; a time
-    that clocks skip is refused. A `time_format` (as in strptime) is tried first; after it only forms that cannot be
-    mistaken for it: now, lengths, days by word, Unix times, ISO 8601 with an offset. Raises UsageError.
+    A time without Z, UTC, GMT or an offset is in `tz`. When clocks go back, a time occurs twice: the earlier one is
+    meant. A time that clocks skip is an error. A `time_format` (as in strptime) is tried first. With one, other forms
+    are read only if they cannot be mistaken for it: now, lengths, days by word, Unix times, ISO 8601 with an offset.
+    Raises UsageError.
     """
     try:
         moment = _moment(' '.join(text.split()), now, tz, time_format or DEFAULT_TIME_FORMAT)
@@ -79,7 +80,7 @@ def parse_length(text: str) -> timedelta:
     >>> parse_length('1h30m')
     datetime.timedelta(seconds=5400)
 
-    Units go from large to small, each at most once; months and years vary in length, and are not units. Raises
+    Units go from large to small, each at most once. Months and years are not units, since they vary in length. Raises
     UsageError.
     """
     length = _length(' '.join(text.split()))
@@ -258,7 +259,7 @@ def _date(text: str) -> date:
 
 
 def _readings(text: str) -> list[date]:
-    """Return each date that dateutil can make of a text, in each order of day, month and year."""
+    """Return all dates that dateutil can make of a text: it tries each order of day, month and year."""
     from dateutil import parser
 
     class Calendar(parser.parserinfo):
