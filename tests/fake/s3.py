@@ -27,12 +27,13 @@ _LIST_PARAMS = {
 
 @dataclass
 class StoredObject:
-    """One object; `denied` refuses it, and a storage class of the Glacier family needs a restore first."""
+    """One object; `denied` refuses it, a storage class of the Glacier family needs a restore first, `sse_c` a key."""
 
     body: bytes
     storage_class: str = 'STANDARD'
     denied: bool = False
     modified: datetime = _UPLOADED
+    sse_c: bool = False
     etag: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +169,9 @@ class S3Service:
             raise AwsError('NoSuchKey', 'The specified key does not exist.', 404, Key=key)
         if stored.denied:
             raise AwsError('AccessDenied', 'Access Denied', 403)
+        if stored.sse_c:
+            message = 'The object was stored using a form of Server Side Encryption'
+            raise AwsError('InvalidRequest', message, 400)
         if call.params.get('IfMatch', stored.etag).strip('"') != stored.etag.strip('"'):
             message = 'At least one of the pre-conditions you specified did not hold'
             raise AwsError('PreconditionFailed', message, 412, Condition='If-Match')

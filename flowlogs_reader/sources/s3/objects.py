@@ -12,9 +12,10 @@ from ..gunzip import CHUNK
 from ..keys import Key, period_of
 from ..objects import Contents, Piece
 
-# Errors of one object: others may be readable.
+# Errors of one object: others may be readable. InvalidRequest: the object is encrypted with a key of its owner (SSE-C).
 OBJECT_ERRORS = frozenset({
     'AccessDenied', '403', 'NoSuchKey', '404', 'InvalidObjectState', 'PreconditionFailed', '412', 'InvalidRange', '416',
+    'InvalidRequest',
 })  # fmt: skip
 # Broken connections in a row without a new byte, after which an object is given up.
 MAX_BREAKS = 3

@@ -443,6 +443,12 @@ def test_the_library_keeps_what_it_could_not_read(hour: FakeAWS) -> None:
         list(S3FlowLogsReader('logs', start_time=START, end_time=END, raise_on_error=True))
 
 
+def test_an_object_that_only_its_owner_can_decrypt_does_not_silence_the_others(hour: FakeAWS, cli: Cli) -> None:
+    hour.put_object('logs', key_at(hour, '1000'), b'x', sse_c=True)
+    result = cli('s3://logs', *WINDOW, status=1)
+    assert len(result.lines) == 11 and 'T1000Z' in result.stderr and 'InvalidRequest' in result.stderr
+
+
 @pytest.mark.parametrize('kind', ['cut', 'drop', '500', '503', 'throttle'])
 @pytest.mark.parametrize('operation', ['GetObject', 'ListObjectsV2'])
 def test_passing_trouble_is_not_seen(hour: FakeAWS, cli: Cli, operation: str, kind: str) -> None:
