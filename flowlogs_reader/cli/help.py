@@ -10,7 +10,7 @@ from textwrap import wrap
 from ..query.names import PORTS, PROTOCOLS, TRAFFIC_PATHS
 from ..records.fields import FIELDS, Kind
 from .actions import ACTIONS
-from .options import GROUPS, LOCATION, OPTIONS, USAGE, Option
+from .options import GROUPS, LOCATION, OPTIONS, OUTPUTS, USAGE, Option
 from .stderr import PROGRAM
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ COMMON = {
     'tz': 'the time zone, such as Asia/Tokyo, or local',
     'where': 'only records with dstport=22,443 or bytes>=1000',
     'columns': 'of records, such as start,srcaddr,bytes',
-    'output': 'text, tsv, csv, jsonl or parquet',
+    'output': f'{", ".join(OUTPUTS[:-1])} or {OUTPUTS[-1]}',
     'times': 'epoch or iso',
     'by': 'sort by bytes, packets or flows',
     'once': 'count once what both ends recorded',

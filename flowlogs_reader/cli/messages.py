@@ -12,7 +12,7 @@ from .summary import Note, explain
 
 
 class Messages:
-    """The messages of one run. `told` are those so far, for a page.
+    """The messages of one run. `told` are those about the result: a page has them too.
 
     `debug` shows a traceback with each error; `quiet` drops what is not an error. `progress` is a line on the terminal,
     which is cleared before a message is written.
@@ -40,7 +40,7 @@ class Messages:
         self.traceback(error)
 
     def add(self, note: Note) -> None:
-        """Write a message that belongs to the result: a page has it too."""
+        """Write a message about the result, and keep it in `told`."""
         self.failed = self.failed or note.failed
         self.told.append(note.text)
         if note.failed:
