@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TITLES = {'insights': 'CloudWatch Logs Insights', 'athena': 'Athena'}
 _UNITS = {'': 1, 'k': 10**3, 'm': 10**6, 'g': 10**9, 't': 10**12}
-_SIZE = re.compile(r'([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)b?(?:ytes)?', re.IGNORECASE)
+_SIZE = re.compile(r'([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kmgt]?)b?(?:ytes)?', re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:

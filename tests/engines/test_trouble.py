@@ -60,6 +60,7 @@ def assert_refused(result: Result, *words: str) -> None:
         ('- top', 'a log group'),
         ('s3://bucket top', 'a log group'),
         ('flows top --max-scan much', '--max-scan takes a size'),
+        (f'flows top --max-scan {"9" * 400}', '--max-scan takes a size'),
         ('flows top --create-table', '--create-table goes with --engine athena'),
     ],
 )
