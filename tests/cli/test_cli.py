@@ -19,12 +19,16 @@ import pytest
 
 import flowlogs_reader
 from flowlogs_reader import kernel
+from flowlogs_reader.cli import options, remote
 from flowlogs_reader.cli.actions import ACTIONS
 from flowlogs_reader.cli.help import TOPICS
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.options import OPTIONS, OUTPUTS
+from flowlogs_reader.engines import local
+from flowlogs_reader.engines import run as engines
 from flowlogs_reader.query.conditions import parse_condition
 from flowlogs_reader.records.fields import FIELDS
+from flowlogs_reader.sources import base
 from flowlogs_reader.sources.gunzip import isal_zlib
 from tests import traffic
 from tests.conftest import DATA, HOUR, MINUTE, MINUTE_WINDOW, NOW, ROOT, SEED_REGION, Cli
@@ -258,6 +262,14 @@ class TestHelp:
         done = subprocess.run([sys.executable, '-c', code, *argv], cwd=ROOT, check=True, capture_output=True)
         slow = {*slow, 'difflib', 'json', 'dataclasses', 'logging'}
         assert not slow & {*done.stderr.decode().split()}
+
+
+def test_what_is_written_twice_is_the_same() -> None:
+    """--help does not import the engines and the sources."""
+    assert [*ACTIONS] == [*local.ACTIONS]
+    assert options.ENGINES == engines.NAMES
+    assert [*remote.TITLES] == [*engines.ENGINES]
+    assert options.MAX_THREADS == base.MAX_THREADS
 
 
 def test_version(cli: Cli) -> None:
