@@ -98,11 +98,7 @@ class Run:
         return partial(self._list, listing, writer, session)
 
     def _list(self, listing: Listing, writer: Writer, session: AwsSession) -> int:
-        def report(error: FlowLogsError) -> None:
-            mistake = self._mistake(session, error)
-            message = explain(error, session.sign_in_for(error))
-            self._messages.error(error, f'{message}; {mistake}' if mistake else message)
-
+        report = partial(self._report_unlisted, session)
         try:
             writer.write(listing.table(report))
             writer.flush()
@@ -113,6 +109,12 @@ class Run:
         if not writer.written and not self._messages.failed:
             self._messages.note(listing.nothing())
         return self._messages.status
+
+    def _report_unlisted(self, session: AwsSession, error: FlowLogsError) -> None:
+        """Report that the flow logs of a Region, or all of them, could not be listed."""
+        mistake = self._mistake(session, error)
+        message = explain(error, session.sign_in_for(error))
+        self._messages.error(error, f'{message}; {mistake}' if mistake else message)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
