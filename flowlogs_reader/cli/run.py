@@ -159,6 +159,10 @@ class Run:
 
     def _make_writer(self, query: Query) -> Writer:
         """Raises UsageError if a terminal cannot show the output, and MissingExtraError."""
+        if self._options.show_query:
+            return Writer(self._stdout)
+        if self._options.estimate:
+            return Writer(self._stdout, table_style(self._options, self._width()))
         if not ACTIONS[query.action].page:
             on_short = partial(self._on_short, f'-c all, or {PIPE},' if query.action in RECORDS else PIPE)
             return Writer(self._stdout, action_style(self._options, self._width(), query, on_short))
@@ -258,7 +262,6 @@ class Run:
             with writing():
                 self._stdout.write(query_lines(reader))
         elif options.estimate:
-            writer = Writer(self._stdout, table_style(options, self._width()))
             writer.before_write = self._messages.clear_progress
             writer.write(estimate_table(options.engine or LOCAL, reader.estimate()))
             writer.flush()

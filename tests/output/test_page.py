@@ -256,3 +256,15 @@ def test_a_terminal_is_refused_with_the_remedy() -> None:
         assert main([MINUTE_LOG, 'report'], BytesIO(), stdout, stderr, NOW) == 2
     os.close(ours)
     assert stderr.getvalue().endswith('send it to a file, as in … report > report.html\n')
+
+
+@pytest.mark.parametrize('instead', ['--estimate', '--engine insights --estimate', '--engine insights --show-query'])
+def test_a_terminal_shows_what_a_report_would_take(instead: str, seeded: FakeAWS) -> None:
+    class Terminal(BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    stdout, stderr = Terminal(), StringIO()
+    argv = ['VPCFlowLogGroup', 'report', '--region', SEED_REGION, *instead.split()]
+    assert main(argv, BytesIO(), stdout, stderr, NOW) == 0, stderr.getvalue()
+    assert stdout.getvalue().startswith((b'engine ', b'# StartQuery '))
