@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
-from functools import cached_property, partial
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, summarize_address_range
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..aws.session import retry_without
 from ..aws.trouble import error_code, is_denied, is_log_class, member, said
@@ -49,8 +49,8 @@ _SUMS = {
     'end': ('max(', ')', 'sLast'),
 }
 _FLOWS = 'sFlows'
-# The number of the task that asks for an estimate.
-_ESTIMATE = -1
+# Fields with few values.
+_FEW = frozenset(['version', 'account_id', 'action', 'log_status', 'region', 'type', 'resource_type'])
 # How the ids of queries begin that need not be run.
 _NOTHING = 'nothing '
 
@@ -107,6 +107,8 @@ def _names(plan: Plan, part: Part) -> dict[int, str]:
     places = part.tested
     fields = [part.time, *(() if plan.lines else (*(key.field for key in part.keys), *plan.sums, *part.flow))]
     places |= {part.layout.position[field] for field in fields if field in part.layout.position}
+    if not (plan.lines or _own_keys(part)):
+        places.add(_least_varied(part.layout))
     names: dict[int, str] = {}
     for place in sorted(places or {0}):
         words = part.layout.fields[place].split('_')
@@ -137,7 +139,10 @@ def _conditions(plan: Plan, part: Part, names: Mapping[int, str], seconds: tuple
             either = [_compared(names[place], operator, names[other], missed) for place in places]
         else:
             either = [text for place in places for text in _alternatives(names[place], missed, kind, payload)]
-        yield f'{"not " if negated else ""}({" or ".join(either)})' if either else _constant(names, negated)
+        if either:
+            yield f'not ({" or ".join(either)})' if negated else _any_of(either)
+        else:
+            yield _constant(names, negated)
     if part.time:
         # The time of the event, too: AWS delivers a record with the time of its start. Here windows are half-open.
         time = names[position[part.time]]
@@ -151,7 +156,7 @@ def _constant(names: Mapping[int, str], value: bool) -> str:
 
 
 def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str]:
-    """What a value may be: it must meet one of these."""
+    """What a value may be: it must meet one of these. Each is one comparison, one call, or in parentheses."""
     missed = [f'{name} = "-"'] if missing else []
     if kind in ('text', 'fold'):
         value = f'tolower({name})' if kind == 'fold' else name
@@ -164,7 +169,7 @@ def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str
             *_among(name, [str(low) for low, high in known if low == high]),
             *(_in_range(name, low, high) for low, high in known if low < high),
         ]
-        return [*missed, *([f'({name} != "-" and ({" or ".join(ranges)}))'] if ranges else [])]
+        return [*missed, *([f'({name} != "-" and {_any_of(ranges)})'] if ranges else [])]
     if kind == 'flags':
         bits = [bit for bit in range(payload.bit_length()) if payload >> bit & 1]
         number = f'replace({name}, "-", "0")'
@@ -182,6 +187,10 @@ def _compared(name: str, operator: str, other: str, missing: bool) -> str:
     known = f'{name} != "-" and {other} != "-"'
     difference = ' - '.join(f'replace({each}, "-", "0")' for each in (name, other))
     return f'({f"not ({known}) or " if missing else f"{known} and "}{difference} {operator} 0)'
+
+
+def _any_of(conditions: Sequence[str]) -> str:
+    return conditions[0] if len(conditions) == 1 else f'({" or ".join(conditions)})'
 
 
 def _among(name: str, values: Iterable[str]) -> list[str]:
@@ -247,13 +256,17 @@ def _own_keys(part: Part) -> list[tuple[int, Key]]:
     return sorted(keys, key=lambda each: each[1].bucket is not None)
 
 
+def _least_varied(layout: Layout) -> int:
+    """The place of a field to group by if the layout has none of the keys: so there are few rows, not all lines."""
+    return next((place for place, field in enumerate(layout.fields) if field in _FEW), 0)
+
+
 def _keys(plan: Plan, part: Part, names: Mapping[int, str]) -> Iterator[str]:
     """The keys, and in place of the first one the whole line if it is not plain."""
     line = f'concat("{_RAW}", @message)'
-    values = [(key, _key(key, names[part.layout.position[key.field]])) for _, key in _own_keys(part)]
-    if not values:
-        yield f'{line} as k0'
-    for at, (key, value) in enumerate(values):
+    own = [key for _, key in _own_keys(part)] or [Key(part.layout.fields[_least_varied(part.layout)])]
+    for at, key in enumerate(own):
+        value = _key(key, names[part.layout.position[key.field]])
         # Lines that are not plain have no keys. Whether rows without one of them come back is not documented.
         missing = line if not at else '"-"' if key.bucket is None else '0'
         yield f'coalesce({value}, {missing}) as k{at}' if part is plan.parts[0] else f'{value} as k{at}'
@@ -267,6 +280,13 @@ def _key(key: Key, name: str) -> str:
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------
+
+
+class Ask(NamedTuple):
+    """What a query is for: the part of the plan with this index, or an `estimate` of what that query scans."""
+
+    at: int
+    estimate: bool = False
 
 
 class Insights(RemoteEngine):
@@ -304,15 +324,9 @@ class Insights(RemoteEngine):
     def layouts(self) -> Sequence[Layout]:
         return self._reader.layouts()
 
-    def parts(self, plan: Plan) -> Sequence[int]:
-        """The indexes of the parts of the plan that are asked for."""
+    def parts(self, plan: Plan) -> Sequence[Ask]:
         # The first query returns the lines that are not plain. The others return plain lines only.
-        parts = [at for at, part in enumerate(plan.parts) if part.possible or not at]
-        if not (plan.lines or any(_own_keys(plan.parts[at]) for at in parts)):
-            raise UsageError(
-                f'no field to sum by is in this log: its fields are {" ".join(plan.parts[0].layout.fields)}'
-            )
-        return parts
+        return [Ask(at) for at, part in enumerate(plan.parts) if part.possible or not at]
 
     def check(self, plan: Plan) -> None:
         sample = self._sample
@@ -347,8 +361,8 @@ class Insights(RemoteEngine):
                 return b''
             raise
 
-    def task(self, plan: Plan, part: int, window: Window) -> Task:
-        text = query_text(plan, part, window)
+    def task(self, plan: Plan, part: Ask, window: Window) -> Task:
+        text = query_text(plan, part.at, window) + ('\n| estimate' if part.estimate else '')
         if len(text) > MAX_TEXT:
             raise UsageError(
                 f'the query has {len(text):,} characters, and CloudWatch Logs Insights takes {MAX_TEXT:,}: ask for '
@@ -367,10 +381,9 @@ class Insights(RemoteEngine):
 
     def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
         """Estimate with the command `estimate`, which compiles the query and does not run it."""
-        asking = [task._replace(part=_ESTIMATE, text=f'{task.text}\n| estimate') for task in tasks]
+        asking = [self.task(task.plan, task.part._replace(estimate=True), task.window) for task in tasks]
         texts = [row.text for answer in run(asking) for row in answer.rows if isinstance(row, Line)]
-        known = len(texts) == len(tasks) and all(texts)
-        scanned = sum(map(int, texts)) if known else None
+        scanned = sum(map(int, texts)) if all(texts) else None
         return Estimate(scanned, requests=len(tasks), dollars=None if scanned is None else scanned * self.PRICE)
 
     def start(self, task: Task) -> str:
@@ -436,15 +449,14 @@ class Insights(RemoteEngine):
         if query_id.startswith(_NOTHING):
             return Answer([])
         rows, stated = self._rows(query_id)
-        if task.part == _ESTIMATE:
+        if task.part.estimate:
             return Answer([Line(_estimated(rows))])
         plan = task.plan
         if len(rows) >= most_rows(plan) or stated > len(rows):
             rows = _first_lines(plan, rows)
             if not rows:
                 return Answer([], cut=True)
-        read = _line_of if plan.lines else partial(_row_of, plan, task.part)
-        return Answer([*map(read, rows)])
+        return Answer([*(map(_line_of, rows) if plan.lines else _groups(plan, task.part.at, rows))])
 
     def _rows(self, query_id: str) -> tuple[list[dict[str, str]], int]:
         """The rows of a complete query, and how many AWS says there are."""
@@ -494,23 +506,26 @@ def _bytes(message: str) -> bytes:
     return message.replace('\n', ' ').encode('utf-8', 'replace')
 
 
-def _row_of(plan: Plan, at: int, row: Mapping[str, str]) -> Group | Line:
+def _groups(plan: Plan, at: int, rows: Iterable[Mapping[str, str]]) -> Iterator[Group | Line]:
     """Raises FlowLogsError if a value is not what was asked for, or not exact."""
     part = plan.parts[at]
-    flows = _number(row.get(_FLOWS, ''))
-    first = row.get('k0', '')
-    if first.startswith(_RAW):
-        return Line(_bytes(first.removeprefix(_RAW)), flows)
-    keys = ['-'] * len(part.keys)
-    for number, (place, key) in enumerate(_own_keys(part)):
-        value = row.get(f'k{number}', '')
-        keys[place] = str(_number(value)) if key.bucket else value
-        if not _PLAIN.fullmatch(keys[place]):
-            raise FlowLogsError(f'CloudWatch Logs Insights gave {value[:60]!r} for {key.field}')
-    sums = {name: _number(row.get(_SUMS[name][-1], '')) for name in plan.sums if part.has(name)}
-    return Group(
-        at, tuple(keys), sums.get('packets', 0), sums.get('bytes', 0), sums.get('start'), sums.get('end'), flows
-    )
+    own = [(*each, re.compile(part.patterns[part.layout.position[each[1].field]])) for each in _own_keys(part)]
+    for row in rows:
+        flows = _number(row.get(_FLOWS, ''))
+        first = row.get('k0', '')
+        if first.startswith(_RAW):
+            yield Line(_bytes(first.removeprefix(_RAW)), flows)
+            continue
+        keys = ['-'] * len(part.keys)
+        for number, (place, key, pattern) in enumerate(own):
+            value = row.get(f'k{number}', '')
+            keys[place] = str(_number(value)) if key.bucket else value
+            if not pattern.fullmatch(keys[place]):
+                raise FlowLogsError(f'CloudWatch Logs Insights gave {value[:60]!r} for {key.field}')
+        sums = {name: _number(row.get(_SUMS[name][-1], '')) for name in plan.sums if part.has(name)}
+        yield Group(
+            at, tuple(keys), sums.get('packets', 0), sums.get('bytes', 0), sums.get('start'), sums.get('end'), flows
+        )
 
 
 def _number(text: str) -> int:

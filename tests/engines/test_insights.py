@@ -200,6 +200,30 @@ def test_a_report(
     assert len(logs.calls('StartQuery')) - before == 2 * queries
 
 
+def test_a_format_without_any_of_the_keys_has_few_rows(logs: FakeAWS, ask: Callable[..., Both]) -> None:
+    """Not each of its lines as a row."""
+    before = len(logs.calls('StartQuery'))
+    logs.logs.insights.max_rows = 100
+    try:
+        both = ask('mixed', 'top', 'subnet_id', 'tcp_flags')
+    finally:
+        logs.logs.insights.max_rows = 100_000
+    assert both.engine.stdout == both.local.stdout
+    assert len(logs.calls('StartQuery')) - before == 4
+
+
+@pytest.mark.parametrize('command', ['report', 'ipset', 'aggregate'])
+def test_a_log_without_any_of_the_keys(logs: FakeAWS, ask: Callable[..., Both], command: str) -> None:
+    pytest.importorskip('plotly')
+    fields = ('start', 'end', 'az-id', 'packets', 'bytes')
+    store(logs, 'no-keys', in_format(fields), fields)
+    both = ask('no-keys', command)
+    if command == 'report':
+        assert tables_of(both.engine) == tables_of(both.local)
+    else:
+        assert both.engine.stdout == both.local.stdout
+
+
 def test_a_log_of_no_records(logs: FakeAWS, ask: Callable[..., Both]) -> None:
     store(logs, 'all-odd', [b'nothing like a record'] * 3)
     both = ask('all-odd', 'top', status=1)

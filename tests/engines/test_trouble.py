@@ -19,6 +19,7 @@ from flowlogs_reader.engines.remote.runner import split
 from flowlogs_reader.query.groups import parse_keys
 from tests import traffic
 from tests.conftest import ROOT, Cli, Result
+from tests.fake import insights as insights_fake
 from tests.fake.aws import FakeAWS, s3_objects
 from tests.fake.wire import Params
 
@@ -97,9 +98,73 @@ def test_a_window_before_the_group_was_made_has_no_records(group: FakeAWS, cli: 
 
 
 def test_a_query_that_fails_is_tried_in_shorter_windows_then_reported(group: FakeAWS, cli: Cli) -> None:
-    group.logs.insights.ends_as = lambda params: 'Failed'
+    group.logs.insights.ends_as = lambda params: 'Complete' if 'estimate' in params['queryString'] else 'Failed'
     assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'failed')
     assert 1 < len({params['endTime'] - params['startTime'] for params in queries(group)}) <= 3
+
+
+@pytest.mark.parametrize('status', ['Failed', 'Timeout', 'Cancelled'])
+def test_if_the_estimate_fails_no_query_is_started_that_costs(group: FakeAWS, cli: Cli, status: str) -> None:
+    group.logs.insights.ends_as = lambda params: status
+    assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'the query')
+    assert not queries(group)
+
+
+def test_an_estimate_may_be_tried_again_too(group: FakeAWS, cli: Cli) -> None:
+    ends = iter(['Failed'])
+    group.logs.insights.ends_as = lambda params: next(ends, 'Complete')
+    expected = cli('flows', 'top', *WINDOW).stdout
+    result = cli('flows', 'top', *INSIGHTS)
+    assert result.stdout == expected
+    assert f'will scan about {sum(map(len, LINES)) / 1000:.1f} kB' in result.stderr
+
+
+def test_a_report_has_no_page_if_one_of_its_queries_fails(group: FakeAWS, cli: Cli) -> None:
+    pytest.importorskip('plotly')
+    group.logs.insights.ends_as = lambda params: 'Cancelled' if 'vInterfaceId' in params['queryString'] else 'Complete'
+    assert_refused(cli('flows', 'report', *INSIGHTS, status=1), 'Cancelled')
+
+
+def test_the_budget_is_that_of_all_queries_of_a_report(group: FakeAWS, cli: Cli) -> None:
+    pytest.importorskip('plotly')
+    size = sum(map(len, LINES))
+    assert_refused(cli('flows', 'report', *INSIGHTS, '--max-scan', str(size * 7 // 2), status=2), 'would scan')
+    assert not queries(group)
+    assert cli('flows', 'report', *INSIGHTS, '--max-scan', str(size * 4)).stdout
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'word'),
+    [
+        ('k0', '443.0', "'443.0' for dstport"),
+        ('k0', '', "'' for dstport"),
+        ('k0', 'x', "'x' for dstport"),
+        ('sFlows', '', "'' for a number"),
+        ('sFlows', '1.5', 'not exact'),
+        ('sBytes', 'NaN', 'for a number'),
+    ],
+)
+def test_a_value_that_was_not_asked_for(
+    group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str, value: str, word: str
+) -> None:
+    shown = insights_fake._shown
+    monkeypatch.setattr(
+        insights_fake, '_shown', lambda row: {key: value if key == name else text for key, text in shown(row).items()}
+    )
+    assert_refused(cli('flows', 'top', 'dstport', *INSIGHTS, status=1), word)
+
+
+@pytest.mark.parametrize('form', ['{}.0', '{}E0', '+{}'])
+def test_a_number_may_be_written_in_other_ways(
+    group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    shown = insights_fake._shown
+    monkeypatch.setattr(
+        insights_fake,
+        '_shown',
+        lambda row: {key: form.format(text) if key[0] == 's' else text for key, text in shown(row).items()},
+    )
+    assert cli('flows', 'top', *INSIGHTS).stdout == cli('flows', 'top', *WINDOW).stdout
 
 
 def test_a_query_that_was_cancelled_is_not_tried_again(group: FakeAWS, cli: Cli) -> None:
