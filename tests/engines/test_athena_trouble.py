@@ -27,6 +27,7 @@ from tests.traffic import to_format
 
 for module in ('duckdb', 'numpy', 'sqlglot', 'trino_sql_validator'):
     pytest.importorskip(module, reason='there is no wheel for this Python')
+from tests.fake import trino  # noqa: E402
 from tests.fake.trino import defined_table  # noqa: E402
 
 OBJECTS = s3_objects([*LINES, *ODD], prefix='some/prefix')
@@ -141,6 +142,15 @@ def test_a_table_is_created_only_if_that_is_asked_for(athena: FakeAWS, cli: Cli)
     assert len(athena.glue.tables) == 1
     assert cli(LOGS, 'top', *WINDOW, *ENGINE).stdout == cli(LOGS, 'top', *WINDOW).stdout
     assert athena.count('CreateTable') == 1
+
+
+def test_nothing_is_started_if_one_of_several_tables_is_missing(athena: FakeAWS, cli: Cli) -> None:
+    athena.add_bucket('more', objects=OBJECTS)
+    cli(LOGS, 'top', *WINDOW, *ENGINE, '--create-table')
+    started = len(athena.athena.executions)
+    result = cli(LOGS, 's3://more/some/prefix', 'top', *WINDOW, *ENGINE, status=2)
+    assert 'there is no table' in result.stderr and 's3://more/' in result.stderr
+    assert len(athena.athena.executions) == started
 
 
 @pytest.mark.parametrize('change', ['template', 'marker', 'columns'])
@@ -288,6 +298,13 @@ def test_results_of_many_pages(ask: Ask, athena: FakeAWS, cli: Cli, place: str) 
     assert ask('ipset').stdout == cli(LOGS, 'ipset', *WINDOW).stdout
     assert (athena.count('GetQueryResults') == 1) == (place == 'object')
     assert bool(athena.s3.buckets['results'].keys) == (place != 'managed')
+
+
+@pytest.mark.parametrize('form', ['{}.0', '{}E0', '{}x', ''])
+def test_a_number_that_is_none(ask: Ask, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    text = trino._text
+    monkeypatch.setattr(trino, '_text', lambda value: form.format(value) if isinstance(value, int) else text(value))
+    assert 'for a number' in reason(ask('top', status=1))
 
 
 @pytest.mark.parametrize('kind', ['repeat_token', 'loop_tokens'])

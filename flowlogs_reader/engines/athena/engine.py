@@ -8,13 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from ...aws.session import retry_without
-from ...aws.trouble import error_code, is_aws_error, member, said
-from ...errors import Cause, FlowLogsError, UsageError
+from ...aws.trouble import error_code, is_aws_error, member
+from ...errors import FlowLogsError, UsageError
 from ...query.query import Window
 from ...records.fields import KNOWN
 from ...records.layout import Layout
@@ -23,10 +22,11 @@ from ...sources.report import Estimate
 from ...sources.s3.reader import S3FlowLogsReader
 from ..remote.contract import Answer, Busy, Group, Line, RemoteEngine, State, Task
 from ..remote.plan import Plan
-from .objects import EMPTY, Format, Item, KeyTimes, Place, formats, items
+from .objects import EMPTY, Format, Item, KeyTimes, formats, items
+from .pieces import Piece, pieces_of
+from .ready import check_table, check_workgroup
 from .results import rows
-from .sql import AFTER, BEFORE, Form, Scan, key_names, needed_fields, query_text
-from .table import MARKER, Table
+from .sql import AFTER, BEFORE, Form, key_names, needed_fields, query_text
 
 # What each answer has, if it is from AWS.
 ANSWERS = {
@@ -38,10 +38,6 @@ ANSWERS = {
 DATABASE, WORKGROUP = 'default', 'primary'
 # The longest query, in bytes (athena/latest/ug/service-limits).
 MAX_TEXT = 262_144
-# An injected partition column takes 1,000 values at most; and the ids of so many flow logs fit into a query.
-MAX_VALUES, MAX_FLOW_LOGS = 500, 2_000
-# Ranges of paths of one query.
-MAX_RANGES = 100
 # Each query is charged for so many bytes at least.
 LEAST_CHARGED = 10_000_000
 # How fast a query reads, in bytes a second: a guess, for estimates.
@@ -50,18 +46,6 @@ _WORKGROUP = re.compile('[a-zA-Z0-9._-]{1,128}')
 _OUTPUT = re.compile('s3://[A-Za-z0-9][A-Za-z0-9._-]+(/.*)?')
 _TIMED_OUT = re.compile(r'timed? ?out|EXCEEDED_TIME_LIMIT|exceeded the time limit', re.IGNORECASE)
 _EXHAUSTED = re.compile(r'exhausted resources|EXCEEDED_.*MEMORY', re.IGNORECASE)
-
-
-class Piece(NamedTuple):
-    """What one query reads: a table, and objects of it. `around` are all objects in the same partitions.
-
-    `forms` are the formats of the objects, for a plan.
-    """
-
-    table: Table
-    objects: tuple[Item, ...]
-    around: tuple[Item, ...]
-    forms: tuple[Form, ...] = ()
 
 
 class Athena(RemoteEngine):
@@ -101,7 +85,6 @@ class Athena(RemoteEngine):
         self._output = output_location
         self._create = create_table
         self._formats: dict[tuple[str, bool], Format] = {}
-        self._is_ready = False
 
     # -- AWS --------------------------------------------------------------------------------------------------------
 
@@ -162,12 +145,8 @@ class Athena(RemoteEngine):
     @cached_property
     def _pieces(self) -> list[Piece]:
         """What the queries for the whole window read."""
-        pieces = []
-        for around in _divided(self._objects, self._window):
-            objects = tuple(item for item in around if self._window.hold(item))
-            table = Table(self._database, self._reader.bucket, objects[0].folders)
-            pieces.append(Piece(table, objects, tuple(around)))
-        return pieces
+        reader = self._reader
+        return [*pieces_of(self._objects, self._database, reader.bucket, reader.prefix, self._window)]
 
     def parts(self, plan: Plan) -> Sequence[Piece]:
         return [piece._replace(forms=tuple(self._forms(plan, piece))) for piece in self._pieces]
@@ -190,8 +169,7 @@ class Athena(RemoteEngine):
     # -- queries ----------------------------------------------------------------------------------------------------
 
     def task(self, plan: Plan, part: Piece, window: Window) -> Task:
-        scan = self._scan(part, KeyTimes.of(window, plan.window))
-        text = query_text(plan, part.forms, scan, window)
+        text = query_text(plan, part.forms, part.scan(KeyTimes.of(window, plan.window)), window)
         if len(text.encode()) > MAX_TEXT:
             raise UsageError(
                 f'the query has {len(text.encode())} bytes, and Athena takes {MAX_TEXT} at most: ask with fewer values '
@@ -204,28 +182,6 @@ class Athena(RemoteEngine):
         if self._output:
             parameters['ResultConfiguration'] = {'OutputLocation': self._output}
         return Task(plan, part, window, text, parameters)
-
-    def _scan(self, piece: Piece, times: KeyTimes) -> Scan:
-        objects = [item for item in piece.objects if times.hold(item)] or [*piece.objects[:1]]
-        columns = piece.table.folders.columns
-        values = {name: sorted({item.value(name) for item in objects}) for name in columns}
-        # Years and months of a piece are one; days are a range.
-        spans = {name: (days[0], days[-1]) for name, days in values.items() if name == 'day'}
-        chosen = {
-            name: found for name, found in values.items() if name not in spans and (name != 'hour' or len(found) < 24)
-        }
-        inside = self._reader.prefix
-        base = piece.table.folders.base
-        within = f's3://{self._reader.bucket}/{inside}' if len(inside) > len(base) else ''
-        return Scan(piece.table, chosen, spans, times, self._ranges(piece, values, times), within)
-
-    def _ranges(self, piece: Piece, values: dict[str, list[str]], times: KeyTimes) -> list[tuple[str, str]]:
-        """Ranges of paths that leave out objects in these partitions; none if there are no such objects."""
-        partitions = _in_partitions(piece.around, values)
-        runs = [[*run] for holds, run in groupby(partitions, times.hold) if holds]
-        if len(runs) > MAX_RANGES or sum(map(len, runs)) == len(partitions):
-            return []
-        return [(self._reader.origin(run[0].key), self._reader.origin(run[-1].key)) for run in runs]
 
     def preamble(self) -> Iterator[str]:
         for table in dict.fromkeys(piece.table for piece in self._pieces):
@@ -240,23 +196,24 @@ class Athena(RemoteEngine):
             )
 
     def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
-        """All objects in the selected partitions: it is not documented that Athena spares those that paths rule out."""
-        sizes = []
-        count = 0
-        for task in tasks:
-            piece, times = task.part, KeyTimes.of(task.window, task.plan.window)
-            chosen = [item for item in piece.objects if times.hold(item)]
-            values = {name: [*{item.value(name) for item in chosen}] for name in piece.table.folders.columns}
-            read = _in_partitions(piece.around, values)
-            sizes.append(sum(item.key.size or 0 for item in read))
-            count += len(read)
-        charged = sum(max(size, LEAST_CHARGED) for size in sizes)
-        return Estimate(sum(sizes), len(tasks), count, charged * self.PRICE, 2 + sum(sizes) / SPEED)
+        """By the sizes of the objects: of Parquet that is the most."""
+        charged = [task.part.charged(KeyTimes.of(task.window, task.plan.window)) for task in tasks]
+        sizes = [sum(item.key.size or 0 for item in objects) for objects in charged]
+        dollars = sum(max(size, LEAST_CHARGED) for size in sizes) * self.PRICE
+        return Estimate(sum(sizes), len(tasks), sum(map(len, charged)), dollars, 2 + sum(sizes) / SPEED)
 
     # -- running ----------------------------------------------------------------------------------------------------
 
+    def get_ready(self) -> None:
+        # Of Parquet less than the whole objects is scanned: how much is not known.
+        texts = [piece.objects for piece in self._pieces if not piece.table.folders.parquet]
+        largest = max((sum(item.key.size or 0 for item in objects) for objects in texts), default=0)
+        check_workgroup(self._athena, self._workgroup, self.region, self._output, largest)
+        statements = '\n'.join(self.preamble())
+        for table in dict.fromkeys(piece.table for piece in self._pieces):
+            check_table(self._glue, table, self.region, self._create, statements)
+
     def start(self, task: Task) -> str:
-        self._get_ready()
         asked = {'QueryString': task.text, 'ClientRequestToken': str(uuid4()), **task.parameters}
         try:
             return self._start(asked)
@@ -300,9 +257,10 @@ class Athena(RemoteEngine):
         headers: Counter[int] = Counter()
         for row in rows(self._athena, self._reader.boto_client, query_id, columns):
             values = dict(zip(columns, row))
-            form = piece.forms[int(values['form'])]
+            at, flows = _number(values['form']), _number(values['flows'])
+            form = piece.forms[at]
             if values['raw'] and values['raw'].rstrip('\r') == form.header:
-                headers[int(values['form'])] += int(values['flows'])
+                headers[at] += flows
             elif values['raw']:
                 found.append(self._line(form, values))
             elif not keys or not values[keys[0]]:
@@ -322,7 +280,7 @@ class Athena(RemoteEngine):
         parts = text.split(b' ', at + 1)
         start = parts[at].decode() if at < len(parts) and parts[at].isdigit() else ''
         order = f'{ended:12} {values["place"]} {start:>19}'
-        return Line(text, int(values['flows']), layout, order, period_of(ended))
+        return Line(text, _number(values['flows']), layout, order, period_of(ended))
 
     def _check_headers(self, piece: Piece, times: KeyTimes, headers: Counter[int]) -> None:
         """Raises FlowLogsError if objects of a flow log lack the header row: their format may be another one."""
@@ -335,84 +293,6 @@ class Athena(RemoteEngine):
                     f'with the fields "{form.header}": the flow log has several formats, which Athena cannot tell apart'
                 )
 
-    # -- what must be there -----------------------------------------------------------------------------------------
-
-    def _get_ready(self) -> None:
-        """Check the workgroup and the tables, once. Raises UsageError if a query cannot run."""
-        if self._is_ready:
-            return
-        self._check_workgroup()
-        for table in dict.fromkeys(piece.table for piece in self._pieces):
-            self._check_table(table)
-        self._is_ready = True
-
-    def _check_workgroup(self) -> None:
-        try:
-            group = member(self._athena.get_work_group(WorkGroup=self._workgroup), 'WorkGroup')
-        except Exception as error:
-            if error_code(error) != 'InvalidRequestException' or 'not found' not in said(error):
-                raise
-            raise UsageError(f'there is no workgroup {self._workgroup} in {self.region}') from error
-        settings = group.get('Configuration') or {}
-        name = f'the workgroup {self._workgroup} in {self.region}'
-        if group.get('State') == 'DISABLED':
-            raise UsageError(f'{name} is disabled')
-        engine = (settings.get('EngineVersion') or {}).get('EffectiveEngineVersion') or ''
-        if 'spark' in engine.lower():
-            raise UsageError(f'{name} is for {engine}, not for SQL')
-        managed = bool((settings.get('ManagedQueryResultsConfiguration') or {}).get('Enabled'))
-        own = (settings.get('ResultConfiguration') or {}).get('OutputLocation') or ''
-        enforced = bool(settings.get('EnforceWorkGroupConfiguration'))
-        if self._output and (managed or (enforced and own and own.rstrip('/') != self._output.rstrip('/'))):
-            kept = 'keeps results itself' if managed else f'writes results to {own}'
-            raise UsageError(f'{name} {kept}, and takes no other place for them')
-        location = '' if managed else own if enforced and own else self._output or own
-        if not managed and not location:
-            raise UsageError(f'{name} has no place for results', Cause.OUTPUT_MISSING)
-        if 'AWSLogs' in location.split('/'):
-            raise UsageError(f'results in {location} would be read as flow logs: choose a place outside AWSLogs/')
-        cutoff = settings.get('BytesScannedCutoffPerQuery')
-        for piece in self._pieces:
-            size = sum(item.key.size or 0 for item in piece.objects)
-            if cutoff and size > cutoff and not piece.table.folders.parquet:
-                raise UsageError(f'{name} stops queries at {cutoff} bytes: this one would scan {size}')
-
-    def _check_table(self, table: Table) -> None:
-        shown = f'{table.database}.{table.name} in {self.region}'
-        found = self._found_table(table)
-        if found is None and not self._create:
-            raise UsageError(
-                f'there is no table {shown} for {table.template}', Cause.TABLE_MISSING, '\n'.join(self.preamble())
-            )
-        if found is None:
-            self._create_table(table)
-            found = self._found_table(table)
-        if found is None or not table.is_ours(found):
-            raise UsageError(f'the table {shown} is not as this program creates it ({MARKER}): drop or rename it')
-
-    def _found_table(self, table: Table) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = member(self._glue.get_table(DatabaseName=table.database, Name=table.name), 'Table')
-        except Exception as error:
-            if error_code(error) != 'EntityNotFoundException':
-                raise
-            # Of a missing table Glue says "Entity Not Found", or names the table and its database.
-            reason = said(error).rpartition(' operation: ')[2].lower()
-            if 'database' in reason and 'table' not in reason:
-                raise UsageError(
-                    f'there is no database {table.database} in the Glue catalog of {self.region}'
-                ) from error
-            return None
-        return found
-
-    def _create_table(self, table: Table) -> None:
-        try:
-            self._glue.create_table(DatabaseName=table.database, TableInput=table.glue_input())
-        except Exception as error:
-            # Another run may have been faster.
-            if error_code(error) != 'AlreadyExistsException':
-                raise
-
 
 def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
     """A handler of botocore's needs-retry event: it would wait inside the request, where nothing else can be done."""
@@ -420,62 +300,21 @@ def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None
         raise Busy
 
 
-def _divided(objects: Sequence[Item], times: KeyTimes) -> Iterator[list[Item]]:
-    """The objects in groups, each for one query: of one table, few accounts and flow logs, and with Hive one month.
-
-    Groups without objects that are read are left out.
-    """
-    by_table: defaultdict[Any, list[Item]] = defaultdict(list)
-    for item in objects:
-        month = [item.value(name) for name in ('year', 'month') if name in item.folders.columns]
-        by_table[item.folders, tuple(month)].append(item)
-    for _, found in sorted(by_table.items()):
-        for group in _by_accounts(found):
-            if any(map(times.hold, group)):
-                yield group
-
-
-def _by_accounts(objects: Iterable[Item]) -> Iterator[list[Item]]:
-    waiting: list[Item] = []
-    accounts: set[str] = set()
-    flow_logs: set[str] = set()
-    for account, run in groupby(sorted(objects, key=_account_order), key=lambda item: item.value('acct')):
-        own = [*run]
-        ids = {item.flow_log for item in own}
-        if waiting and (len(accounts) >= MAX_VALUES or len(flow_logs | ids) > MAX_FLOW_LOGS):
-            yield waiting
-            waiting, accounts, flow_logs = [], set(), set()
-        waiting += own
-        accounts.add(account)
-        flow_logs |= ids
-    if waiting:
-        yield waiting
-
-
-def _account_order(item: Item) -> tuple[str, str]:
-    return item.value('acct'), item.key.name
-
-
-def _in_partitions(objects: Sequence[Item], values: dict[str, list[str]]) -> list[Item]:
-    """The objects in the partitions that have these values; days from the first to the last."""
-    days = sorted(values.get('day', ()))
-
-    def holds(place: Place) -> bool:
-        pairs = zip(place.folders.columns, place.values)
-        return all(days[0] <= value <= days[-1] if name == 'day' else value in values[name] for name, value in pairs)
-
-    held = {place: holds(place) for place in {item.place for item in objects}}
-    return [item for item in objects if held[item.place]]
-
-
 def _group(form: Form, keys: tuple[str, ...], values: dict[str, str]) -> Group:
     first, last = (values.get(name, '-') for name in ('earliest', 'latest'))
     return Group(
         form.part,
         keys,
-        int(values.get('packets', 0)),
-        int(values.get('octets', 0)),
-        None if first == '-' else int(first),
-        None if last == '-' else int(last),
-        int(values['flows']),
+        _number(values.get('packets', '0')),
+        _number(values.get('octets', '0')),
+        None if first == '-' else _number(first),
+        None if last == '-' else _number(last),
+        _number(values['flows']),
     )
+
+
+def _number(text: str) -> int:
+    """Raises FlowLogsError if a value of a result is not a whole number."""
+    if not (text.isascii() and text.isdigit()):
+        raise FlowLogsError(f'Athena returned {text[:40]!r} for a number')
+    return int(text)

@@ -114,8 +114,8 @@ class _Writer:
         """What is grouped and summed. Plain lines that do not count make one group, without keys."""
         # What the name of the object tells about a line: when it ended, and for whole lines their order.
         whole = self._plan.lines
-        apart, place = ('plain AND NOT met', 'path') if whole else ('plain', "'_' || minute || '_'")
-        columns = ['form', f"CASE WHEN header OR ({apart}) THEN '' ELSE {place} END AS place"]
+        apart, place = ('(plain AND NOT met)', 'path') if whole else ('plain', "'_' || minute || '_'")
+        columns = ['form', f"CASE WHEN header OR {apart} THEN '' ELSE {place} END AS place"]
         columns.append(f"CASE WHEN {apart} THEN '' ELSE line END AS raw")
         columns += [f"CASE WHEN met THEN {self._key(at)} ELSE '' END AS {name}" for at, name in enumerate(keys)]
         for name, alias in (('packets', 'packets'), ('bytes', 'octets')):
@@ -222,7 +222,7 @@ class _Writer:
             return value
         seconds, offset = key.bucket
         number = f'TRY_CAST({value} AS bigint)'
-        return f'CAST({number} - mod({number} + {offset}, {seconds}) AS varchar)'
+        return f'CAST({number} - mod({f"{number} + {offset}" if offset else number}, {seconds}) AS varchar)'
 
     # -- conditions -------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ is the same for all engines:
 2. It makes a :class:`~.question.Question` for each table that wants to be filled, with a Plan (plan.py) of the query,
    the engine's layouts and the table.
 3. The engine divides a plan into `parts`, and makes a :class:`Task` of each for the window: the text and the parameters
-   of one query. It estimates what all of them scan. Above `max_scan` nothing is started.
+   of one query. It estimates what all of them scan. Above `max_scan` nothing is started. It gets ready: queries
+   need tables, for example.
 4. :class:`~.runner.Runner` runs the tasks, a few at a time. If an answer has as many rows as the engine returns at
    most, or the query timed out, its window is split, and its rows are dropped. On any exception every running query is
    stopped.
@@ -145,6 +146,9 @@ class RemoteEngine:
     def estimate(self, tasks: Sequence[Task], run: Callable[[Iterable[Task]], list[Answer]]) -> Estimate:
         """Return what the tasks scan, without a request that costs. `run` runs tasks that are free."""
         raise NotImplementedError
+
+    def get_ready(self) -> None:
+        """Make sure that the queries can run, before any is started. Raises UsageError if they cannot."""
 
     def start(self, task: Task) -> str:
         """Start a query and return its id. Raises Busy if it must wait."""

@@ -34,7 +34,7 @@ _REPEATED = 1 << 20
 
 
 class RemoteSource(BaseReader):
-    """Takes the place of the reader of a location, and reads through an engine. See the docstring of the module.
+    """Takes the place of the reader of a location, and reads through an engine: see contract.py.
 
     `reader` gives the window, the conditions and the names. `on_estimate` is called with what the read will take before
     any query is started that costs.
@@ -151,6 +151,7 @@ class RemoteSource(BaseReader):
         self.prepare(tables)
         if not self._only:
             self.allow(self.estimated)
+            self.get_ready()
             self.run_queries()
 
     def prepare(self, tables: Sequence[Wanted] = ()) -> None:
@@ -196,6 +197,11 @@ class RemoteSource(BaseReader):
             )
         if self._on_estimate:
             self._on_estimate(estimated)
+
+    def get_ready(self) -> None:
+        """Raises UsageError if the queries cannot run."""
+        if self.tasks:
+            self.engine.get_ready()
 
     def run_queries(self, before: int = 0) -> None:
         """Run the queries, and keep what they find. `before` is how many bytes of `max_scan` were scanned already."""
@@ -257,6 +263,8 @@ class RemoteSources(SeveralReaders):
             for source in self._sources:
                 self._try(source, partial(source.prepare, tables))
             self._sources[0].allow(summed(source.estimated for source in self._sources))
+            for source in self._sources:
+                self._try(source, source.get_ready)
             before = 0
             for source in self._sources:
                 self._try(source, partial(source.run_queries, before))
