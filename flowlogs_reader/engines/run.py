@@ -30,7 +30,7 @@ class EngineRow(NamedTuple):
 
 
 ENGINES = {
-    'insights': EngineRow('cwl', 'insights:Insights'),
+    'insights': EngineRow('cwl', 'insights.engine:Insights'),
     'athena': EngineRow('s3', 'athena.engine:Athena'),
 }
 NAMES = (LOCAL, *ENGINES)

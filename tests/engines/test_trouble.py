@@ -14,7 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from flowlogs_reader import Query, UsageError, Window, run
-from flowlogs_reader.engines import insights
+from flowlogs_reader.engines.insights import text
+from flowlogs_reader.engines.insights.engine import Insights
 from flowlogs_reader.engines.remote.runner import split
 from flowlogs_reader.query.groups import parse_keys
 from tests import traffic
@@ -196,7 +197,7 @@ def test_an_answer_is_never_cut(group: FakeAWS, cli: Cli, command: str) -> None:
 def test_the_first_records_need_not_all_records(
     group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(insights, 'SPARE', 5)
+    monkeypatch.setattr(text, 'SPARE', 5)
     command = ['flows', 'print', str(count), '-w', 'protocol=6']
     local = [line.split()[10] for line in cli(*command, *WINDOW).lines]
     assert [line.split()[10] for line in cli(*command, *INSIGHTS).lines] == local
@@ -227,7 +228,7 @@ def test_a_full_account_is_waited_for(group: FakeAWS, cli: Cli) -> None:
 def test_a_query_that_does_not_end_is_stopped(
     group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, status: str, polls: int
 ) -> None:
-    monkeypatch.setattr(insights.Insights, 'LONGEST', 0.05)
+    monkeypatch.setattr(Insights, 'LONGEST', 0.05)
     group.logs.insights.ends_as = lambda params: 'Complete' if 'estimate' in params['queryString'] else status
     group.logs.insights.polls = polls
     said = f'its status is {"Running" if polls else status}: it was stopped'
@@ -238,7 +239,7 @@ def test_a_query_that_does_not_end_is_stopped(
 def test_a_full_account_is_not_waited_for_without_end(
     group: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(insights.Insights, 'LONGEST', 0.05)
+    monkeypatch.setattr(Insights, 'LONGEST', 0.05)
     group.logs.insights.most = 0
     result = cli('flows', 'top', *INSIGHTS, status=1)
     assert_refused(result, 'as many queries as the account may have, for')

@@ -1,6 +1,6 @@
 """The contract of an engine on AWS, and the values that it exchanges with the code that all of them share.
 
-An engine is a subclass of :class:`RemoteEngine` for the source that it reads: a log group (engines/insights.py), a
+An engine is a subclass of :class:`RemoteEngine` for the source that it reads: a log group (engines/insights/), a
 bucket (engines/athena/). It writes query text, and starts, watches and stops queries; it decides nothing else. The rest
 is the same for all engines:
 

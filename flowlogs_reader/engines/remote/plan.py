@@ -1,7 +1,7 @@
 """The plan of an engine that runs on AWS: what to group, sum and compare, for each layout, without any query language.
 
-A plan is made of a Query and the layouts of a log. Writers of query text (engines/insights.py, engines/athena.py) turn
-it into text. It depends on neither of them, is frozen, and pickles.
+A plan is made of a Query and the layouts of a log. Writers of query text (engines/insights/text.py,
+engines/athena/sql.py) turn it into text. It depends on neither of them, is frozen, and pickles.
 
 The engine on AWS handles *plain* lines only: lines that match the patterns of a part, field by field, with one space
 between two. Every plain line is canonical, so that AWS can test and sum it as the kernel does. All other lines come
