@@ -11,6 +11,7 @@ from ..query.query import Query
 from ..records.block import Block
 from ..sources.base import BaseReader
 from ..sources.report import dollars_text
+from .actions import ACTIONS
 from .options import RECORDS
 
 # How long a read must have taken, and how much longer it must take.
@@ -71,11 +72,11 @@ class Suggestion:
         return True
 
     def _price(self, part: float) -> str:
-        """The price, if it can be known: of a log group only if CloudWatch Logs does not leave out records."""
-        if self._engine == 'athena':
-            scanned = self._reader.compressed_bytes_processed
-        elif self._query.conditions:
+        """The price, if it can be known: a query scans the log once, but there may be several queries."""
+        reader, is_insights = self._reader, self._engine == 'insights'
+        # CloudWatch Logs may leave out records that do not meet the conditions.
+        is_larger = is_insights and (self._query.conditions or len(reader.report.read) > 1)
+        if is_larger or ACTIONS[self._query.action].page:
             return ', --estimate says for how much'
-        else:
-            scanned = self._reader.bytes_processed
+        scanned = reader.bytes_processed if is_insights else reader.compressed_bytes_processed
         return f', for {dollars_text(scanned / part * engine_class(self._engine).PRICE)}'

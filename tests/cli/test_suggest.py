@@ -69,6 +69,14 @@ def test_an_engine_is_named_once(argv: str, words: str) -> None:
 
 
 @pytest.mark.usefixtures('logs')
+@pytest.mark.parametrize('location', ['flows', 's3://flows'])
+def test_the_price_of_several_queries_is_not_that_of_one(location: str) -> None:
+    pytest.importorskip('plotly')
+    (line,) = told(location, 'report', *WINDOW, '--thread-count', '1', step=30)
+    assert line.endswith('answers it sooner, --estimate says for how much')
+
+
+@pytest.mark.usefixtures('logs')
 def test_of_a_bucket() -> None:
     (line,) = told('s3://flows', 'top', *WINDOW, '--thread-count', '1', step=15)
     assert '--engine athena answers it sooner, for US$' in line
