@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...errors import Cause, FlowLogsError, UsageError
 from ...query.query import Window
 from ...sources.report import Usage, size_text
-from .contract import Answer, Busy, RemoteEngine, Task
+from .contract import Answer, Busy, RemoteEngine, State, Task
 from .interrupts import held_back, terminable
 
 # Queries at a time: the quota of an account is shared with dashboards and everybody else.
@@ -136,18 +136,25 @@ class Runner:
         self._ended += state.scanned
         if answer and not answer.cut:
             return answer
-        retries = running.retries + (answer is None)
-        if not answer and (retries > MAX_RETRIES or not (state.retry or state.status == 'timeout')):
-            raise FlowLogsError(f'{self._engine.NAME}: the query {_ENDED[state.status]}{_because(state.reason)}')
-        pieces = split(task.window, PIECES if answer else 2)
-        if len(pieces) < 2 and answer:
+        self._ask_again(running, state)
+        return None
+
+    def _ask_again(self, running: _Running, state: State) -> None:
+        """Queue a query for each part of the window of one that failed, timed out, or was cut.
+
+        Raises FlowLogsError if that does not help, UsageError if more than `max_scan` bytes would be scanned.
+        """
+        task, is_cut = running.task, state.status == 'done'
+        retries = running.retries if is_cut else running.retries + 1
+        pieces = split(task.window, PIECES if is_cut else 2)
+        if is_cut and len(pieces) < 2:
             raise FlowLogsError(f'{self._engine.NAME}: one second has more rows than a query returns')
-        if len(pieces) < 2:
+        may_help = is_cut or state.status == 'timeout' or state.retry
+        if not may_help or retries > MAX_RETRIES or len(pieces) < 2:
             raise FlowLogsError(f'{self._engine.NAME}: the query {_ENDED[state.status]}{_because(state.reason)}')
         self._check_budget(more=state.scanned)
         again = [self._engine.task(task.plan, task.part, piece) for piece in pieces]
         self._waiting.extendleft((piece, retries) for piece in reversed(again))
-        return None
 
     def _count(self) -> None:
         self.usage.scanned = self._ended + sum(running.scanned for running in self._running.values())
