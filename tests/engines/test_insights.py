@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 import pytest
 
+from flowlogs_reader.engines.insights import text
+from flowlogs_reader.engines.remote.plan import merged
 from tests import traffic
 from tests.conftest import Cli, Result
 from tests.engines.matrix import (
@@ -25,6 +29,7 @@ from tests.engines.matrix import (
     tables_of,
 )
 from tests.fake.aws import FakeAWS
+from tests.fake.insights import run_query
 
 
 def at_start(line: bytes) -> int:
@@ -234,6 +239,22 @@ def test_addresses_with_a_zone_are_left_to_this_program(logs: FakeAWS, ask: Call
     store(logs, 'zones', [*LINES[:30], *(line.replace(b' 10.', b' fe80::1%eth', 1) for line in LINES[30:40])])
     for command in ('top srcaddr -w srcaddr=fe80::/10', 'top srcaddr -w srcaddr!=fe80::1', 'ipset'):
         assert_same(ask('zones', *command.split()), command.split())
+
+
+@pytest.mark.parametrize('version', [4, 6])
+def test_any_ranges_of_addresses(version: int) -> None:
+    kind, bits = {4: (IPv4Address, 32), 6: (IPv6Address, 128)}[version]
+    rng = random.Random(version)
+    for span in [5, 12, bits] * 10:
+        base = rng.randrange(1 << bits) >> span << span
+        edges = sorted(base + rng.randrange(1 << span) for _ in range(rng.randrange(2, 12, 2)))
+        ranges = [pair[:2] for pair in merged((*pair, version) for pair in zip(edges[::2], edges[1::2]))]
+        condition = ' or '.join(text._in_ranges('@message', ranges, version))
+        near = {0, (1 << bits) - 1, *(at + by for pair in ranges for at in pair for by in (-1, 0, 1))}
+        texts = [str(kind(at)) for at in sorted(near) if 0 <= at < 1 << bits]
+        found = run_query(f'filter {condition}', [(0, address) for address in texts])
+        inside = [one for one in texts if any(first <= int(kind(one)) <= last for first, last in ranges)]
+        assert [row['@message'] for row in found] == inside
 
 
 @pytest.mark.parametrize('count', [2, 200])

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, summarize_address_range
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, NamedTuple
 
 from ...errors import UsageError
 from ...query.query import Window
@@ -188,31 +188,57 @@ def _in_range(name: str, low: int, high: int) -> str:
     return f'({" and ".join(bounds)})' if bounds else f'{name} >= 0'
 
 
-def _in_ranges(name: str, ranges: Iterable[tuple[int, int]], version: int) -> list[str]:
-    """Conditions of which an address in one of the ranges meets one. The ranges are in order, and no two touch.
+class _Block(NamedTuple):
+    """The addresses of a network that are in none of the `holes`."""
 
-    The other addresses may be fewer blocks: `internet` is 156 blocks.
+    network: IPv4Network | IPv6Network
+    holes: tuple[_Block, ...] = ()
+
+    @property
+    def networks(self) -> int:
+        return 1 + sum(hole.networks for hole in self.holes)
+
+
+def _in_ranges(name: str, ranges: Sequence[tuple[int, int]], version: int) -> list[str]:
+    """Conditions of which an address in one of the ranges meets one. The ranges are in order, and no two touch."""
+    return _in_blocks(name, _divided(0, 32 if version == 4 else 128, ranges, version)[0])
+
+
+def _divided(first: int, bits: int, ranges: Sequence[tuple[int, int]], version: int) -> tuple[list[_Block], ...]:
+    """Return blocks of what is in the ranges, and of what is not, of the 2^bits addresses from `first` on.
+
+    They have few networks: `internet` is 156 networks, or 27 if some are holes in others.
     """
-    own = [*ranges]
+    last = first + (1 << bits) - 1
+    own = [pair for pair in ranges if pair[0] <= last and pair[1] >= first]
+    network = IPv4Network((first, 32 - bits)) if version == 4 else IPv6Network((first, 128 - bits))
     if not own:
-        return []
-    edges = [-1, *(edge for pair in own for edge in pair), 1 << (32 if version == 4 else 128)]
-    gaps = [(end + 1, begin - 1) for end, begin in zip(edges[::2], edges[1::2]) if end + 1 < begin]
-    inside, outside = (_in_networks(name, each, version) for each in (own, gaps))
-    if len(outside) >= len(inside):
-        return inside
-    everything = '0.0.0.0/0' if version == 4 else '::/0'
-    all_of_them = f'isIpv{version}InSubnet({name}, "{everything}")'
-    return [f'({all_of_them} and not ({" or ".join(outside)}))'] if outside else [all_of_them]
+        return [], [_Block(network)]
+    if own[0][0] <= first and last <= own[0][1]:
+        return [_Block(network)], []
+    halves = [_divided(begin, bits - 1, own, version) for begin in (first, first + (1 << (bits - 1)))]
+    inside, outside = (one + other for one, other in zip(*halves))
+    counts = [sum(block.networks for block in blocks) for blocks in (inside, outside)]
+    if counts[1] + 1 < counts[0]:
+        return [_Block(network, tuple(outside))], outside
+    if counts[0] + 1 < counts[1]:
+        return inside, [_Block(network, tuple(inside))]
+    return inside, outside
 
 
-def _in_networks(name: str, ranges: Iterable[tuple[int, int]], version: int) -> list[str]:
-    address = IPv4Address if version == 4 else IPv6Address
-    networks = [block for first, last in ranges for block in summarize_address_range(address(first), address(last))]
-    # An IPv4 address has one spelling only.
-    hosts = [network for network in networks if version == 4 and network.prefixlen == 32]
-    blocks = [f'isIpv{version}InSubnet({name}, "{network}")' for network in networks if network not in hosts]
-    return [*_among(name, [f'"{host[0]}"' for host in hosts]), *blocks]
+def _in_blocks(name: str, blocks: Iterable[_Block]) -> list[str]:
+    # An IPv4 address has one spelling only: compare texts.
+    hosts = [block for block in blocks if block.network.version == 4 and block.network.prefixlen == 32]
+    others = [block for block in blocks if block not in hosts]
+    return [
+        *_among(name, [f'"{host.network[0]}"' for host in hosts]),
+        *(_in_block(name, block) for block in others),
+    ]
+
+
+def _in_block(name: str, block: _Block) -> str:
+    inside = f'isIpv{block.network.version}InSubnet({name}, "{block.network}")'
+    return f'({inside} and not ({" or ".join(_in_blocks(name, block.holes))}))' if block.holes else inside
 
 
 def _quoted(text: str) -> str:
