@@ -36,7 +36,9 @@ MAX_NUMBER = 10**19 - 1
 ADDRESS_CLASSES = ('private', 'internet')
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
-_JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\|', re.IGNORECASE)
+_JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\||[\s,]', re.IGNORECASE)
+# Operators of other languages, and ours.
+_OTHER_OPERATORS = {'=>': '>=', '=<': '<=', '<>': '!='}
 # More names than these are not listed in a message.
 MANY_NAMES = 15
 _RANGE = re.compile(r'([^-]+)-([^-]+)')
@@ -147,11 +149,13 @@ def parse_condition(text: str, extra_fields: Collection[str] = ()) -> Condition:
 
 
 def _check_form(text: str, written: str, operator: str, value: str, extra_fields: Collection[str]) -> None:
-    """Raises UsageError for ``==``, for conditions joined by and or or, and for a missing value."""
+    """Raises UsageError for other operators, for several conditions in one text, and for a missing value."""
     if value.startswith('='):
         raise UsageError(f'{text!r}: one = is enough: {written.strip()}{operator}{value[1:].strip()}')
+    if own := _OTHER_OPERATORS.get(operator + value[:1]):
+        raise UsageError(f'{text!r}: the operator is {own}: {written.strip()}{own}{value[1:].strip()}')
     for joint in _JOINT.finditer(value):
-        if is_condition(value[joint.end() :], extra_fields):
+        if is_condition(value, extra_fields, joint.end()):
             one, other = f'{written.strip()}{operator}{value[: joint.start()].strip()}', value[joint.end() :].strip()
             if joint[0].strip().lower() in ('or', '||'):
                 raise UsageError(
@@ -162,9 +166,9 @@ def _check_form(text: str, written: str, operator: str, value: str, extra_fields
         raise UsageError(f'{text!r}: the value is missing')
 
 
-def is_condition(text: str, extra_fields: Collection[str] = ()) -> bool:
-    """Whether a text has the form of a condition about a field that exists."""
-    match = _CONDITION.fullmatch(text)
+def is_condition(text: str, extra_fields: Collection[str] = (), begin: int = 0) -> bool:
+    """Whether a text has, from `begin` on, the form of a condition about a field that exists."""
+    match = _CONDITION.fullmatch(text, begin)
     return match is not None and _is_field(match[1], extra_fields)
 
 
@@ -301,7 +305,7 @@ def _networks(name: str, item: str) -> tuple[Network, ...]:
     try:
         return (ip_network(item.replace('%', ' '), strict=False),)  # % begins an IPv6 zone: logs have none
     except ValueError:
-        raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}, private or internet') from None
+        raise UsageError(f'{item!r} is not an IP address or CIDR block for {name}, nor private or internet') from None
 
 
 def _flags(items: Sequence[str]) -> Flags:

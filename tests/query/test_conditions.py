@@ -209,6 +209,12 @@ WRONG = [
     ('dstport=443 and action=ACCEPT', 'is two conditions, dstport=443 and action=ACCEPT'),
     ('dstport=443&&action=ACCEPT', 'is two conditions, dstport=443 and action=ACCEPT'),
     ('dstport=443 AND bytes>1 and flows>1', 'is two conditions, dstport=443 and bytes>1 and flows>1'),
+    ('dstport=443 action=ACCEPT', 'is two conditions, dstport=443 and action=ACCEPT'),
+    ('dstport=443,action=ACCEPT', 'is two conditions, dstport=443 and action=ACCEPT'),
+    ('dstport=443, 22 , action=ACCEPT', 'is two conditions, dstport=443, 22 and action=ACCEPT'),
+    ('bytes=>1000', 'the operator is >=: bytes>=1000'),
+    ('bytes =< 1000', 'the operator is <=: bytes<=1000'),
+    ('action<>ACCEPT', 'the operator is !=: action!=ACCEPT'),
     ('dstport=443 or dstport=80', 'conditions cannot be joined by or'),
     ('port>=', "'port>=': the value is missing"),
     ('start>=2016-02-01', "start takes Unix seconds; not '2016-02-01'"),
@@ -260,7 +266,7 @@ WRONG = [
     ('srcaddr/class=', 'srcaddr/class has an empty value'),
     ('srcaddr/24=10.0.0.0', "'srcaddr/24': there is no mapping '24': there is srcaddr/class"),
     ('dstport/class=internet', "'dstport/class': only addresses have networks, such as srcaddr/class"),
-    ('srcaddr=external', "'external' is not an IP address or CIDR block for srcaddr, private or internet"),
+    ('srcaddr=external', "'external' is not an IP address or CIDR block for srcaddr, nor private or internet"),
 ]
 
 
