@@ -71,6 +71,7 @@ class Short(Aligned):
         self._width = width
         self._tz = tz
         self._plan: Plan | None = None
+        self._told = False
         self._limits: list[int] = []
         self._moments = Memo(self._moment)
         self._compressed = Memo(_compressed)
@@ -109,7 +110,8 @@ class Short(Aligned):
             if name in ADDRESSES
         }
         self._limits = [] if plan.whole else self._limits_of(needs, widths, -excess)
-        if self._fit.on_short and len(plan.places) < len(self._shape.columns):
+        if self._fit.on_short and not self._told and len(plan.places) < len(self._shape.columns):
+            self._told = True
             # The column of bars has no name, and is not a column of the result.
             self._fit.on_short(*(len([*filter(None, names)]) for names in (columns, self._shape.names)))
         return plan

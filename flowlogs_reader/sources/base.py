@@ -399,8 +399,9 @@ class BaseReader(Iterator[FlowRecord]):
         if not self.report.mismatch or not self.report.odd_line:
             return None
         layout, line = self.report.odd_line
-        problem = f'the lines have {len(line.split())} columns, the format has {len(layout.fields)}'
-        if len(line.split()) == len(layout.fields):
+        width = len(line.split())
+        problem = f'the lines have {width} column{"" if width == 1 else "s"}, the format has {len(layout.fields)}'
+        if width == len(layout.fields):
             try:
                 layout.parse(line)
             except ValueError as error:

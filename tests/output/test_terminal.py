@@ -246,12 +246,15 @@ def test_what_fits_is_shown_whole(see: See, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows[0].split()[10] == '2016-02-01T10:59:22Z'
 
 
-def test_a_line_says_that_columns_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_says_once_that_columns_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('COLUMNS', '80')
     ours, theirs = os.openpty()
     stderr = StringIO()
+    first = MINUTE.splitlines(keepends=True)[0]
+    # Of two formats.
+    log = first + (DATA / 'sample-v5.log').read_bytes()[:1500].rpartition(b'\n')[0]
     with open(theirs, 'wb') as stdout:
-        assert main(['-', 'print', '1'], BytesIO(MINUTE), stdout, stderr, NOW) == 0
+        assert main(['-', 'print', '3'], BytesIO(log), stdout, stderr, NOW) == 0
     os.close(ours)
     assert stderr.getvalue() == 'flowlogs_reader: 9 of 14 columns fit: -c all, or a pipe to cat, shows all\n'
     assert len(stderr.getvalue()) <= 80
