@@ -169,10 +169,10 @@ def chosen(region_source: str) -> str:
 
 
 def _missing_group(group: MissingLogGroup) -> str:
-    source = chosen(group.region_source)
-    message = f'there is no log group {group.name} in {group.region} ({source})'
+    message = f'there is no log group {group.name} in {group.region}'
     if group.account:
         return f'{message} of account {group.account}: check the ARN, and whether that account shares it'
+    message += f' ({chosen(group.region_source)})'
     if os.path.isdir(group.name):
         return message
     if group.elsewhere:

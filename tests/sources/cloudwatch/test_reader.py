@@ -175,7 +175,7 @@ def test_the_region_in_an_arn_counts(seeded: FakeAWS, cli: Cli, monkeypatch: pyt
     assert 'as its ARN says' in cli(arn, '--region', 'eu-west-1', status=2).stderr
     assert len(list(FlowLogsReader(arn, **DAY))) == len((MINUTE + HOUR).splitlines())
     elsewhere = arn.replace('VPCFlowLogGroup', 'other')
-    assert f'of account {ACCOUNT}: check the ARN' in cli(elsewhere, status=1).stderr
+    assert f'other in {SEED_REGION} of account {ACCOUNT}: check the ARN' in cli(elsewhere, status=1).stderr
 
 
 @pytest.mark.parametrize('suffix', ['', ':*'])
