@@ -66,7 +66,7 @@ def groups(plan: Plan, at: int, rows: Iterable[Mapping[str, str]]) -> Iterator[G
 def _number(text: str) -> int:
     try:
         number = Decimal(text)
-        exact = number == number.to_integral_value() and 0 <= number < MAX_SUM
+        exact = 0 <= number < MAX_SUM and number == number.to_integral_value()
     except InvalidOperation:
         raise FlowLogsError(f'CloudWatch Logs Insights gave {text[:60]!r} for a number') from None
     if not exact:
