@@ -47,6 +47,7 @@ class Cause(Enum):
     UNAVAILABLE = auto()
     UNREACHABLE = auto()
     CONNECTION_BROKEN = auto()
+    ANSWER_UNREADABLE = auto()
     FORMAT_MISMATCH = auto()
     TOO_MANY_INTERVALS = auto()
     SEVERAL_FORMATS = auto()

@@ -261,11 +261,23 @@ def retry_without(members: Collection[str]) -> Callable[..., float | None]:
     """
 
     def check(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
-        if response and response[0].status_code == 200 and response[1].keys().isdisjoint(members):
+        if response and 200 <= response[0].status_code < 300 and response[1].keys().isdisjoint(members):
             return 0.1 * attempts if attempts < UNREADABLE_ATTEMPTS else None
         return None
 
     return check
+
+
+def refuse_redirect(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+    """A handler of botocore's needs-retry event. Raises FlowLogsError for a redirect that is not from S3.
+
+    S3 names the error or the Region. Other redirects are the login pages of networks: botocore asks for the Region of
+    the bucket then, and asks again when that is redirected too, until Python's stack is full.
+    """
+    if response and 300 <= response[0].status_code < 400:
+        code = response[1].get('Error', {}).get('Code', '')
+        if code == str(response[0].status_code) and 'x-amz-bucket-region' not in response[0].headers:
+            raise FlowLogsError(f'the answer is a redirect ({code}) without a Region', Cause.ANSWER_UNREADABLE)
 
 
 class _CliCache:

@@ -41,6 +41,11 @@ CAUSE_BY_CODE = {
     'IllegalLocationConstraintException': Cause.REGION_OTHER,
     'ServiceUnavailableException': Cause.UNAVAILABLE,
     'ServiceUnavailable': Cause.UNAVAILABLE,
+    'InternalError': Cause.UNAVAILABLE,
+    'InternalFailure': Cause.UNAVAILABLE,
+    # If an answer has no code, botocore takes its HTTP status. Proxies answer so.
+    **dict.fromkeys(('500', '502', '503', '504'), Cause.UNAVAILABLE),
+    **dict.fromkeys(('301', '302', '303', '307', '308', '405', '407'), Cause.ANSWER_UNREADABLE),
 }
 # Causes by the names of the classes of errors that botocore raises itself.
 CAUSE_BY_CLASS = {
@@ -63,6 +68,7 @@ CAUSE_BY_CLASS = {
     'HTTPClientError': Cause.UNREACHABLE,
     'ResponseStreamingError': Cause.CONNECTION_BROKEN,
     'IncompleteReadError': Cause.CONNECTION_BROKEN,
+    'ResponseParserError': Cause.ANSWER_UNREADABLE,
 }
 # Classes of botocore whose errors may be temporary: no connection, or an answer that broke off.
 TRANSIENT_CLASSES = {'HTTPClientError', 'ConnectionError', 'IncompleteReadError', 'ResponseParserError'}
@@ -126,11 +132,11 @@ def said(error: BaseException) -> str:
         return str(error).rstrip('.')
     # If botocore cannot parse an answer, its error ends with the whole answer: a page of a proxy, for example.
     text = str(error).partition(' Further retries may succeed:')[0]
-    return (re.sub(r'\s+', ' ', text).strip() or type(error).__name__).rstrip('.')
+    return (re.sub(r'\s+', ' ', text).strip() or type(error).__name__).rstrip('.: ')
 
 
 def member(answer: Mapping[str, Any], name: str) -> Any:
     """Return a member that AWS always sends. Raises IncompleteError if it is missing: the answer is not from AWS."""
     if name not in answer:
-        raise IncompleteError(f'the answer has no {name}: it is not from AWS; check AWS_ENDPOINT_URL and the proxy')
+        raise IncompleteError(f'the answer has no {name}', Cause.ANSWER_UNREADABLE)
     return answer[name]

@@ -53,6 +53,7 @@ ADVICE = {
     Cause.UNAVAILABLE: 'AWS is not available: try again',
     Cause.UNREACHABLE: 'AWS cannot be reached: check the Region, the network, AWS_ENDPOINT_URL and the proxy',
     Cause.CONNECTION_BROKEN: 'the connection broke: try again',
+    Cause.ANSWER_UNREADABLE: 'the answer is cut off, or not from AWS: check AWS_ENDPOINT_URL and the proxy',
     Cause.FORMAT_MISMATCH: 'give the fields of this log with --fields',
     Cause.TOO_MANY_INTERVALS: 'give a longer interval, or -s and -e',
     Cause.SEVERAL_FORMATS: 'choose columns with -c',

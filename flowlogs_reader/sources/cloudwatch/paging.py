@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...aws.trouble import error_code
-from ...errors import IncompleteError
+from ...errors import Cause, IncompleteError
 from ..ordered import in_order
 from .pages import PAGE, Page, page_of
 
@@ -89,7 +89,8 @@ class Paging:
             try:
                 page = response.get(PAGE) or page_of(response['events'])
             except (LookupError, TypeError, ValueError, AttributeError):
-                raise IncompleteError(f'CloudWatch Logs gave an unreadable page of {self._log_group_name}') from None
+                text = f'CloudWatch Logs gave an unreadable page of {self._log_group_name}'
+                raise IncompleteError(text, Cause.ANSWER_UNREADABLE) from None
             yield page if token else page._replace(until=end_ms)
             if token and hash(token) in tokens:
                 raise IncompleteError(f'CloudWatch Logs gave the same page token twice for {self._log_group_name}')

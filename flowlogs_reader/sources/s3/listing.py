@@ -8,7 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from ...errors import IncompleteError, NothingThereError
+from ...errors import Cause, IncompleteError, NothingThereError
 from ..keys import SUFFIXES, Key, KeyWindow, day_folder, key_time, place
 from ..ordered import in_order
 
@@ -138,7 +138,8 @@ class Listing:
             keys = {item['Key']: (item.get('Size', 0), item.get('StorageClass', '')) for item in found}
             token = response.get('NextContinuationToken')
             if self._strict and response.get('IsTruncated') is not (token is not None):
-                raise IncompleteError(f'S3 gave an unreadable list of s3://{self._bucket}/{prefix}')
+                text = f'S3 gave an unreadable list of s3://{self._bucket}/{prefix}'
+                raise IncompleteError(text, Cause.ANSWER_UNREADABLE)
             yield ListingPage(keys, [item['Prefix'] for item in response.get('CommonPrefixes', ())], token is not None)
             if token is None:
                 return

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from ...aws.session import AwsSession, retry_without
+from ...aws.session import AwsSession, refuse_redirect, retry_without
 from ...errors import FlowLogsError, NothingThereError, UsageError
 from ...query.conditions import Condition
 from ...query.query import Window
@@ -108,6 +108,8 @@ class S3FlowLogsReader(AwsReader):
             self._client = self.session.client('s3')
             events = self._client.meta.events
             events.register_first('needs-retry.s3.ListObjectsV2', retry_without(['IsTruncated']))
+            events.register_first('needs-retry.s3.GetObject', retry_without(['ETag']))
+            events.register_first('needs-retry.s3', refuse_redirect)
         return self._client
 
     def describe(self) -> str:
@@ -168,7 +170,8 @@ class S3FlowLogsReader(AwsReader):
         return listing.keys(listing.region_folders(self.include_accounts, self.include_regions))
 
     def _objects(self) -> Objects:
-        return Objects(self.boto_client, self.bucket, Contents('', self.layout, None, self._columns, self.where))
+        contents = Contents('', self.layout, None, self._columns, self.where)
+        return Objects(self.boto_client, self.bucket, contents, strict=not self._client_given)
 
     def origin(self, key: Key) -> str:
         return self._objects().origin(key)
