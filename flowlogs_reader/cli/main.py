@@ -49,6 +49,10 @@ def main(
         print_message(stderr, str(error))
         redirect_to_null(stdout)
         return Status.NOT_ALL_READ
+    except MemoryError:
+        print_message(stderr, 'there is not enough memory: the output holds a part of the answer, or nothing')
+        redirect_to_null(stdout)
+        return Status.NOT_ALL_READ
     except KeyboardInterrupt:
         redirect_to_null(stdout)
         return Status.INTERRUPTED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 from botocore import exceptions
 
 from flowlogs_reader.aws.trouble import CAUSE_BY_CLASS, CAUSE_BY_CODE
+from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.summary import ADVICE, explain
 from flowlogs_reader.errors import (
     Cause,
@@ -256,3 +258,14 @@ def test_a_log_group_that_is_not_there_may_be_something_else(
     line = cli(*argv, status=1).stderr
     assert 'Unable to locate credentials' in line
     assert line.endswith(f'; {says}\n')
+
+
+def test_if_memory_is_not_enough_one_line_says_so() -> None:
+    class Large(BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            raise MemoryError
+
+    stderr = StringIO()
+    assert main(['-', 'top'], Large(), BytesIO(), stderr) == 1
+    assert stderr.getvalue().startswith('flowlogs_reader: there is not enough memory')
+    assert stderr.getvalue().count('\n') == 1
