@@ -119,10 +119,10 @@ def sources_of(options: Namespace) -> list[Source]:
 
 
 def _source_of(location: str, location_type: str | None) -> Source:
-    if location_type:
-        return SOURCES[location_type]
     if not location.strip():
         raise UsageError('LOCATION is empty: give a log group, a file or -')
+    if location_type:
+        return SOURCES[location_type]
     source = recognise(location)
     if bucket := re.match('s3:/*(?=[^/])', location):
         if bucket[0] != 's3://' and source is not SOURCES['file']:

@@ -599,8 +599,9 @@ def test_a_file_that_is_not_there_is_looked_for_in_aws_and_reported(cli: Cli) ->
 
 
 @pytest.mark.parametrize('location', ['', ' '])
-def test_an_empty_location_is_a_usage_error(location: str, cli: Cli) -> None:
-    assert 'LOCATION is empty' in cli(location, status=2).stderr
+@pytest.mark.parametrize('options', [[], ['--location-type', 'cwl'], ['--location-type', 'file']])
+def test_an_empty_location_is_a_usage_error(location: str, options: list[str], cli: Cli) -> None:
+    assert 'LOCATION is empty' in cli(location, *options, status=2).stderr
 
 
 def test_an_empty_result_names_the_window(cli: Cli) -> None:
