@@ -75,7 +75,7 @@ def _session_for(location: str, options: Namespace, sessions: dict[str | None, A
 def subnet_session(options: Namespace, readers: Iterable[BaseReader], query: Query) -> AwsSession | None:
     """Make the session that asks for the subnets, if the query needs them: the one of a reader, if one has it.
 
-    Raises UsageError if the Region is not known, or for options of a session that nobody needs.
+    Raises UsageError if the Region is not known, or for options of a session that no location needs.
     """
     own: AwsSession | None = next(filter(None, (getattr(reader, 'session', None) for reader in readers)), None)
     if not query.unknown_mappings:

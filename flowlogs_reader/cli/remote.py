@@ -1,4 +1,4 @@
-"""Engines on AWS on the command line: their options, what is told before and after, and what is shown instead."""
+"""Engines on AWS on the command line: their options, messages before and after a read, and what is shown instead."""
 
 from __future__ import annotations
 

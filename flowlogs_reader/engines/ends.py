@@ -8,7 +8,7 @@ from ..kernel import Sums
 from ..query.groups import GroupKey
 from .sums import SUMS, chunks_of, folded, sums_of
 
-# What a row has besides the sums.
+# The columns that a row has after the sums.
 DIRECTIONS = ('bytes_in', 'bytes_out')
 
 

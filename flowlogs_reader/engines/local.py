@@ -113,7 +113,7 @@ def top(query: Query, sources: Sources) -> Table:
 
 
 def _largest(query: Query, table: Sums) -> bytes:
-    """Return the rows of top as canonical lines: the keys, the sums, and what the query asks for besides."""
+    """Return the rows of top as canonical lines: the keys, the sums, and what else the query asks for."""
     count, width = query.limit or TOP, len(query.keys)
     # The sums of all rows, and the sums over all rows of what a line has after them (None: it is not a sum).
     sums = table
