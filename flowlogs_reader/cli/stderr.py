@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PROGRAM = 'flowlogs_reader'
 # Of a terminal that does not tell its width.
 USUAL_WIDTH = 80
+# COLUMNS may be any number, and bars are as long as the terminal is wide.
+WIDEST = 10_000
 
 
 def print_message(stderr: TextIO, message: str) -> None:
@@ -42,7 +44,7 @@ def terminal_width(stream: IO[Any]) -> int:
     from shutil import get_terminal_size
 
     # COLUMNS comes first.
-    return get_terminal_size((columns or USUAL_WIDTH, 0)).columns or USUAL_WIDTH
+    return min(WIDEST, get_terminal_size((columns or USUAL_WIDTH, 0)).columns or USUAL_WIDTH)
 
 
 def write(stderr: TextIO, text: str) -> None:

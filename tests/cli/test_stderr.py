@@ -9,6 +9,7 @@ import pytest
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.stderr import print_message
 from tests.cli.test_progress import Terminal
+from tests.conftest import DATA
 
 LONG = 'a-path/with-hyphens/that-is-longer-than-forty-characters'
 
@@ -23,6 +24,18 @@ def test_a_terminal_breaks_no_word(width: int, monkeypatch: pytest.MonkeyPatch) 
     assert all(len(line) <= width for line in (first, *others) if LONG not in line)
     assert all(line.startswith('  ') and line[2] != ' ' for line in others)
     assert ' '.join([first, *map(str.strip, others)]) == f'flowlogs_reader: {message}'
+
+
+@pytest.mark.parametrize('columns', ['9' * 12, '-1', 'wide'])
+def test_a_width_that_no_terminal_has(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv('COLUMNS', columns)
+    screen = Screen()
+    assert main([str(DATA / 'seed-minute.log'), 'timeline'], None, screen, StringIO()) == 0
+    assert len(screen.getvalue()) < 100_000
 
 
 def test_usage_errors_too(monkeypatch: pytest.MonkeyPatch) -> None:
