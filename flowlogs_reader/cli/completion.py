@@ -189,6 +189,11 @@ def _configured() -> tuple[set[str], set[str]]:
 
 
 def _regions() -> set[str]:
+    from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
-    return _configured()[1].union(Session().get_available_regions('ec2'))
+    found = _configured()[1]
+    try:
+        return found.union(Session().get_available_regions('ec2'))
+    except BotoCoreError:  # botocore cannot parse the configuration files
+        return found

@@ -106,7 +106,10 @@ def parse_zone(name: str) -> tzinfo:
     if name == 'local':
         from dateutil.tz import gettz, tzlocal
 
-        return gettz() or tzlocal()
+        try:
+            return gettz() or tzlocal()
+        except (ValueError, OSError):  # TZ names a file that is not a zone file
+            return tzlocal()
     try:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; a path, NUL or not a zone file; a directory or too long

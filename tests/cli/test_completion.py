@@ -109,6 +109,9 @@ def test_profiles_and_regions_of_the_configuration(
     assert 'default' in complete('g', '--profile', '') and 'corp' not in complete('g', '--profile', '')
     assert complete('g', '--region', 'mars') == ['mars-north-1']
     assert complete('g', '--region', 'ap-northeast-1') == ['ap-northeast-1']
+    (bare_environment / 'broken').write_text('no section\n')
+    monkeypatch.setenv('AWS_CONFIG_FILE', str(bare_environment / 'broken'))
+    assert complete('g', '--profile', '') == ['audit-keys'] and complete('g', '--region', '') == []
     monkeypatch.setenv('AWS_CONFIG_FILE', str(bare_environment / 'nowhere'))
     assert complete('g', '--profile', '') == ['audit-keys']
 

@@ -479,6 +479,12 @@ def test_zones(machine_zone):
     assert [local.utcoffset(datetime(2016, month, 1)) for month in (2, 7)] == [timedelta(hours=1), timedelta(hours=2)]
 
 
+@pytest.mark.parametrize('name', [':/etc/passwd', ':/etc', ':/nowhere', 'Nowhere/Land'])
+def test_a_zone_of_the_machine_that_is_none_counts_as_utc(name, machine_zone):
+    machine_zone(name)
+    assert parse_zone('local').utcoffset(datetime(2016, 2, 1)) == timedelta()
+
+
 @pytest.mark.parametrize(
     'name', ['../../etc/passwd', '/etc/passwd', 'a\0b', '', '.', '..', 'x' * 10_000, '\udc80', '+09:00', 'a\nb']
 )
