@@ -51,11 +51,17 @@ class Filling:
 
     def add(self, block: Block) -> None:
         """Add a Block. The thread may still be busy with it."""
+        if self._waiting:
+            self._waiting.result()
         if self._pool:
-            if self._waiting:
-                self._waiting.result()
-            self._waiting = self._pool.submit(_add, self._there, block)
-            _add(self._here, block)
+            try:
+                self._waiting = self._pool.submit(_add, self._there, block)
+            except RuntimeError:
+                # The system has no more threads: nothing takes the work out of the queue.
+                self._pool = self._waiting = None
+        if not self._pool:
+            _add(self._there, block)
+        _add(self._here, block)
 
 
 def _worker() -> ThreadPoolExecutor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -194,6 +195,17 @@ def test_every_road_has_the_same_tables(road: str, fake: FakeAWS, tmp_path: Path
     names = Log(found).fields
     check(records(names, found), tabled)
     assert tabled['directions'] == tabled['zones'] == tabled['services'] == tabled['paths'] == []
+
+
+def test_a_system_without_more_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, 'start', refuse)
+    found = vpc(300)
+    log = tmp_path / 'v5.log'
+    log.write_bytes(Log(found, V5).text())
+    check(records(V5, found), tables(FileFlowLogsReader(log)))
 
 
 def test_conditions_hold_for_every_table(tmp_path: Path) -> None:
