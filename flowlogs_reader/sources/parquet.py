@@ -65,19 +65,13 @@ class _File:
             extra = {name: value for name, value in extra.items() if name in columns}
         self._everything = columns is None
         self._names, self._extra = names, extra
-        stored, paths = {*names.values()}, parquet.metadata.schema
-        # A nested column has several paths, which begin with its name.
-        self._places = [at for at in range(len(paths)) if paths.column(at).path.partition('.')[0] in stored]
         self._layout = Layout([*names, *extra])
 
     def _open(self, **options: Any) -> Any:
-        # pyarrow.parquet wraps this class, and takes 15 ms more to import: a twentieth of a read of 1,000,000 records.
-        from pyarrow._parquet import ParquetReader
+        from pyarrow.parquet import ParquetFile
 
-        reader = ParquetReader()
         # With pre_buffer, all compressed data of a row group would be in memory at once.
-        reader.open(self._file, pre_buffer=False, buffer_size=BUFFER, **options)
-        return reader
+        return ParquetFile(self._file, pre_buffer=False, buffer_size=BUFFER, **options)
 
     def blocks(self, where: Filter) -> Iterator[Block]:
         tests, window, _ = where.selection(self._layout, None)
@@ -93,7 +87,7 @@ class _File:
     def _text_blocks(self, group: int, begin: int = 0) -> Iterator[Block]:
         """Yield the rows of a row group from `begin` on, as text."""
         # One row group at a time: a batch could otherwise include rows of the next one, which may be damaged.
-        for batch in self._opened.iter_batches(ROWS, [group], self._places, use_threads=False):
+        for batch in self._opened.iter_batches(ROWS, [group], [*self._names.values()], use_threads=False):
             if begin < len(batch):
                 yield self._text_block(batch.slice(begin))
             begin = max(0, begin - len(batch))
@@ -114,7 +108,7 @@ class _File:
         done = 0
         size = max(ROWS, VALUES // len(self._layout.fields))
         try:
-            for batch in self._coded.iter_batches(size, [group], self._places, use_threads=True):
+            for batch in self._coded.iter_batches(size, [group], [*self._names.values()], use_threads=True):
                 for block in self._blocks_of(batch):
                     yield block
                     done += block.line_count

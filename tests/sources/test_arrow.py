@@ -15,7 +15,6 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow._parquet import ParquetReader
 
 from flowlogs_reader import FileFlowLogsReader, kernel
 from flowlogs_reader.cli.main import main
@@ -222,13 +221,13 @@ TRAFFIC: Table = (
 def groups_read(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """The row groups that are read while the test runs."""
     found: set[int] = set()
+    iter_batches = pyarrow.parquet.ParquetFile.iter_batches
 
-    class Watched(ParquetReader):
-        def iter_batches(self, size: int, groups: list[int], *args: Any, **options: Any) -> Any:
-            found.update(groups)
-            return super().iter_batches(size, groups, *args, **options)
+    def watched(self: Any, size: int, groups: list[int], *args: Any, **options: Any) -> Any:
+        found.update(groups)
+        return iter_batches(self, size, groups, *args, **options)
 
-    monkeypatch.setattr('pyarrow._parquet.ParquetReader', Watched)
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, 'iter_batches', watched)
     return found
 
 
