@@ -7,7 +7,7 @@ import sys
 from io import StringIO
 
 from ..errors import OutputError
-from ..output.stream import writing
+from ..output.stream import binary_stream, writing
 from .options import COMPLETING
 from .parser import make_parser
 from .status import Exit, Status
@@ -37,7 +37,7 @@ def main(
             print_message(stderr, 'standard output is closed')
             return Status.NOT_ALL_READ
         # With PYTHONUNBUFFERED, a write to sys.stdout may write only a part: use a separate buffer.
-        stdout = open(sys.stdout.fileno(), 'wb', closefd=False)
+        stdout = binary_stream(sys.stdout.fileno())
     try:
         status = _run(sys.argv[1:] if argv is None else argv, stdin, stdout, stderr, now, clock)
         with writing():

@@ -104,6 +104,18 @@ def test_a_reader_that_blocks_for_a_while(source: list[str], aws: FakeAWS, large
     assert begun + rest == large.read_bytes()
 
 
+def test_a_pipe_that_does_not_block(large: Path) -> None:
+    """Its reader, or another program, may have set that. When the pipe is full, the program waits."""
+    receiving, sending = os.pipe()
+    os.set_blocking(sending, False)
+    with start([str(large)], stdout=sending) as process, open(receiving, 'rb') as pipe:
+        os.close(sending)
+        assert process.stderr
+        wait_until_blocked(process.pid)
+        assert pipe.read() == large.read_bytes()
+        assert (process.wait(timeout=60), process.stderr.read()) == (0, b'')
+
+
 def wait_until_blocked(pid: int) -> None:
     """Waits until every thread of a process sleeps, and has not run between two checks."""
     earlier: list[list[str]] = []
