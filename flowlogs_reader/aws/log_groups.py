@@ -54,11 +54,11 @@ def find_missing_group(session: AwsSession, name: str, arn: Arn | None = None) -
     missing = MissingLogGroup(name, *session.region_and_source)
     if arn:
         return missing._replace(account=arn.account)
-    elsewhere, similar = search_regions(session, name)
+    elsewhere, similar = search_regions(session, name, SECONDS)
     return missing._replace(elsewhere=tuple(elsewhere), similar=tuple(similar))
 
 
-def search_regions(session: AwsSession, name: str, seconds: float = SECONDS) -> tuple[list[str], list[str]]:
+def search_regions(session: AwsSession, name: str, seconds: float) -> tuple[list[str], list[str]]:
     """Return the other Regions that have a log group of this name, and similar names in the session's Region.
 
     Calls DescribeLogGroups in all Regions at the same time, and uses the answers within `seconds`. Errors are ignored.

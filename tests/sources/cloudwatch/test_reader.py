@@ -272,7 +272,10 @@ class TestMissingGroup:
         assert message.startswith('flowlogs_reader: there is no log group VPCFlowLogGroup in us-east-1')
         assert message.count('\n') == 1
 
-    def test_regions_that_do_not_answer_are_not_waited_for(self, seeded: FakeAWS, cli: Cli) -> None:
+    def test_regions_that_do_not_answer_are_not_waited_for(
+        self, seeded: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr('flowlogs_reader.aws.log_groups.SECONDS', 0.5)
         seeded.fault('DescribeLogGroups', 'stall', at=lambda params: True, seconds=60)
         message = cli('VPCFlowLogGroup', status=1).stderr
         assert 'nor in another Region that answered' in message
