@@ -43,9 +43,8 @@ CAUSE_BY_CODE = {
     'ServiceUnavailable': Cause.UNAVAILABLE,
     'InternalError': Cause.UNAVAILABLE,
     'InternalFailure': Cause.UNAVAILABLE,
-    # If an answer has no code, botocore takes its HTTP status. Proxies answer so.
+    # If an answer has no code, botocore takes its HTTP status.
     **dict.fromkeys(('500', '502', '503', '504'), Cause.UNAVAILABLE),
-    **dict.fromkeys(('301', '302', '303', '307', '308', '405', '407'), Cause.ANSWER_UNREADABLE),
 }
 # Causes by the names of the classes of errors that botocore raises itself.
 CAUSE_BY_CLASS = {
@@ -99,7 +98,8 @@ def cause_of(error: BaseException) -> Cause | None:
     cause = Cause.LOG_CLASS if is_log_class(error) else CAUSE_BY_CODE.get(error_code(error))
     for base in type(error).__mro__:
         cause = cause or CAUSE_BY_CLASS.get(base.__name__)
-    return cause
+    # AWS gives its errors names: another status than those above comes from a proxy.
+    return cause or (Cause.ANSWER_UNREADABLE if error_code(error).isdigit() else None)
 
 
 def is_log_class(error: BaseException) -> bool:

@@ -87,10 +87,7 @@ def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
         return f'{reason}the sign-in has ended: run {_command(sign_in)}'
     if error_code(error) == 'NoSuchBucket':
         text = f'there is no such bucket ({error_code(error)})'
-    if not cause and error_code(error).isdigit():
-        # AWS gives its errors names. botocore takes the status of an answer without one, and has no text then.
-        return f'{text.rstrip(": ")}: the answer may not be from AWS: check AWS_ENDPOINT_URL and the proxy'
-    # Other errors without a cause have no advice.
+    # Errors without a cause have no advice.
     return f'{text}: {ADVICE[cause]}' if cause else text
 
 
