@@ -174,17 +174,18 @@ class _Bounds:
     def __init__(self, parquet: Any, group: int, layout: Layout, names: Mapping[str, str]) -> None:
         self._schema = parquet.schema_arrow
         self._group = parquet.metadata.row_group(group)
-        chunks = (self._group.column(at) for at in range(self._group.num_columns))
-        self._chunks = {chunk.path_in_schema: chunk for chunk in chunks}
+        paths = parquet.metadata.schema
+        self._places = {paths.column(at).path: at for at in range(len(paths))}
         self._stored = [names.get(name) for name in layout.fields]
 
     def _of(self, place: int, test: Callable[[Any], bool]) -> tuple[Any, Any, int] | None:
         """(smallest value, largest value, number of missing ones); None if not known, or the type fails the test."""
         stored = self._stored[place] if place >= 0 else None
-        if stored not in self._chunks or not test(self._schema.field(stored).type):
+        if stored not in self._places or not test(self._schema.field(stored).type):
             return None
         try:
-            statistics = self._chunks[stored].statistics
+            # Only those that are needed: pyarrow ends the process if it meets some kinds of damage in them.
+            statistics = self._group.column(self._places[stored]).statistics
             if not statistics or not statistics.has_min_max or not statistics.has_null_count:
                 return None
             return statistics.min, statistics.max, statistics.null_count
