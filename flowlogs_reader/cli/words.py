@@ -120,7 +120,7 @@ def sources_of(options: Namespace) -> list[Source]:
 
 def _source_of(location: str, location_type: str | None) -> Source:
     if not location.strip():
-        raise UsageError('LOCATION is empty: give a log group, a file or -')
+        raise UsageError('LOCATION is empty: give a log group, a bucket, a file or -')
     if location_type:
         return SOURCES[location_type]
     source = recognise(location)

@@ -135,7 +135,8 @@ def test_a_key_may_be_named_itself(fake: FakeAWS) -> None:
 def test_locations_without_a_bucket(cli: Cli, location: str) -> None:
     with pytest.raises(ValueError, match='does not name a bucket: give BUCKET, BUCKET/PREFIX or s3://BUCKET/PREFIX'):
         parse_location(location)
-    assert 'does not name a bucket' in cli(location, '--location-type', 's3', status=2).stderr
+    expected = 'does not name a bucket' if location else 'LOCATION is empty'
+    assert expected in cli(location, '--location-type', 's3', status=2).stderr
 
 
 @pytest.mark.parametrize(
