@@ -141,7 +141,7 @@ def test_the_budget_is_that_of_all_queries_of_a_report(group: FakeAWS, cli: Cli)
         ('k0', '', "'' for dstport"),
         ('k0', 'x', "'x' for dstport"),
         ('sFlows', '', "'' for a number"),
-        ('sFlows', '1.5', 'not exact'),
+        ('sFlows', '1.5', "'1.5' for a number"),
         ('sBytes', 'NaN', 'for a number'),
     ],
 )

@@ -64,12 +64,15 @@ def groups(plan: Plan, at: int, rows: Iterable[Mapping[str, str]]) -> Iterator[G
 
 
 def _number(text: str) -> int:
+    """Raises FlowLogsError if a value is not a whole number, or not exact."""
     try:
         number = Decimal(text)
-        exact = 0 <= number < MAX_SUM and number == number.to_integral_value()
+        is_whole = 0 <= number == number.to_integral_value()
     except InvalidOperation:
-        raise FlowLogsError(f'CloudWatch Logs Insights gave {text[:60]!r} for a number') from None
-    if not exact:
+        is_whole = False
+    if not is_whole:
+        raise FlowLogsError(f'CloudWatch Logs Insights gave {text[:60]!r} for a number')
+    if number >= MAX_SUM:
         raise FlowLogsError(
             f'CloudWatch Logs Insights gave a sum of {text[:60]}, which is not exact above {MAX_SUM:,}: give a '
             'shorter window'

@@ -148,7 +148,10 @@ class RemoteEngine:
         raise NotImplementedError
 
     def get_ready(self) -> None:
-        """Make sure that the queries can run, before any is started. Raises UsageError if they cannot."""
+        """Make sure that the queries can run, before any is started. This may create what is missing.
+
+        Raises UsageError if they cannot run.
+        """
 
     def start(self, task: Task) -> str:
         """Start a query and return its id. Raises Busy if it must wait."""
