@@ -144,10 +144,13 @@ class Filter:
         self._compiled: dict[tuple[Layout, bool], LineTests] = {}
 
     @classmethod
-    def parse(cls, texts: Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
+    def parse(cls, texts: Condition | Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
         """Parse conditions. `extra_fields` are names that AWS does not document. Raises UsageError for a bad one."""
+        if isinstance(texts, Condition):
+            # A named tuple is iterable too; mypy makes a class of both of it.
+            return cls([texts])  # type: ignore[list-item]
         given = [texts] if isinstance(texts, str) else texts
-        return cls(each if isinstance(each, Condition) else parse_condition(each, extra_fields) for each in given)
+        return cls(parse_condition(each, extra_fields) if isinstance(each, str) else each for each in given)
 
     def also(self, conditions: Iterable[Condition] = ()) -> Filter:
         """Another Filter of the same lines, with more conditions. It does not count SKIPDATA a second time."""

@@ -67,6 +67,7 @@ def test_one_condition_may_be_given_as_it_is() -> None:
     expected = Filter.parse(['dstport=443']).keep(BLOCK)
     assert Filter.parse('dstport=443').keep(BLOCK) == expected
     assert Filter.parse([parse_condition('dstport=443')]).keep(BLOCK) == expected
+    assert Filter.parse(parse_condition('dstport=443')).keep(BLOCK) == expected
 
 
 def test_findip_looks_at_the_addresses_of_the_packet_too() -> None:

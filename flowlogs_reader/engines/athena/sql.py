@@ -286,10 +286,10 @@ class _Writer:
 def _match(value: str, missing: bool, kind: str, payload: Any) -> str:
     """Whether a value of a plain line matches: see Test in the kernel."""
     found = [f"{value} = '-'"] if missing else []
-    if kind in ('text', 'fold'):
+    if kind == 'text':
         texts = sorted(text.decode() for text in payload if text != b'-')
         if texts:
-            found.append(_one_of(f'lower({value})' if kind == 'fold' else value, texts))
+            found.append(_one_of(value, texts))
     elif kind == 'number':
         number = f'COALESCE(TRY_CAST({value} AS bigint), -1)'
         largest = 10**18 - 1

@@ -138,11 +138,10 @@ def _constant(names: Mapping[int, str], value: bool) -> str:
 def _alternatives(name: str, missing: bool, kind: str, payload: Any) -> list[str]:
     """What a value may be: it must meet one of these. Each is one comparison, one call, or in parentheses."""
     missed = [f'{name} = "-"'] if missing else []
-    if kind in ('text', 'fold'):
-        value = f'tolower({name})' if kind == 'fold' else name
+    if kind == 'text':
         # Other text is in no plain line.
         texts = [text.decode() for text in payload if _PLAIN.fullmatch(text.decode()) and text != b'-']
-        return [*missed, *_among(value, map(_quoted, texts))]
+        return [*missed, *_among(name, map(_quoted, texts))]
     if kind == 'number':
         known = [pair for pair in payload if pair[0] < 10**DIGITS]
         ranges = [
