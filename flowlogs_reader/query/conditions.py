@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import islice
 from typing import NamedTuple
 
 from ..errors import Cause, UsageError
@@ -36,7 +37,9 @@ MAX_NUMBER = 10**19 - 1
 ADDRESS_CLASSES = ('private', 'internet')
 _CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
-_JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\||[\s,]', re.IGNORECASE)
+_JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\||[\s,]+', re.IGNORECASE)
+# A text with more joints than these is not two conditions: to try each of thousands would take minutes.
+MAX_JOINTS = 100
 # Operators of other languages, and ours.
 _OTHER_OPERATORS = {'=>': '>=', '=<': '<=', '<>': '!='}
 # More names than these are not listed in a message.
@@ -154,7 +157,7 @@ def _check_form(text: str, written: str, operator: str, value: str, extra_fields
         raise UsageError(f'{text!r}: one = is enough: {written.strip()}{operator}{value[1:].strip()}')
     if own := _OTHER_OPERATORS.get(operator + value[:1]):
         raise UsageError(f'{text!r}: the operator is {own}: {written.strip()}{own}{value[1:].strip()}')
-    for joint in _JOINT.finditer(value):
+    for joint in islice(_JOINT.finditer(value), MAX_JOINTS):
         if is_condition(value, extra_fields, joint.end()):
             one, other = f'{written.strip()}{operator}{value[: joint.start()].strip()}', value[joint.end() :].strip()
             if joint[0].strip().lower() in ('or', '||'):
