@@ -108,6 +108,20 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def two_minutes() -> Iterator[None]:
+    """Ends a test that would take for ever, or the square of its time, after two minutes: most take a second."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError('this takes too long')
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAWS]:
     """An empty AWS on loopback, to which the environment leads every client."""
     with FakeAWS() as fake:

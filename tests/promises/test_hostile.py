@@ -372,7 +372,7 @@ def test_many_folders_and_keys_that_are_not_flow_logs(fake: FakeAWS, cli: Cli) -
     assert fake.count('GetObject') == len(s3_objects(LINES))
 
 
-def test_paths_of_any_characters(cli: Cli, tmp_path: Path) -> None:
+def test_paths_of_any_characters(cli: Cli, tmp_path: Path, two_minutes: None) -> None:
     """Names that are not UTF-8, circular links, and files whose reading would block."""
     names = [b'a\n\x1b[2J.log', b'\xff\xfe.log', b'$(id).log', b'-o.log']
     for name in names:
@@ -459,27 +459,12 @@ GROWING = {
 
 
 @pytest.mark.parametrize('text', GROWING.values(), ids=GROWING)
-def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], hang: None) -> None:
+def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], two_minutes: None) -> None:
     """Checks whole lines, and takes columns, which uses other regular expressions."""
     data = text(N)
     records = sum(block.data.count(b'\n') for block in read_alone(data).blocks())
     columns = read_alone(data).columns('srcaddr', 'bytes', 'start')
     assert sum(1 for _ in columns) == records
-
-
-@pytest.fixture
-def hang() -> Iterator[None]:
-    """Ends the test after two minutes: it takes a hundredth of that."""
-    import signal
-
-    def stop(*_: object) -> None:
-        raise TimeoutError('this takes too long')
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(120)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize(
@@ -503,11 +488,11 @@ def hang() -> Iterator[None]:
     ],
     ids=lambda argv: argv[1][:20],
 )
-def test_arguments_are_understood_in_proportion(argv: list[str], cli: Cli, hang: None) -> None:
+def test_arguments_are_understood_in_proportion(argv: list[str], cli: Cli, two_minutes: None) -> None:
     assert one_line(cli('-', *argv, status=2).stderr.splitlines(keepends=True)[-1])
 
 
-def test_pages_are_understood_in_proportion(hang: None) -> None:
+def test_pages_are_understood_in_proportion(two_minutes: None) -> None:
     for piece in (
         b'"message":"',
         b'"timestamp":',

@@ -246,7 +246,7 @@ def test_nothing_on_standard_input(cli: Cli) -> None:
     assert cli('-').stderr == 'flowlogs_reader: no records: standard input was read completely\n'
 
 
-def test_what_a_pipe_holds_comes_out_at_once() -> None:
+def test_what_a_pipe_holds_comes_out_at_once(two_minutes: None) -> None:
     """A reader of a stream that goes on for ever, such as tail -f."""
     out, into = os.pipe()
     with open(out, 'rb') as stream, open(into, 'wb', buffering=0) as writer:
