@@ -35,7 +35,7 @@ LARGEST = {
 MAX_NUMBER = 10**19 - 1
 # Labels of the mapping `class` that may be written in place of networks.
 ADDRESS_CLASSES = ('private', 'internet')
-_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/[^=!<>]*)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
+_CONDITION = re.compile(r'\s*([A-Za-z][A-Za-z0-9_-]*(?:/(?:[^=!<>]*[^=!<>\s])?)?)\s*(!=|<=|>=|=|<|>)(.*)', re.DOTALL)
 _KINDS = {Kind.TEXT: 'text', Kind.INTEGER: 'a number', Kind.TIME: 'a time'}
 _JOINT = re.compile(r'(?<=\s)(?:and|or)\s|&&|\|\||[\s,]+', re.IGNORECASE)
 # A text with more joints than these is not two conditions: to try each of thousands would take minutes.

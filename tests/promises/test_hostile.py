@@ -472,6 +472,7 @@ def test_reading_takes_time_in_proportion(text: Callable[[int], bytes], two_minu
     [
         ['-w', 'bytes=' + ' ' * 120_000 + 'x' + ' ' * 120_000 + 'y'],
         ['-w', ' ' * 120_000 + 'bytes'],
+        ['-w', 'srcaddr/' + ' ' * 120_000],
         ['-w', 'a' * 120_000],
         ['-w', 'a' + '-' * 120_000],
         ['-w', 'srcport=' + '1-' * 60_000],
