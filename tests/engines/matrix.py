@@ -165,6 +165,7 @@ COMMANDS = [
         'print -w port=22 --raw',
         'print -w srcaddr/class!=dstaddr/class -w action=REJECT',
         'print -w dstport<=packets',
+        'top start,dstport --compare 5m',
     )),
 ]  # fmt: skip
 # Over the log of format V5.

@@ -169,7 +169,9 @@ def plan_groups(
     for at, layout in enumerate(layouts):
         alternatives = [tuple(names) for names in keys(layout)]
         names = [*dict.fromkeys([*(name for alternative in alternatives for name in alternative), *compared])]
-        own = tuple(Key(name, bucket if name == _time(layout) else None) for name in names)
+        # A time that is a key too is grouped as it is: the table makes intervals of it.
+        in_intervals = {_time(layout)} if all(each.count(_time(layout)) < 2 for each in alternatives) else set()
+        own = tuple(Key(name, bucket if name in in_intervals else None) for name in names)
         numbers = {*sums, *(key.field for key in own if key.bucket)} & {'start', 'end'}
         part = _part(query, there, layouts, at, dated, digits, numbers)
         parts.append(
