@@ -70,6 +70,9 @@ def logs() -> Iterator[FakeAWS]:
         store(fake, 'mixed', in_format(V5, LINES[1::3]), 'hourly', header=V5, region='eu-west-1', flow_log_id='fl-0b')
         other = {'account': '210987654321', 'flow_log_id': 'fl-0c'}
         store(fake, 'mixed', LINES[2::3], format='parquet', **other)
+        # Text and Parquet in the same folders.
+        store(fake, 'text-and-parquet', LINES[::2], flow_log_id='fl-0a')
+        store(fake, 'text-and-parquet', LINES[1::2], flow_log_id='fl-0b', format='parquet')
         # Two formats in the same folders.
         store(fake, 'twins', [*LINES[::2], *ODD], flow_log_id='fl-0a')
         store(fake, 'twins', in_format(V5, LINES[1::2]), header=V5, flow_log_id='fl-0b')
@@ -177,6 +180,7 @@ BELOW = 'some/prefix/AWSLogs'
         ('mixed/some/prefix', ['--include-regions', 'eu-west-1']),
         ('mixed/some/prefix', ['--include-accounts', '210987654321']),
         ('default/some/prefix', ['s3://own/some/prefix', 's3://v5/some/prefix']),
+        ('text-and-parquet/some/prefix', []),
     ],
 )
 def test_locations(logs: FakeAWS, ask: Ask, location: str, options: list[str]) -> None:

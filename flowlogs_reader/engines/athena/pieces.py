@@ -18,7 +18,7 @@ MAX_RANGES = 100
 
 
 class Piece(NamedTuple):
-    """Objects of one table. `around` are all objects in the same partitions.
+    """Objects of one table. `around` are all objects in the same partitions, and perhaps more.
 
     `prefix` is what keys must begin with. `forms` are the formats of the objects, for a plan.
     """
@@ -53,7 +53,10 @@ class Piece(NamedTuple):
     def _ranges(self, values: Mapping[str, Sequence[str]], times: KeyTimes) -> list[tuple[str, str]]:
         """Ranges of paths that leave out objects in these partitions; none if there are no such objects."""
         partitions = _in_partitions(self.around, values)
-        runs = [[*run] for holds, run in groupby(partitions, times.hold) if holds]
+        own = self.table.folders
+        runs = [
+            [*run] for holds, run in groupby(partitions, lambda item: item.folders == own and times.hold(item)) if holds
+        ]
         if len(runs) > MAX_RANGES or sum(map(len, runs)) == len(partitions):
             return []
         bucket = f's3://{self.table.bucket}/'
@@ -66,13 +69,17 @@ def pieces_of(objects: Sequence[Item], database: str, bucket: str, prefix: str, 
     If the folders are Hive-compatible, a piece has one month. `objects` are all in the partitions that are read.
     """
     by_table: defaultdict[tuple[Folders, tuple[str, ...]], list[Item]] = defaultdict(list)
+    # Text and Parquet may be in the same folders.
+    by_folder: defaultdict[tuple[Folders, tuple[str, ...]], list[Item]] = defaultdict(list)
     for item in objects:
         month = tuple(item.value(name) for name in ('year', 'month') if name in item.folders.columns)
         by_table[item.folders, month].append(item)
-    for (folders, _), found in sorted(by_table.items()):
-        for around in _by_accounts(found):
-            if own := tuple(item for item in around if times.hold(item)):
-                yield Piece(Table(database, bucket, folders), own, tuple(around), prefix)
+        by_folder[item.folders._replace(parquet=False), month].append(item)
+    for (folders, month), found in sorted(by_table.items()):
+        around = tuple(by_folder[folders._replace(parquet=False), month])
+        for some in _by_accounts(found):
+            if own := tuple(item for item in some if times.hold(item)):
+                yield Piece(Table(database, bucket, folders), own, around, prefix)
 
 
 def _by_accounts(objects: Iterable[Item]) -> Iterator[list[Item]]:
