@@ -178,11 +178,11 @@ class RemoteSource(BaseReader):
         layouts, dated, digits = self._layouts, self.engine.DATED, self.engine.DIGITS
         if not tables:
             yield Question(plan_lines(self.query, layouts, dated, digits), self.where)
-        for wanted in tables:
+        for at, wanted in enumerate(tables):
             # Only the first question counts SKIPDATA. It is always asked: odd lines are in its answers.
-            where = self.where.also(wanted.conditions) if wanted is not tables[0] else self.where
+            where = self.where.also(wanted.conditions) if at else self.where
             query = self.query._replace(conditions=where.conditions)
-            if wanted is tables[0] or any(map(wanted.counts, layouts)):
+            if not at or any(map(wanted.counts, layouts)):
                 plan = plan_groups(query, layouts, wanted.table, wanted.keys, dated, digits, wanted.counts)
                 yield Question(plan, where, wanted)
 
