@@ -211,7 +211,7 @@ def test_an_unknown_field_may_have_the_name_of_a_method() -> None:
 
 def test_times_of_numpy() -> None:
     numpy = pytest.importorskip('numpy')
-    made = FlowRecord({'start': numpy.datetime64('2016-02-01T10:59:22'), 'end': numpy.datetime64('NaT')})
+    made = FlowRecord({'start': numpy.datetime64('2016-02-01T10:59:22'), 'end': numpy.datetime64('NaT', 's')})
     assert (made.start, made.end) == (VALUES['start'], None)
 
 
