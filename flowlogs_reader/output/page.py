@@ -65,13 +65,15 @@ class Page(Writer):
             return
         if self.before_write:
             self.before_write()
-        page = ''.join(self._html(facts, notes)).encode('utf-8', 'backslashreplace')
+        script = _asset('page.js').encode()
+        page = ''.join(self._html(facts, notes, _policy(script, self._library))).encode('utf-8', 'backslashreplace')
         with writing():
-            self._stdout.write(page)
+            for part in (page, self._library, b'</script>\n<script>', script, b'</script>\n</body>\n</html>\n'):
+                self._stdout.write(part)
             self._stdout.flush()
 
-    def _html(self, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> Iterator[str]:
-        script = _asset('page.js')
+    def _html(self, facts: Sequence[tuple[str, str]], notes: Sequence[str], policy: str) -> Iterator[str]:
+        """Yield the page up to the text of its scripts."""
         parts = [self._rows(part) for part in PARTS if part.table in self._tables]
         shown = [rows for rows in parts if rows.rows or rows.part.table in ALWAYS]
         charts: list[dict[str, Any]] = []
@@ -79,7 +81,7 @@ class Page(Writer):
         yield (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, self._library)}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             f'<title>{escape(title)}</title>\n<style>\n{_asset("page.css")}</style>\n</head>\n<body>\n'
             '<header>\n<h1>Flow log report</h1>\n'
         )
@@ -93,8 +95,7 @@ class Page(Writer):
         yield f'</header>\n<nav aria-label="Contents"><ul>\n{links}</ul></nav>\n<main>\n'
         for rows in shown:
             yield from _section(rows, charts)
-        yield f'</main>\n<script type="application/json" id="charts">{_json(charts)}</script>\n'
-        yield f'<script>{self._library}</script>\n<script>{script}</script>\n</body>\n</html>\n'
+        yield f'</main>\n<script type="application/json" id="charts">{_json(charts)}</script>\n<script>'
 
     def _rows(self, part: Part) -> Rows:
         columns, rows, groups = self._tables[part.table]
@@ -189,17 +190,17 @@ def _definitions(name: str, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
 # -- what the page is made of -----------------------------------------------------------------------------------------
 
 
-def _library() -> str:
-    """Return plotly.js. The Python package has one file of it, with all charts.
+def _library() -> bytes:
+    """Return plotly.js, in UTF-8. The Python package has one file of it, with all charts.
 
     It is read without an import: that takes longer than reading it.
     """
     package = find_spec('plotly')
     if not package or not package.submodule_search_locations:
         raise MissingExtraError('report', 'a report')
-    text = Path(package.submodule_search_locations[0], 'package_data', 'plotly.min.js').read_text('utf-8')
-    # The end tag of a script would end it in the page.
-    return text.replace('</script', '<\\/script')
+    text = Path(package.submodule_search_locations[0], 'package_data', 'plotly.min.js').read_bytes()
+    # The end tag of a script would end it in the page. A browser hashes the script with its own line ends.
+    return text.replace(b'</script', b'<\\/script').replace(b'\r\n', b'\n')
 
 
 def _asset(name: str) -> str:
@@ -208,9 +209,9 @@ def _asset(name: str) -> str:
     return data.decode()
 
 
-def _policy(*scripts: str) -> str:
+def _policy(*scripts: bytes) -> str:
     """Return the policy of the page: these scripts run, and no address is loaded."""
-    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
     allowed = ' '.join([f"'sha256-{digest}'" for digest in hashes])
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 from types import ModuleType
@@ -268,13 +268,17 @@ class BaseReader(Iterator[FlowRecord]):
         Layout; then `columns` names all fields that it may return, besides start and end. The caller can look at the
         table between two Blocks. Small Blocks may have been joined. `further` tables are filled too, by the end.
         """
-        filling = Filling(self.where, further)
+        fillings = [Filling(self.where, each) for each in further]
         names = [*columns, 'start', 'end'] if callable(keys) else chain(*keys)
-        with self._reading(None, [*names, *filling.fields, *fields_summed(table)]) as source, filling:
+        needed = {*names, *fields_summed(table)}.union(*(filling.fields for filling in fillings))
+        with self._reading(None, needed) as source, ExitStack() as stack:
+            for filling in fillings:
+                stack.enter_context(filling)
             for block in joined(source):
                 own = keys(block.layout) if callable(keys) else keys
+                for filling in fillings:
+                    filling.add(block)
                 self._account(block, *self.where.add(table, block, own))
-                filling.add(block)
                 yield block
 
     def columns(self, *names: str) -> Iterator[tuple[bytes, ...]]:
