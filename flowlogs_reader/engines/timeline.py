@@ -109,9 +109,10 @@ class Timeline:
                     list(self.rows())
 
     def rows(self) -> Iterator[tuple[int | str, ...]]:
-        """Yield an Interval for each interval, by time; with a key one for each value, which comes after the start.
+        """Yield an Interval for each interval, in order of time.
 
-        There are none if the read failed before the first flow. Raises FlowLogsError if there are too many.
+        With a key, an interval has a row for each value, and the value comes after the start.
+        If the read failed before the first flow, there are no rows. Raises FlowLogsError if there are too many.
         """
         found = self._found()
         if not found and not (self._window and self._complete):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import kernel
 from ..query.conditions import ADDRESSES, MAX_NUMBER, Condition, Flags, Range, parse_condition
@@ -144,12 +144,13 @@ class Filter:
         self._compiled: dict[tuple[Layout, bool], LineTests] = {}
 
     @classmethod
-    def parse(cls, texts: Condition | Iterable[str | Condition], extra_fields: Sequence[str] = ()) -> Filter:
-        """Parse conditions. `extra_fields` are names that AWS does not document. Raises UsageError for a bad one."""
-        if isinstance(texts, Condition):
-            # A named tuple is iterable too; mypy makes a class of both of it.
-            return cls([texts])  # type: ignore[list-item]
-        given = [texts] if isinstance(texts, str) else texts
+    def parse(cls, texts: Iterable[Any], extra_fields: Sequence[str] = ()) -> Filter:
+        """Parse conditions: one text or Condition, or several. Raises UsageError for a bad one.
+
+        `extra_fields` are names that AWS does not document.
+        """
+        # A Condition is a named tuple: it could be iterated over too.
+        given = [texts] if isinstance(texts, (str, Condition)) else texts
         return cls(parse_condition(each, extra_fields) if isinstance(each, str) else each for each in given)
 
     def also(self, conditions: Iterable[Condition] = ()) -> Filter:

@@ -23,7 +23,7 @@ def defined_in(path: Path) -> set[str]:
 
 
 @pytest.fixture(scope='module')
-def tests() -> set[str]:
+def names_of_tests() -> set[str]:
     """The names of all tests."""
     return set().union(*map(defined_in, (ROOT / 'tests').rglob('test_*.py')))
 
@@ -33,7 +33,7 @@ def test_the_readme_has_a_row_for_every_kind_of_trouble() -> None:
 
 
 @pytest.mark.parametrize('row', rows())
-def test_a_row_is_a_test(row: str, tests: set[str]) -> None:
+def test_a_row_is_a_test(row: str, names_of_tests: set[str]) -> None:
     names = re.findall(r'`(test_\w+)`', row)
     assert names
-    assert set(names) <= tests
+    assert set(names) <= names_of_tests

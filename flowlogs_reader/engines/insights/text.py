@@ -1,8 +1,7 @@
 """The query text of CloudWatch Logs Insights for a plan.
 
-The query parses ``@message`` with an expression that is made from the layout, because AWS finds fields by itself in the
-default format only. Only functions and forms of AWS's documentation are used: AmazonCloudWatch/latest/logs,
-CWL_QuerySyntax and the pages below it.
+AWS discovers fields in the default format only. So the query parses ``@message``, with a regular expression for the
+layout. It uses documented functions only: AmazonCloudWatch/latest/logs, CWL_QuerySyntax and the pages below it.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ def plan_groups(
 
 
 def divided(conditions: Iterable[Condition]) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
-    """Return the conditions that AWS tests, and those that are tested here: between two fields that are no numbers."""
+    """Return the conditions that AWS tests, and those that are tested here: they compare two fields without numbers."""
     there: list[Condition] = []
     here: list[Condition] = []
     for condition in conditions:

@@ -33,8 +33,8 @@ class ListingPage(NamedTuple):
 class Listing:
     """Lists the keys below a prefix of a bucket, with `workers` requests at a time.
 
-    With `strict`, an answer that AWS would not give raises IncompleteError. A client of the caller may be a stub, which
-    gives such answers.
+    With `strict`, an answer that AWS never gives raises IncompleteError. For a client of the caller it is false: stubs
+    in tests give such answers.
     """
 
     def __init__(

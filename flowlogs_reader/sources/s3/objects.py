@@ -24,7 +24,8 @@ MAX_BREAKS = 3
 class Objects(NamedTuple):
     """The objects of a bucket; `contents` says how to read them. Threads use this, and not the reader (base.py).
 
-    `strict` raises DamagedError for answers that S3 would not give. A client of the caller may be a stub.
+    With `strict`, an answer that S3 never gives raises DamagedError. For a client of the caller it is false: stubs in
+    tests give such answers.
     """
 
     client: Any
