@@ -127,7 +127,6 @@ class Report:
 
     def tables(self, sources: Iterable[BaseReader]) -> Iterator[NamedTable]:
         """Read the sources, then yield the tables. An error of the read is raised after them."""
-        # The ones that take longest come first, so that two threads end at the same time.
         further = [
             Further(self._extras.table, PAIRS_AND_EXTRAS, only_with=EXTRAS),
             Further(self._pairs.table, PAIRS),

@@ -16,12 +16,9 @@ from ...records.block import Block
 from ...records.layout import Layout
 from ...sources.filter import Filter, kernel_test
 from ...sources.further import Further
-from ..sums import SUMS, add_groups, picked
+from ..sums import SUMS, Keys, add_groups, kinds_of, picked
 from .contract import Group, Line
 from .plan import Part, Plan
-
-# As BaseReader.sum_into has them.
-Keys = Sequence[Sequence[str]] | Callable[[Layout], Sequence[Sequence[str]]]
 
 
 class Wanted(NamedTuple):
@@ -76,8 +73,7 @@ class Question:
         if self.plan.here:
             layout = Layout([key.field for key in part.keys])
             tests = tuple(kernel_test(condition, layout) for condition in self.plan.here)
-            # Sums may have more digits than numbers of records: to the kernel they are text here.
-            rows = keep(b'T' * width, tests, None, rows)[0]
+            rows = keep(kinds_of(len(part.keys)), tests, None, rows)[0]
         for alternative in part.alternatives:
             add_groups(self._sums, picked(rows, [*alternative, *range(len(part.keys), width)]))
         return sum(int(row.rpartition(b' ')[2]) for row in rows.splitlines())

@@ -24,9 +24,10 @@ from ...sources.further import Further
 from ...sources.report import Estimate, Usage, size_text
 from ...sources.several import SeveralReaders, summed
 from .. import local
+from ..sums import Keys
 from .contract import Line, RemoteEngine, Task
 from .plan import check_fields, check_query, plan_groups, plan_lines
-from .question import Keys, Question, Wanted
+from .question import Question, Wanted
 from .runner import Runner
 
 # Bytes of repeated lines that are made at a time.
