@@ -46,7 +46,7 @@ class Fit(NamedTuple):
     on_short: Callable[[int, int], None] | None = None
 
 
-class Plan(NamedTuple):
+class View(NamedTuple):
     """How lines are shown: these columns; unless `whole`, with short texts, and this part of times (None: as they are).
 
     `digits` is how many digits a number of bytes may have.
@@ -70,7 +70,7 @@ class Short(Aligned):
         self._fit = fit
         self._width = width
         self._tz = tz
-        self._plan: Plan | None = None
+        self._view: View | None = None
         self._told = False
         self._limits: list[int] = []
         self._moments = Memo(self._moment)
@@ -78,70 +78,70 @@ class Short(Aligned):
 
     def begin(self, shape: Shape, header: bool) -> None:
         if self._shape is None or shape.columns != self._shape.columns:
-            self._plan = None
+            self._view = None
         super().begin(shape, header)
 
     def lines(self, data: bytes) -> bytes:
         assert self._shape
         rows = self._rows(data)
-        plan = self._plan = self._plan or self._chosen(rows)
-        names = [self._shape.names[place] for place in plan.places]
-        numbers = [self._shape.numbers[place] for place in plan.places]
-        shown = [[row[place] for place in plan.places] for row in rows]
-        if not plan.whole:
-            shown = [[self._short(plan, name, value) for name, value in zip(names, row)] for row in shown]
-        return self._aligned(shown, names, numbers, plan.gap, self._limits)
+        view = self._view = self._view or self._chosen(rows)
+        names = [self._shape.names[place] for place in view.places]
+        numbers = [self._shape.numbers[place] for place in view.places]
+        shown = [[row[place] for place in view.places] for row in rows]
+        if not view.whole:
+            shown = [[self._short(view, name, value) for name, value in zip(names, row)] for row in shown]
+        return self._aligned(shown, names, numbers, view.gap, self._limits)
 
-    def _chosen(self, rows: Sequence[Sequence[bytes]]) -> Plan:
-        """Return the first plan that fits, or else the last one."""
+    def _chosen(self, rows: Sequence[Sequence[bytes]]) -> View:
+        """Return the first view that fits, or else the last one."""
         assert self._shape
-        plans = self._table_plans(rows) if self._fit.kept is not None else self._record_plans(rows)
+        views = self._table_views(rows) if self._fit.kept is not None else self._record_views(rows)
         width_of = cache(partial(self._column_width, [{*values} for values in zip(*rows)]))
-        for plan in plans:
-            widths = [width_of(place, plan.whole, plan.time, plan.digits) for place in plan.places]
-            excess = sum(widths) + len(plan.gap) * (len([*filter(None, widths)]) - 1) - self._width
+        for view in views:
+            widths = [width_of(place, view.whole, view.time, view.digits) for place in view.places]
+            excess = sum(widths) + len(view.gap) * (len([*filter(None, widths)]) - 1) - self._width
             if excess <= 0:
                 break
-        self._widths = [0] * len(plan.places)
-        columns = [self._shape.columns[place].name for place in plan.places]
+        self._widths = [0] * len(view.places)
+        columns = [self._shape.columns[place].name for place in view.places]
         needs = {
-            at: max(len(self._short(plan, name.encode(), row[plan.places[at]])) for row in rows)
+            at: max(len(self._short(view, name.encode(), row[view.places[at]])) for row in rows)
             for at, name in enumerate(columns)
             if name in ADDRESSES
         }
-        self._limits = [] if plan.whole else self._limits_of(needs, widths, -excess)
-        if self._fit.on_short and not self._told and len(plan.places) < len(self._shape.columns):
+        self._limits = [] if view.whole else self._limits_of(needs, widths, -excess)
+        if self._fit.on_short and not self._told and len(view.places) < len(self._shape.columns):
             self._told = True
             # The column of bars has no name, and is not a column of the result.
             self._fit.on_short(*(len([*filter(None, names)]) for names in (columns, self._shape.names)))
-        return plan
+        return view
 
-    def _record_plans(self, rows: Sequence[Sequence[bytes]]) -> Iterator[Plan]:
+    def _record_views(self, rows: Sequence[Sequence[bytes]]) -> Iterator[View]:
         names = self._names()
         short, default = ([names.index(name) for name in fields if name in names] for fields in (SHORT, DEFAULT_FIELDS))
         if not short or not self._fit.always:
-            yield Plan(range(len(names)), whole=True)
+            yield View(range(len(names)), whole=True)
         if not short:
             return
         if not self._fit.always:
-            yield Plan(default, whole=True)
+            yield View(default, whole=True)
         forms = [TIME_OF_DAY] if self._is_within_day(rows) else [*WITH_DATE]
         if 'start' in names and any(b':' in row[names.index('start')] for row in rows):
-            yield from (Plan(short, time=None, gap=gap) for gap in (GAP, b' '))
-        yield from (Plan(short, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
-        yield Plan(short, time=forms[-1], gap=b' ', digits=BYTES if forms == [TIME_OF_DAY] else BYTES_BESIDE_DATES)
+            yield from (View(short, time=None, gap=gap) for gap in (GAP, b' '))
+        yield from (View(short, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
+        yield View(short, time=forms[-1], gap=b' ', digits=BYTES if forms == [TIME_OF_DAY] else BYTES_BESIDE_DATES)
 
-    def _table_plans(self, rows: Sequence[Sequence[bytes]]) -> Iterator[Plan]:
+    def _table_views(self, rows: Sequence[Sequence[bytes]]) -> Iterator[View]:
         names, kept = self._names(), self._fit.kept or ()
         places = [*range(len(names))]
-        yield Plan(places, whole=True)
+        yield View(places, whole=True)
         forms: list[tuple[int, int] | None] = [None, *WITH_DATE]
         if self._is_within_day(rows):
             forms[-1:] = [TIME_OF_DAY]
         spare = [names.index(name) for name in SPARE if name in names and name not in kept]
         for left_out in range(len(spare) + 1):
             shown = [place for place in places if place not in spare[:left_out]]
-            yield from (Plan(shown, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
+            yield from (View(shown, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
 
     def _names(self) -> list[str]:
         assert self._shape
@@ -158,16 +158,16 @@ class Short(Aligned):
         )
 
     def _column_width(self, values: Sequence[set[bytes]], place: int, *how: Any) -> int:
-        """Return how wide a column is; of records, as wide as later ones of IPv4 may be. `how` is as in Plan."""
-        plan = Plan((), *how)
+        """Return how wide a column is; of records, as wide as later ones of IPv4 may be. `how` is as in View."""
+        view = View((), *how)
         name, records = self._names()[place], self._fit.kept is None
-        if plan.whole:
+        if view.whole:
             return max(IPV4 if records and name in ADDRESSES else 0, *map(len, values[place]))
         if records and name in ADDRESSES:
             return IPV4
-        likely = {**dict.fromkeys(PORTS, 5), 'packets': PACKETS, 'bytes': plan.digits, 'action': 6}
+        likely = {**dict.fromkeys(PORTS, 5), 'packets': PACKETS, 'bytes': view.digits, 'action': 6}
         least = likely.get(name, 0) if records else 0
-        return max(least, *(len(self._short(plan, name.encode(), value)) for value in values[place]))
+        return max(least, *(len(self._short(view, name.encode(), value)) for value in values[place]))
 
     def _limits_of(self, needs: Mapping[int, int], widths: Sequence[int], room: int) -> list[int]:
         """Return how wide columns may become. Addresses share the room: a long one moves its own line only.
@@ -185,16 +185,16 @@ class Short(Aligned):
             limits[at] += max(0, left) // len(places)
         return limits
 
-    def _short(self, plan: Plan, column: bytes, value: bytes) -> bytes:
+    def _short(self, view: View, column: bytes, value: bytes) -> bytes:
         if value == column:
             return NAMES.get(column, column)
         name = column.decode()
         if name in TIMES:
-            return (plan.time and self._moments[value][slice(*plan.time)]) or value
+            return (view.time and self._moments[value][slice(*view.time)]) or value
         if name in ADDRESSES:
             return self._compressed[value] if len(value) > IPV4 else value
         if self._fit.kept is None and name in ('packets', 'bytes'):
-            return size_text(value) if len(value) > (PACKETS if name == 'packets' else plan.digits) else value
+            return size_text(value) if len(value) > (PACKETS if name == 'packets' else view.digits) else value
         return value
 
     def _moment(self, value: bytes) -> bytes:
