@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..aws.log_groups import parse_arn
 from ..errors import FlowLogsError, UsageError
 from ..query.query import Query
-from ..records.times import EPOCH
 from .options import OPTIONS, SESSION
 from .queries import Read
 
@@ -43,24 +41,14 @@ def _open(
     on_unreadable: Callable[[FlowLogsError], None],
 ) -> BaseReader:
     location, source, query = read
-    settings: dict[str, Any] = {
-        'fields': query.fields,
-        'where': query.conditions,
-        'count_skipdata': query.sums,
-        'on_unreadable': on_unreadable,
-        **source.settings,
-    }
-    if query.window:
-        settings['start_time'], settings['end_time'] = (EPOCH + timedelta(milliseconds=ms) for ms in query.window)
+    settings: dict[str, Any] = {'on_unreadable': on_unreadable}
     for option in OPTIONS:
         value = getattr(options, option.name, None)
         if option.keyword and value is not None and (not option.sources or source.name in option.sources):
             settings[option.keyword] = value
     if source.asks_aws:
         settings['session'] = _session_for(location, options, sessions)
-    # A reader takes its location, and keywords for its options: see sources/base.py.
-    reader_class: Callable[..., BaseReader] = source.load()
-    return reader_class(stdin() if location == '-' and source.name == 'file' else location, **settings)
+    return source.open(stdin() if location == '-' and source.name == 'file' else location, query, **settings)
 
 
 def _session_for(location: str, options: Namespace, sessions: dict[str | None, AwsSession]) -> AwsSession:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError
 from ..query.query import Query
 from ..query.result import Result
-from ..records.times import EPOCH
 from ..sources.registry import SOURCES, recognise
 from . import local
 
@@ -92,17 +90,8 @@ def run(
         if source is None:
             raise UsageError(f'{location!r} is not a place that logs are read from')
         check_source(engine, source.name)
-        options: dict[str, Any] = {
-            'fields': query.fields, 'where': query.conditions, 'count_skipdata': query.sums, **source.settings,
-        }  # fmt: skip
-        if query.window:
-            start, end = (EPOCH + timedelta(milliseconds=ms) for ms in query.window)
-            options.update(start_time=start, end_time=end)
-        if source.asks_aws and session:
-            options['session'] = session
-        reader_class: Callable[..., BaseReader] = source.load()
-        reader = reader_class(location, **options)
-        sources.append(reader)
+        own = {'session': session} if source.asks_aws and session else {}
+        sources.append(source.open(location, query, **own))
     if engine != LOCAL:
         from .remote.source import RemoteSource, RemoteSources
 

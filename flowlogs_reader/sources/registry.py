@@ -9,7 +9,9 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, BinaryIO
 
+    from ..query.query import Query
     from .base import BaseReader
 
 
@@ -42,6 +44,27 @@ class Source:
         module, _, name = self.reader.partition(':')
         found: type[BaseReader] = getattr(import_module(f'.{module}', __package__), name)
         return found
+
+    def open(self, location: str | BinaryIO, query: Query, **keywords: Any) -> BaseReader:
+        """Make the reader of a location for a query. `keywords` are others of its class."""
+        # The help of the command line imports this module too, and should start at once.
+        from datetime import timedelta
+
+        from ..records.times import EPOCH
+
+        if query.window:
+            start, end = (EPOCH + timedelta(milliseconds=ms) for ms in query.window)
+            keywords = {'start_time': start, 'end_time': end, **keywords}
+        # A reader takes its location, and names its keywords: see base.py.
+        reader_class: Callable[..., BaseReader] = self.load()
+        return reader_class(
+            location,
+            fields=query.fields,
+            where=query.conditions,
+            count_skipdata=query.sums,
+            **self.settings,
+            **keywords,
+        )
 
 
 def _is_bucket(location: str) -> bool:

@@ -284,7 +284,7 @@ def machine_zone(monkeypatch):
 )
 def test_nothing_is_filled_in_from_today_or_the_machine(machine_zone, text, zone, now):
     machine_zone(zone)
-    refusal(text, now=now)
+    assert refusal(text, now=now)
 
 
 def outcome(text: str, now: datetime) -> timedelta | datetime | str:
