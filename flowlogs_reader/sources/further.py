@@ -53,7 +53,8 @@ class Filling:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=error is not None)
+            # Nobody looks at the table after an error; the thread cannot wait for itself if it closes a generator.
+            self._pool.shutdown(wait=error is None, cancel_futures=error is not None)
         while self._waiting and not error:
             self._waiting.popleft().result()
 

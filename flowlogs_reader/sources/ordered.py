@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar('T')
 Task = Callable[[], Iterable[T]]
+# How long a thread waits, in seconds, before it looks again whether the pool is closed: see _Pool._wait_until.
+LOOK_AGAIN = 1.0
 
 
 def in_order(tasks: Iterable[Task[T]], workers: int, waiting: int) -> Iterator[T]:
@@ -106,7 +108,7 @@ class _Pool(Generic[T]):
     def _next_task(self) -> tuple[Task[T], _Queue[T]] | None:
         with self._taking:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or len(self._queues) < self._tasks_in_flight)
+                self._wait_until(lambda: len(self._queues) < self._tasks_in_flight)
                 if self._closed or self._exhausted:
                     return None
             queue: _Queue[T] = _Queue()
@@ -125,15 +127,22 @@ class _Pool(Generic[T]):
     def _put(self, queue: _Queue[T], item: T) -> bool:
         """Return False if the pool is closed. The first queue never waits for room that later ones occupy."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or self._room > 0 or (self._queues[0] is queue and not queue.items)
-            )
+            self._wait_until(lambda: self._room > 0 or (self._queues[0] is queue and not queue.items))
             if self._closed:
                 return False
             queue.items.append(item)
             self._room -= 1
             self._changed.notify_all()
             return True
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        """Wait until the pool is closed or ready.
+
+        The garbage collector can run in this thread and close the pool of a reader that was left: between the check and
+        the wait nobody hears the notification.
+        """
+        while not self._changed.wait_for(lambda: self._closed or ready(), LOOK_AGAIN):
+            pass
 
     def _end(self, queue: _Queue[T]) -> None:
         with self._changed:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import gzip
 import os
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from traceback import format_stack
 
 import pytest
 
@@ -49,42 +51,51 @@ def make(request: pytest.FixtureRequest, fake: FakeAWS, directory: Path) -> Make
     return lambda: FlowLogsReader('logs', thread_count=2, **WINDOW)
 
 
-def nothing_is_left(directory: Path) -> bool:
-    """Whether all threads of in_order end, and no file in the directory stays open."""
-    workers = [thread for thread in threading.enumerate() if thread.name.endswith('(work)')]
-    for thread in workers:
-        thread.join(30)
-    fds = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')]
-    return not any(thread.is_alive() for thread in workers) and not any(str(directory) in path for path in fds)
+@pytest.fixture
+def nothing_is_left(directory: Path) -> Callable[[], None]:
+    """Fails if a thread of in_order, started in this test, does not end, or a file in the directory stays open."""
+    before = set(threading.enumerate())
+
+    def check() -> None:
+        workers = [each for each in set(threading.enumerate()) - before if each.name.endswith('(work)')]
+        for thread in workers:
+            thread.join(30)
+        frames = sys._current_frames()
+        stacks = [format_stack(frames[each.ident]) for each in workers if each.ident in frames and each.is_alive()]
+        assert not stacks
+        fds = [os.path.realpath(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')]
+        assert not any(str(directory) in path for path in fds)
+
+    return check
 
 
-def test_a_reader_that_nobody_uses_any_more_ends_its_threads(make: Make, directory: Path) -> None:
+def test_a_reader_that_nobody_uses_any_more_ends_its_threads(make: Make, nothing_is_left: Callable[[], None]) -> None:
     for record in make():
         assert record.version == 2
         break
     gc.collect()
-    assert nothing_is_left(directory)
+    nothing_is_left()
 
 
-def test_a_bad_line_ends_the_threads(directory: Path) -> None:
+def test_a_bad_line_ends_the_threads(directory: Path, nothing_is_left: Callable[[], None]) -> None:
     reader = FileFlowLogsReader(directory, thread_count=2, raise_on_error=True)
     with pytest.raises(ValueError, match='1 values'):
         list(reader)
-    assert nothing_is_left(directory)
+    nothing_is_left()
 
 
-def test_with_a_limit_nothing_is_left_behind(make: Make, directory: Path) -> None:
+def test_with_a_limit_nothing_is_left_behind(make: Make, nothing_is_left: Callable[[], None]) -> None:
     reader = make()
     assert sum(block.line_count for block in reader.blocks(limit=3)) == 3
-    assert nothing_is_left(directory)
+    nothing_is_left()
 
 
-def test_what_was_closed_cannot_be_read_again(make: Make, directory: Path) -> None:
+def test_what_was_closed_cannot_be_read_again(make: Make, nothing_is_left: Callable[[], None]) -> None:
     """The records between what was returned and what comes next would be missing."""
     reader = make()
     assert len(list(islice(reader, 3))) == 3
     reader.close()
-    assert nothing_is_left(directory)
+    nothing_is_left()
     for _ in range(2):
         with pytest.raises(ValueError, match='this reader is closed'):
             list(reader.blocks())

@@ -120,6 +120,33 @@ def test_whoever_stops_early_stops_the_work() -> None:
     assert len(begun) < 20
 
 
+def test_the_garbage_collector_closes_the_pool_in_its_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can run between the check of a condition and the wait, where the notification would be lost."""
+    wait, taken, closed = threading.Condition.wait, threading.Event(), threading.Event()
+
+    def task() -> Iterator[str]:
+        yield 'a'
+        taken.wait()
+        yield from 'bc'
+
+    def close_and_wait(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if threading.current_thread() in workers and taken.is_set() and not closed.is_set():
+            closed.set()
+            items.close()  # type: ignore[attr-defined]
+        return wait(condition, timeout)
+
+    before = set(threading.enumerate())
+    items = in_order([task], workers=1, waiting=0)
+    assert next(items) == 'a'
+    workers = set(threading.enumerate()) - before
+    monkeypatch.setattr(threading.Condition, 'wait', close_and_wait)
+    taken.set()
+    for thread in workers:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert closed.is_set()
+
+
 @pytest.mark.parametrize('left', [0, 1, 2])
 def test_a_system_without_more_threads(left: int, monkeypatch: pytest.MonkeyPatch) -> None:
     start, started = threading.Thread.start, []
