@@ -26,6 +26,10 @@ CLI_CACHE = '~/.aws/cli/cache'
 ATTEMPTS = 10
 # Attempts before the first answer of an address: without one, the Region or the network is wrong.
 FIRST_ATTEMPTS = 3
+# Seconds without a byte after which a request is sent again, and how often one is sent that gets none. With botocore's
+# 60 seconds, and ATTEMPTS, a read of an address that is silent would take 10 minutes to say so.
+READ_TIMEOUT = 30
+SILENT_ATTEMPTS = 3
 # Connections that a client keeps.
 MAX_CONNECTIONS = 50
 # Attempts if an answer is unreadable.
@@ -90,7 +94,12 @@ class AwsSession:
         from botocore.config import Config
 
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
-        config = Config(max_pool_connections=MAX_CONNECTIONS, connect_timeout=10, user_agent_extra='flowlogs_reader')
+        config = Config(
+            max_pool_connections=MAX_CONNECTIONS,
+            connect_timeout=10,
+            read_timeout=READ_TIMEOUT,
+            user_agent_extra='flowlogs_reader',
+        )
         if not self._user_set_retries:
             # The adaptive mode suits quotas; after one SlowDown of S3 it would be slow for seconds.
             mode = 'standard' if service == 's3' else 'adaptive'
@@ -304,15 +313,27 @@ def _names_in(folders: Iterable[str]) -> list[str]:
 
 
 class _StopIfUnreachable:
-    """A handler of botocore's needs-retry event that ends retries early if AWS cannot be reached at all."""
+    """A handler of botocore's needs-retry event that ends retries early if AWS cannot be reached, or is silent."""
 
     def __init__(self) -> None:
         self._answered = False
 
-    def __call__(self, response: object, attempts: int, caught_exception: Exception | None = None, **_: object) -> None:
-        from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, SSLError
+    def __call__(
+        self,
+        response: object,
+        attempts: int,
+        request_dict: dict[str, Any],
+        caught_exception: Exception | None = None,
+        **_: object,
+    ) -> None:
+        from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
 
         self._answered = self._answered or response is not None
         unreachable = isinstance(caught_exception, (EndpointConnectionError, ConnectTimeoutError, SSLError))
         if caught_exception and unreachable and not self._answered and attempts >= FIRST_ATTEMPTS:
             raise caught_exception
+        if isinstance(caught_exception, ReadTimeoutError):
+            context = request_dict['context']
+            context['silent'] = context.get('silent', 0) + 1
+            if context['silent'] >= SILENT_ATTEMPTS:
+                raise caught_exception

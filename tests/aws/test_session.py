@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.loaders import Loader
 
-from flowlogs_reader import FlowLogsReader, S3FlowLogsReader
+from flowlogs_reader import FlowLogsError, FlowLogsReader, S3FlowLogsReader
 from flowlogs_reader.aws.session import MODELS
 from tests import traffic
 from tests.conftest import Cli
@@ -212,6 +212,23 @@ class TestRetries:
         reader.boto_client.meta.events.register('before-send', lambda request, **_: sent.append(request))
         with pytest.raises(EndpointConnectionError):
             next(reader)
+        assert len(sent) == 3
+
+    @pytest.mark.parametrize('operation', ['FilterLogEvents', 'ListObjectsV2', 'GetObject'])
+    def test_an_address_that_is_silent_is_tried_three_times(
+        self, operation: str, fake: FakeAWS, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+        fake.add_log_group('flowlogs')
+        fake.add_bucket('flowlogs', objects=s3_objects([*traffic.lines(10, start=1454324400)]))
+        fake.fault(operation, 'stall', seconds=60)
+        window = {'start_time': datetime(2016, 2, 1, 11), 'end_time': datetime(2016, 2, 1, 13)}
+        make = FlowLogsReader if operation == 'FilterLogEvents' else S3FlowLogsReader
+        reader = make('flowlogs', thread_count=1, **window)
+        sent: list[object] = []
+        reader.boto_client.meta.events.register(f'before-send.*.{operation}', lambda request, **_: sent.append(request))
+        with pytest.raises((ReadTimeoutError, FlowLogsError)):
+            list(reader)
         assert len(sent) == 3
 
     def test_the_number_of_tries_is_what_is_sent(
