@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from queue import SimpleQueue
-from threading import Thread
 from typing import Any, NamedTuple
 
 from ..errors import Cause, FlowLogsError, UsageError
 from ..records.fields import DEFAULT_FIELDS
 from ..records.layout import Layout
+from .background import in_background
 from .session import AwsSession
 from .trouble import cause_of, is_aws_error, member, said
 
@@ -107,7 +108,10 @@ class Search:
         return sorted(region['RegionName'] for region in member(answer, 'Regions'))
 
     def _ask_all(self, clients: dict[str, Any]) -> list[list[Found] | Exception | None]:
-        """Return the answer of each Region, in this order. All are asked at the same time: quotas are per Region."""
+        """Return the answer of each Region, in this order. All are asked at the same time: quotas are per Region.
+
+        If the system has no more threads, the others are asked one after the other.
+        """
         answers: dict[str, SimpleQueue[list[Found] | Exception | None]] = {name: SimpleQueue() for name in clients}
 
         def ask(region: str) -> None:
@@ -117,8 +121,8 @@ class Search:
                 answers[region].put(error)
 
         for region in clients:
-            # A daemon: a stalled request must not keep the process from ending.
-            Thread(target=ask, args=(region,), daemon=True).start()
+            if not in_background(partial(ask, region)):
+                ask(region)
         return [answers[region].get() for region in clients]
 
     def _ask(self, region: str, client: Any) -> list[Found] | FlowLogsError | None:

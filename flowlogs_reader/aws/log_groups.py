@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .background import in_background
 
 if TYPE_CHECKING:
     from .session import AwsSession
@@ -61,7 +63,8 @@ def find_missing_group(session: AwsSession, name: str, arn: Arn | None = None) -
 def search_regions(session: AwsSession, name: str, seconds: float) -> tuple[list[str], list[str]]:
     """Return the other Regions that have a log group of this name, and similar names in the session's Region.
 
-    Calls DescribeLogGroups in all Regions at the same time, and uses the answers within `seconds`. Errors are ignored.
+    Calls DescribeLogGroups in all Regions at the same time, and uses the answers within `seconds`. Errors are ignored,
+    and Regions for which the system has no more threads.
     """
     from botocore.config import Config
 
@@ -75,7 +78,8 @@ def search_regions(session: AwsSession, name: str, seconds: float) -> tuple[list
             break
         client = session.client('logs', region_name=region, config=config)
         prefix = name if asked else ''
-        Thread(target=_names, args=(client, region, prefix, answers), daemon=True).start()
+        if not in_background(partial(_names, client, region, prefix, answers)):
+            break
         asked += 1
     found: dict[str, list[str]] = {}
     for _ in range(asked):

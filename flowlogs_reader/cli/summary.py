@@ -49,7 +49,9 @@ ADVICE = {
     Cause.GROUP_UNKNOWN: 'the log group went away while it was being read',
     Cause.OBJECT_GONE: 'the object went away while it was being read',
     Cause.OBJECT_ARCHIVED: 'the object is archived: restore it first',
-    Cause.THROTTLED: 'AWS is throttling: lower --thread-count or raise AWS_MAX_ATTEMPTS',
+    Cause.THROTTLED: (
+        'AWS is throttling: try again, or raise AWS_MAX_ATTEMPTS; a direct read sends less with a lower --thread-count'
+    ),
     Cause.UNAVAILABLE: 'AWS is not available: try again',
     Cause.UNREACHABLE: 'AWS cannot be reached: check the Region, the network, AWS_ENDPOINT_URL and the proxy',
     Cause.CONNECTION_BROKEN: 'the connection broke: try again',

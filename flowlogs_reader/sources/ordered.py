@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Generic, TypeVar
 
+from ..aws.background import in_background
+
 T = TypeVar('T')
 Task = Callable[[], Iterable[T]]
 # How long a thread waits, in seconds, before it looks again whether the pool is closed: see _Pool._wait_until.
@@ -35,16 +37,6 @@ def in_order(tasks: Iterable[Task[T]], workers: int, waiting: int) -> Iterator[T
             yield from chain.from_iterable(task() for task in tasks)
     finally:
         pool.close()
-
-
-def in_background(work: Callable[[], None]) -> bool:
-    """Start a thread for `work`. Return False if the system has no more threads: a container may have few."""
-    try:
-        # A daemon: a stalled read must not keep the process from ending.
-        threading.Thread(target=work, daemon=True).start()
-    except RuntimeError:
-        return False
-    return True
 
 
 class _Queue(Generic[T]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 
 import pytest
 
@@ -160,6 +161,22 @@ def test_all_regions_are_asked_at_once_and_shown_in_order(fake: FakeAWS, cli: Cl
     assert [row['command'].split()[-1] for row in listed] == ['ap-northeast-1', 'eu-west-1', 'us-west-2']
     assert sorted(call.region for call in fake.calls('DescribeFlowLogs')) == sorted(fake.ec2.regions)
     assert fake.max_concurrent('DescribeFlowLogs') > 1
+
+
+def test_a_system_without_more_threads_asks_one_region_after_the_other(
+    fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoMore(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr('flowlogs_reader.aws.background.Thread', NoMore)
+    for region in ('us-west-2', 'eu-west-1'):
+        fake.add_flow_log(log_group='flows', region=region)
+    listed = rows(cli('--list', '--all-regions').stdout)
+    assert [row['region'] for row in listed] == ['eu-west-1', 'us-west-2']
+    # The search for the group elsewhere does without.
+    assert 'there is no log group nowhere' in cli('nowhere', status=1).stderr
 
 
 def test_a_region_that_fails_does_not_silence_the_others(fake: FakeAWS, cli: Cli) -> None:

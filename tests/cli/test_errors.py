@@ -92,7 +92,7 @@ def test_children() -> None:
     ('kind', 'says'),
     [
         ('deny', 'not allowed: add this action to the policy'),
-        ('throttle', 'AWS is throttling: lower --thread-count'),
+        ('throttle', 'AWS is throttling: try again, or raise AWS_MAX_ATTEMPTS'),
         ('503', 'AWS is not available: try again'),
         ('expire_credentials', 'the credentials have expired: sign in again'),
     ],

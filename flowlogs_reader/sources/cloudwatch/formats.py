@@ -8,11 +8,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ...aws.background import in_background
 from ...aws.session import AwsSession
 from ...aws.trouble import is_aws_error, is_denied, member
 from ...errors import FlowLogsError
 from ...records.layout import Layout
-from ..ordered import in_background
 
 
 class Formats:
