@@ -49,7 +49,7 @@
 typedef uint8_t byte;
 
 enum { MAX_FIELDS = 256, MAX_LINE = 65536, MAX_DIGITS = 19 };
-#define MAX_SECONDS INT64_C(2147483647)
+#define MAX_SECONDS UINT64_C(2147483647)
 
 /* --- results and errors ------------------------------------------------------------------------------------------- */
 
@@ -591,9 +591,9 @@ static bool repair_value(byte kind, Text value, Buffer *out)
     }
     if (kind == 'M') {
         uint64_t seconds = number_of(value, value.text);
-        if (seconds > (uint64_t)MAX_SECONDS) {
+        if (seconds > MAX_SECONDS) {
             seconds /= 1000;
-            if (seconds > (uint64_t)MAX_SECONDS) {
+            if (seconds > MAX_SECONDS) {
                 return false;
             }
             out->used += put_number(out->at + out->used, seconds);
@@ -603,7 +603,6 @@ static bool repair_value(byte kind, Text value, Buffer *out)
     buffer_put(out, value.text, value.size);
     return true;
 }
-
 
 static bool is_blank(Text text)
 {
@@ -637,8 +636,8 @@ static Outcome write_canonical(Scan *scan, Text text, Line *line)
 {
     Buffer *out = &scan->repaired;
     out->used = 0;
-    /* number_of reads eight bytes at a time. */
-    if (buffer_room(out, text.size + 16)) {
+    /* The last value may need a newline. */
+    if (buffer_room(out, text.size + 1)) {
         return OUT_OF_MEMORY;
     }
     size_t place = 0, i = 0;
@@ -2374,7 +2373,6 @@ typedef struct {
     size_t n_pairs;
     Labels labels;
     Text otherwise;
-    size_t longest;  /* of what a map gives */
 } Key;
 
 /* One record on its way into the table. */
@@ -3975,7 +3973,7 @@ static Status put_lines(Output *output, Buffer *out, bool *whole)
             }
         } else {
             /* Only used if a line has more values, or no newline: otherwise the caller returns the data itself. */
-            size_t size = output->at[values < output->count ? values : output->count] - 1 - begin;
+            size_t size = output->at[output->count] - 1 - begin;
             if (buffer_room(out, size + 1)) {
                 return NO_MEMORY;
             }
@@ -4453,7 +4451,7 @@ static bool skip_value(Body *body)
 {
     uint64_t objects = 0;
     int depth = 0;
-    bool value = true; /* whether a value comes next, or the end of one has been reached */
+    bool value = true;  /* whether a value comes next, or the end of one has been reached */
     for (;;) {
         skip_space(body);
         if (value) {
