@@ -1,4 +1,12 @@
-"""The local engine: a function for each action. See engines/base.py for the contract of an engine."""
+"""The local engine: a function for each action, which answers a Query over sources with a Result.
+
+It writes nothing, reads nothing before the Result is iterated over, and records the facts of the read in the reports of
+the sources. If the read fails, the Result yields what was read before, then raises the error. If it fails before the
+first record, a table has no rows.
+
+Sources already have the conditions and the window of the query: they were opened with them, so that AWS can apply them.
+An engine on AWS takes the place of a source: see engines/remote/contract.py.
+"""
 
 from __future__ import annotations
 
