@@ -1,10 +1,12 @@
 """The table of actions: their arguments, help texts and default output.
 
-engines/local.py has a function for each action. Functions here import what they need, so that --help need not wait for
-it.
+engines/local.py has a function for each action. --help needs this module, so functions here import what takes long.
 """
 
 from __future__ import annotations
+
+from ..errors import UsageError
+from ..records.fields import KNOWN, MEASURES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ..query.groups import GroupKey
 
 # What the bars of a timeline can show.
-TIMELINE_MEASURES = ('bytes', 'packets', 'flows', 'rejected')
+TIMELINE_MEASURES = (*MEASURES, 'rejected')
 
 
 class Action:
@@ -52,8 +54,6 @@ class Action:
 
 
 def ask_print(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
-
     if options.follow and arguments:
         raise UsageError('print N does not go with --follow, which has no end: … print --follow | head -n N does')
     if len(arguments) > 1:
@@ -65,7 +65,6 @@ def ask_print(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
 
 
 def ask_findip(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
     from ..query.conditions import find_addresses
 
     if not arguments:
@@ -74,18 +73,14 @@ def ask_findip(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
 
 
 def ask_ipset(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
-
     if arguments:
         raise UsageError(f'ipset takes no arguments, not {" ".join(arguments)!r}')
     return {}
 
 
 def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
     from ..query.conditions import EITHER
     from ..query.groups import parse_keys
-    from ..records.fields import MEASURES
 
     count, names = _counted(arguments, 'top')
     _check_number_first('top', names, str.isdigit)
@@ -107,8 +102,6 @@ def ask_top(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
 
 def _check_by(options: Namespace, measures: Sequence[str]) -> None:
     """Raises UsageError if --by is a field that --distinct would count."""
-    from ..errors import UsageError
-    from ..records.fields import KNOWN
     from ..records.layout import normalise
 
     if options.by and options.by not in measures and normalise(options.by) in KNOWN:
@@ -117,7 +110,6 @@ def _check_by(options: Namespace, measures: Sequence[str]) -> None:
 
 def _compare(options: Namespace) -> int | None:
     """Return how many seconds earlier the window of --compare is."""
-    from ..errors import UsageError
     from ..query.typed_times import parse_length
 
     if options.compare is None:
@@ -130,8 +122,6 @@ def _compare(options: Namespace) -> int | None:
 
 def _counted(arguments: Sequence[str], action: str) -> tuple[int | None, Sequence[str]]:
     """Return the number of rows with which the arguments begin, or None, and the other arguments."""
-    from ..errors import UsageError
-
     if not arguments or not _is_number(arguments[0]):
         return None, arguments
     if not int(arguments[0]):
@@ -141,8 +131,6 @@ def _counted(arguments: Sequence[str], action: str) -> tuple[int | None, Sequenc
 
 def _check_number_first(action: str, names: Sequence[str], is_number: Callable[[str], bool]) -> None:
     """Raises UsageError if a number, or a length of time, comes after a field."""
-    from ..errors import UsageError
-
     for name in names[1:]:
         if is_number(name):
             others = [other for other in names if other is not name]
@@ -151,9 +139,7 @@ def _check_number_first(action: str, names: Sequence[str], is_number: Callable[[
 
 def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:
     """Return the keys of --distinct. Raises UsageError if they are not fields, or are keys already."""
-    from ..errors import UsageError
     from ..query.groups import parse_keys
-    from ..records.fields import MEASURES
 
     try:
         distinct = parse_keys(options.distinct or (), MEASURES, options.fields or ())
@@ -169,10 +155,8 @@ def _distinct(options: Namespace, keys: Sequence[GroupKey]) -> tuple[GroupKey, .
 
 
 def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
     from ..query.groups import check_both_ways, parse_keys
     from ..query.query import FIVE_TUPLE
-    from ..records.fields import MEASURES
 
     count, names = _counted(arguments, 'aggregate')
     _check_number_first('aggregate', names, str.isdigit)
@@ -190,7 +174,6 @@ def ask_aggregate(arguments: Sequence[str], options: Namespace) -> dict[str, Any
 
 
 def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
     from ..query.groups import parse_keys
     from ..query.typed_times import parse_length
 
@@ -212,8 +195,6 @@ def ask_timeline(arguments: Sequence[str], options: Namespace) -> dict[str, Any]
 
 def _measure(given: str | None, measures: Sequence[str], default: str, action: str) -> str:
     """Return what --by says. Raises UsageError if it is not one of these measures."""
-    from ..errors import UsageError
-
     if given is None:
         return default
     if given not in measures:
@@ -222,8 +203,6 @@ def _measure(given: str | None, measures: Sequence[str], default: str, action: s
 
 
 def ask_report(arguments: Sequence[str], options: Namespace) -> dict[str, Any]:
-    from ..errors import UsageError
-
     if len(arguments) > 1 or arguments and not (_is_number(arguments[0]) and int(arguments[0])):
         raise UsageError(f'report takes how many rows a table has, 1 or more, not {" ".join(arguments)!r}')
     return {'limit': int(arguments[0]) if arguments else None}

@@ -27,7 +27,7 @@ def check_list(options: Namespace) -> None:
         if value not in (None, []) and not (option.with_list or option.list_only):
             what = option.shown if option.shown.startswith('-') else repr(value)
             raise UsageError(f'{what} does not go with --list')
-    _check_text(options, {})
+    _check_text(options)
 
 
 def check_options(options: Namespace, sources: Sequence[Source]) -> None:
@@ -44,7 +44,7 @@ def check_options(options: Namespace, sources: Sequence[Source]) -> None:
         raise UsageError('--external-id goes with --role-arn')
     if options.thread_count < 0:
         raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
-    _check_text(options, {'location', 'action'})
+    _check_text(options)
 
 
 def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:
@@ -78,10 +78,10 @@ def _check_follow(options: Namespace) -> None:
             raise UsageError(f'{name} does not go with --follow, which has no end')
 
 
-def _check_text(options: Namespace, exempt: set[str] | dict[str, str]) -> None:
+def _check_text(options: Namespace) -> None:
     """Raises UsageError for an argument that is not UTF-8: AWS would not accept it. File names may have any bytes."""
     for name, value in vars(options).items():
-        if isinstance(value, str) and name not in exempt:
+        if isinstance(value, str) and name != 'location':
             check_utf8(value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..records.fields import FIELD_SETS, FIELDS, KNOWN, MEASURES
+from ..records.fields import FIELD_SETS, FIELDS, KNOWN
 from ..records.layout import normalise
 from .actions import ACTIONS, TIMELINE_MEASURES
 from .options import COMPLETING, OPTIONS, Option
@@ -57,7 +57,6 @@ end
 complete -c PROGRAM -f -a '(__PROGRAM)'
 """,
 }
-EITHER = ('addr', 'port', 'pkt_addr')
 
 
 def script(shell: str) -> str:
@@ -109,7 +108,7 @@ def _values(flag: str, word: str, shell: str) -> Iterable[str]:
         return [f'{begun},{name}' if begun else name for name in (*sets, *_fields())]
     if option.name == 'by':
         # Fields are for --distinct.
-        return (*MEASURES, *TIMELINE_MEASURES, *(_fields() if word else ()))
+        return (*TIMELINE_MEASURES, *(_fields() if word else ()))
     if option.name == 'tz':
         return _zones()
     if option.name == 'profile':
@@ -137,6 +136,8 @@ def _arguments(before: Sequence[str], word: str) -> Iterable[str]:
 
 
 def _conditions(word: str, shell: str) -> Iterable[str]:
+    from ..query.conditions import EITHER
+
     field, equals, _ = word.partition('=')
     if not equals:
         return [f'{name}=' for name in (*EITHER, *_fields(), *_mapped(word))]

@@ -50,8 +50,8 @@ LINES = tuple(name for name, action in ACTIONS.items() if not action.page)
 SESSION = ('region', 'profile', 'role_arn', 'external_id')
 # As in engines/run.py, which takes longer to import.
 REMOTE = ('insights', 'athena')
-LOCAL = ('local',)
-ENGINES = (*LOCAL, *REMOTE)
+LOCAL_ONLY = ('local',)
+ENGINES = (*LOCAL_ONLY, *REMOTE)
 IN_AWS = tuple(source.name for source in SOURCES.values() if source.asks_aws)
 
 
@@ -164,7 +164,7 @@ OPTIONS = (
     ),
     Option('--for', group=_WHEN, metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m'),
     Option(
-        '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, engines=LOCAL, action='store_true',
+        '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, engines=LOCAL_ONLY, action='store_true',
         help='go on as records arrive, until Ctrl-C; AWS delivers them 5 to 15 minutes late',
     ),
     Option(
@@ -263,11 +263,11 @@ OPTIONS = (
         help='of a bucket, separated by commas (default: all regions)',
     ),
     Option(
-        '--filter-pattern', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='filter_pattern', metavar='PATTERN',
-        help='for CloudWatch Logs to filter by',
+        '--filter-pattern', group=_AWS, sources=('cwl',), engines=LOCAL_ONLY, keyword='filter_pattern',
+        metavar='PATTERN', help='for CloudWatch Logs to filter by',
     ),
     Option(
-        '--no-pushdown', group=_AWS, sources=('cwl',), engines=LOCAL, keyword='pushdown', dest='pushdown',
+        '--no-pushdown', group=_AWS, sources=('cwl',), engines=LOCAL_ONLY, keyword='pushdown', dest='pushdown',
         action='store_false',
         help='have CloudWatch Logs send everything, and filter here',
     ),

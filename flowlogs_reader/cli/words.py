@@ -19,8 +19,6 @@ from .stderr import PROGRAM
 if TYPE_CHECKING:
     from argparse import Namespace
 
-SCHEMES = 's3://BUCKET/PREFIX'
-
 
 def prepare(options: Namespace) -> None:
     """Set the locations, the default action and thread count, and make a tuple of the names in --fields.
@@ -130,8 +128,8 @@ def _source_of(location: str, location_type: str | None) -> Source:
     if source is None:
         scheme = location.partition('://')[0]
         raise UsageError(
-            f'{scheme}:// is not a place that logs are read from: there are {SCHEMES}, log groups, files, and - for '
-            'standard input'
+            f'{scheme}:// is not a place that logs are read from: there are s3://BUCKET/PREFIX, log groups, files, '
+            'and - for standard input'
         )
     return source
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from flowlogs_reader.cli.actions import ACTIONS
-from flowlogs_reader.cli.completion import EITHER, SCRIPTS
+from flowlogs_reader.cli.completion import SCRIPTS
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.options import COMPLETING, OPTIONS, OUTPUTS
-from flowlogs_reader.query import conditions
+from flowlogs_reader.query.conditions import EITHER
 from flowlogs_reader.records.fields import FIELD_SETS, FIELDS
 from tests.conftest import Cli
 
@@ -69,6 +69,8 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         (['g', '-c', ''], [*NAMES, *FIELD_SETS, 'all']),
         (['g', '-c', 'start,srca'], ['start,srcaddr']),
         (['g', 'top', '--distinct', 'dstport,dsta'], ['dstport,dstaddr']),
+        (['g', 'top', '--by', ''], ['bytes', 'packets', 'flows', 'rejected']),
+        (['g', 'top', '--distinct', 'srcport', '--by', 'srcp'], ['srcport']),
         (['g', '-o', ''], OUTPUTS),
         (['g', '--output=c'], ['--output=csv']),
         (['g', '--tz', 'Asia/Tok'], ['Asia/Tokyo']),
@@ -114,10 +116,6 @@ def test_profiles_and_regions_of_the_configuration(
     assert complete('g', '--profile', '') == ['audit-keys'] and complete('g', '--region', '') == []
     monkeypatch.setenv('AWS_CONFIG_FILE', str(bare_environment / 'nowhere'))
     assert complete('g', '--profile', '') == ['audit-keys']
-
-
-def test_the_names_are_those_of_the_conditions() -> None:
-    assert {*EITHER} == {*conditions.EITHER}
 
 
 @pytest.mark.parametrize('shell', SCRIPTS)
