@@ -1,4 +1,4 @@
-"""Streams for the command line in process: one that gives its data in pieces, and the output of a run."""
+"""Streams for the command line in process: data in pieces, terminals, and the output of a run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ class Cut(BytesIO):
         data = self.read()[: len(buffer)]
         buffer[: len(data)] = data
         return len(data)
+
+
+class Screen(BytesIO):
+    """A stdout that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Terminal(StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def output_of(*argv: str, stdin: BytesIO) -> bytes:

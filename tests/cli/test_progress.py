@@ -27,6 +27,7 @@ from flowlogs_reader.sources.base import BaseReader
 from tests import traffic
 from tests.conftest import HOUR, NOW, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
+from tests.streams import Terminal
 
 GROUP = 'flows'
 START = datetime(2016, 2, 1, 11, tzinfo=timezone.utc)
@@ -34,17 +35,8 @@ END = START + timedelta(seconds=1000)
 # Ten records a second, ten seconds a page, a hundred pages.
 LINES = [*traffic.lines(10_000, start=int(START.timestamp()), per_second=10)]
 WINDOW = ('-s', '2016-02-01 11:00:00', '-e', '2016-02-01 11:16:40')
-
-
 # To the end of the line.
 CLEAR = '\x1b[K'
-
-
-class Terminal(StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def shown(written: str) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.stderr import print_message
-from tests.cli.test_progress import Terminal
 from tests.conftest import DATA
+from tests.streams import Screen, Terminal
 
 LONG = 'a-path/with-hyphens/that-is-longer-than-forty-characters'
 
@@ -28,10 +28,6 @@ def test_a_terminal_breaks_no_word(width: int, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize('columns', ['9' * 12, '-1', 'wide'])
 def test_a_width_that_no_terminal_has(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Screen(BytesIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv('COLUMNS', columns)
     screen = Screen()
     assert main([str(DATA / 'seed-minute.log'), 'timeline'], None, screen, StringIO()) == 0

@@ -18,6 +18,7 @@ from tests.conftest import DATA, MINUTE, NOW, SEED_REGION, Cli
 from tests.engines.test_report import V5, vpc
 from tests.fake.aws import FakeAWS
 from tests.roads import Log
+from tests.streams import Screen
 from tests.traffic import lines
 
 MINUTE_LOG = str(DATA / 'seed-minute.log')
@@ -260,11 +261,7 @@ def test_a_terminal_is_refused_with_the_remedy() -> None:
 
 @pytest.mark.parametrize('instead', ['--estimate', '--engine insights --estimate', '--engine insights --show-query'])
 def test_a_terminal_shows_what_a_report_would_take(instead: str, seeded: FakeAWS) -> None:
-    class Terminal(BytesIO):
-        def isatty(self) -> bool:
-            return True
-
-    stdout, stderr = Terminal(), StringIO()
+    stdout, stderr = Screen(), StringIO()
     argv = ['VPCFlowLogGroup', 'report', '--region', SEED_REGION, *instead.split()]
     assert main(argv, BytesIO(), stdout, stderr, NOW) == 0, stderr.getvalue()
     assert stdout.getvalue().startswith((b'engine ', b'# StartQuery '))

@@ -25,6 +25,7 @@ from flowlogs_reader.records.layout import Layout
 from tests.conftest import DATA, HOUR, MINUTE, Cli
 from tests.fake.aws import FakeAWS
 from tests.kernel import inputs
+from tests.streams import Screen
 
 SEED = str(DATA / 'seed-hour.log')
 NODATA = b'2 743065858817 eni-63444414 - - - - - - - 1454324362 1454324415 - NODATA\n'
@@ -219,12 +220,8 @@ def test_without_pyarrow_one_line_says_what_to_install(cli: Cli, monkeypatch: py
     assert result.stderr == 'flowlogs_reader: writing Parquet needs a library: pip install "pyarrow>=14"\n'
 
 
-def test_a_terminal_is_refused(cli: Cli) -> None:
-    class Terminal(io.BytesIO):
-        def isatty(self) -> bool:
-            return True
-
-    stdout, stderr = Terminal(), io.StringIO()
+def test_a_terminal_is_refused() -> None:
+    stdout, stderr = Screen(), io.StringIO()
     assert main([SEED, '-o', 'parquet'], io.BytesIO(), stdout, stderr) == 2
     assert 'error: -o parquet is not for a terminal: send it to a file, as in' in stderr.getvalue()
     assert not stdout.getvalue()
