@@ -12,7 +12,7 @@ from ..records.layout import Layout
 from ..sources.base import BaseReader
 from .ends import BothEnds, keys_of_ends
 from .once import read_sums
-from .sums import SUMS, add_groups, chunks_of, fields_of, kinds_of, picked, transform_of
+from .sums import SUMS, add_groups, chunks_of, fields_of, kinds_of, picked, rows_of, transform_of
 
 # The columns of a comparison before the keys.
 COMPARED = ('now', 'before', 'change')
@@ -70,5 +70,5 @@ class Comparison:
         if self._query.both_ends:
             table = BothEnds(table, self._query.keys).sums
         place = SUMS.index(self._query.measure) - len(SUMS)
-        values = (row.rsplit(b' ', len(SUMS)) for chunk in chunks_of(table) for row in chunk.splitlines())
+        values = (row.rsplit(b' ', len(SUMS)) for row in rows_of(table))
         return {key: int(sums[place]) for key, *sums in values}

@@ -8,7 +8,7 @@ from itertools import islice
 from ..kernel import Sums
 from ..query.groups import GroupKey, counterpart, is_source
 from ..query.result import ROWS
-from .sums import chunks_of
+from .sums import rows_of
 
 
 class _Conversation:
@@ -43,22 +43,21 @@ class Conversations:
     def _merge(self, table: Sums) -> dict[tuple[bytes, ...], _Conversation]:
         width = len(self._reversed)
         found: dict[tuple[bytes, ...], _Conversation] = {}
-        for chunk in chunks_of(table):
-            for line in chunk[:-1].split(b'\n'):
-                values = line.split(b' ')
-                key = tuple(values[:width])
-                packets, octets, flows = (int(values[width + at]) for at in (0, 1, 4))
-                start, end = (None if text == b'-' else int(text) for text in values[width + 2 : width + 4])
-                goes_back = self._goes_to_source(key)
-                if goes_back:
-                    key = tuple([key[place] for place in self._reversed])
-                total = found.setdefault(key, _Conversation())
-                total.packets += packets
-                total.bytes += octets
-                total.flows += flows
-                total.start = min(_known(total.start, start), default=None)
-                total.end = max(_known(total.end, end), default=None)
-                total.back += octets if goes_back else 0
+        for row in rows_of(table):
+            values = row.split(b' ')
+            key = tuple(values[:width])
+            packets, octets, flows = (int(values[width + at]) for at in (0, 1, 4))
+            start, end = (None if text == b'-' else int(text) for text in values[width + 2 : width + 4])
+            goes_back = self._goes_to_source(key)
+            if goes_back:
+                key = tuple([key[place] for place in self._reversed])
+            total = found.setdefault(key, _Conversation())
+            total.packets += packets
+            total.bytes += octets
+            total.flows += flows
+            total.start = min(_known(total.start, start), default=None)
+            total.end = max(_known(total.end, end), default=None)
+            total.back += octets if goes_back else 0
         return found
 
     def _goes_to_source(self, row: tuple[bytes, ...]) -> bool:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from heapq import nsmallest
-from itertools import chain
 
 from ..kernel import Sums, columns
-from .sums import SUMS, chunks_of, folded, kinds_of
+from .sums import chunks_of, folded, key_of, kinds_of, rows_of
 
 
 class DistinctValues:
@@ -32,7 +30,7 @@ class DistinctValues:
             rows = self.sums.top(count, measure).splitlines()
         else:
             counts = self._counts[measure]
-            rows = nsmallest(count, self._rows(), lambda row: (-counts[self._key(row)], self._key(row)))
+            rows = nsmallest(count, rows_of(self.sums), lambda row: (-counts[key_of(row)], key_of(row)))
         return b''.join([b'%b %b\n' % (row, self._numbers(row)) for row in rows])
 
     def _counted(self, table: Sums, fields: int, field: int) -> Counter[bytes]:
@@ -46,11 +44,5 @@ class DistinctValues:
             found.update(columns(kinds, (is_known,), None, (key,), chunk)[0][0])
         return found
 
-    def _rows(self) -> Iterator[bytes]:
-        return chain.from_iterable(map(bytes.splitlines, chunks_of(self.sums)))
-
-    def _key(self, row: bytes) -> bytes:
-        return row.rsplit(b' ', len(SUMS))[0]
-
     def _numbers(self, row: bytes) -> bytes:
-        return b' '.join([b'%d' % counts[self._key(row)] for counts in self._counts])
+        return b' '.join([b'%d' % counts[key_of(row)] for counts in self._counts])

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 from ..kernel import Sums
 from ..query.groups import GroupKey
-from .sums import SUMS, chunks_of, folded, sums_of
+from .sums import SUMS, folded, key_of, rows_of, sums_of
 
 # The columns that a row has after the sums.
 DIRECTIONS = ('bytes_in', 'bytes_out')
@@ -48,12 +48,7 @@ class BothEnds:
         return [sums_of(table, self._keys)[1] for table in self._directions]
 
 
-def key_of(row: bytes) -> bytes:
-    """Return the keys in a line of a table."""
-    return row.rsplit(b' ', len(SUMS))[0]
-
-
 def _bytes_of(table: Sums, wanted: Container[bytes]) -> dict[bytes, int]:
     """Return the bytes of the keys that are `wanted`."""
-    rows = (row.rsplit(b' ', len(SUMS)) for chunk in chunks_of(table) for row in chunk.splitlines())
+    rows = (row.rsplit(b' ', len(SUMS)) for row in rows_of(table))
     return {key: int(octets) for key, _, octets, *_ in rows if key in wanted}

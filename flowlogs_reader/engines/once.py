@@ -26,7 +26,7 @@ from ..query.query import RECORDER, Query
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.report import ReadReport
-from .sums import SUMS, Keys, add_groups, chunks_of, kinds_of, picked, read_into
+from .sums import SUMS, Keys, add_groups, chunks_of, kinds_of, picked, read_into, rows_of
 
 # Logs without flow_direction are common.
 WITNESS = (*RECORDER, 'flow_direction')
@@ -176,8 +176,7 @@ class Witnesses:
                     yield row
 
     def _rows(self) -> Iterator[list[bytes]]:
-        for chunk in chunks_of(self._table):
-            yield from map(partial(bytes.split, sep=b' '), chunk.splitlines())
+        return map(partial(bytes.split, sep=b' '), rows_of(self._table))
 
     @property
     def undecided(self) -> int:

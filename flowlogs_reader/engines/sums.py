@@ -69,6 +69,16 @@ def chunks_of(table: Sums) -> Iterator[bytes]:
         yield table.lines(begin, ROWS)
 
 
+def rows_of(table: Sums) -> Iterator[bytes]:
+    """Yield the rows as :func:`chunks_of`, one at a time and without line ends."""
+    return chain.from_iterable(map(bytes.splitlines, chunks_of(table)))
+
+
+def key_of(row: bytes) -> bytes:
+    """Return the keys of a row."""
+    return row.rsplit(b' ', len(SUMS))[0]
+
+
 def kinds_of(keys: int) -> bytes:
     """Return the kinds of the values in a line of a table with so many keys, for the kernel.
 

@@ -108,6 +108,3 @@ class Encoding:
         return encode(
             self._name, names, [False] * len(names), range(len(names)), [None] * len(names), self._shape.separator, line
         )
-
-
-ENCODINGS: Sequence[str] = ('text', 'tsv', 'csv', 'jsonl')

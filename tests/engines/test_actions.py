@@ -27,7 +27,6 @@ SEED = str(DATA / 'seed-minute.log')
 TRAFFIC = b''.join(line + b'\n' for line in traffic.lines(3_000, per_second=20))
 RECORDS = [FlowRecord.from_cwl_event({'message': line.decode()}) for line in TRAFFIC.splitlines()]
 FLOWS = [record for record in RECORDS if record.log_status == 'OK']
-SKIPPED = [record for record in RECORDS if record.log_status == 'SKIPDATA']
 FIVE = 'srcaddr dstaddr srcport dstport protocol'.split()
 
 
