@@ -20,6 +20,7 @@ def run() -> int:
     os.environ.setdefault('ARROW_DEFAULT_MEMORY_POOL', 'system')
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+        sys.unraisablehook = _interrupt_again
     try:
         from .cli.main import main
 
@@ -36,6 +37,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """Restore the default handler: a second Ctrl-C, during cleanup, ends the process at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Repeat a Ctrl-C that met a finalizer, or a callback of an import: Python prints and drops what they raise."""
+    if unraisable.exc_type is KeyboardInterrupt and hasattr(signal, 'setitimer'):  # not on Windows
+        signal.signal(signal.SIGALRM, _interrupt)
+        # Not at once: this function is still a part of the finalizer.
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 if __name__ == '__main__':

@@ -94,12 +94,7 @@ class AwsSession:
         from botocore.config import Config
 
         settings: dict[str, Any] = {'region_name': region_name or self.region, **self._client_kwargs, **kwargs}
-        config = Config(
-            max_pool_connections=MAX_CONNECTIONS,
-            connect_timeout=10,
-            read_timeout=READ_TIMEOUT,
-            user_agent_extra='flowlogs_reader',
-        )
+        config = Config(max_pool_connections=MAX_CONNECTIONS, user_agent_extra='flowlogs_reader')
         if not self._user_set_retries:
             # The adaptive mode suits quotas; after one SlowDown of S3 it would be slow for seconds.
             mode = 'standard' if service == 's3' else 'adaptive'
@@ -206,6 +201,10 @@ class AwsSession:
         return session
 
     def _prepare(self, session: Session) -> Session:
+        from botocore.config import Config
+
+        # For all clients: botocore creates its own to assume a role, or to use a sign-in.
+        session.set_default_client_config(Config(connect_timeout=10, read_timeout=READ_TIMEOUT))
         # For the STS client that botocore creates if the profile has a role.
         session.set_config_variable('region', self.region)
         # Use reduced models of Logs, EC2, Athena and Glue: loading botocore's model of EC2 takes 30 MB and 0.2 seconds,

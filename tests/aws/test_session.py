@@ -231,6 +231,17 @@ class TestRetries:
             list(reader)
         assert len(sent) == 3
 
+    @pytest.mark.parametrize('how', ['--role-arn', '--profile'])
+    def test_a_silent_address_of_sts_is_given_up_as_soon(
+        self, how: str, fake: FakeAWS, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, two_minutes: None
+    ) -> None:
+        """botocore creates that client, and would wait a minute each time."""
+        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+        configure(home, f'[profile base]\n{KEYS}[profile audit]\nrole_arn = {ROLE}\nsource_profile = base\n')
+        fake.fault('AssumeRole', 'stall', seconds=600)
+        result = cli('flowlogs', how, ROLE if how == '--role-arn' else 'audit', status=1)
+        assert 'Read timeout on endpoint URL' in result.stderr
+
     def test_the_number_of_tries_is_what_is_sent(
         self, fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -228,6 +229,32 @@ def test_an_object_that_changes_while_it_is_read_is_not_glued_together(flowlogs:
     assert 'At least one of the pre-conditions you specified did not hold' in result.stderr
     assert result.stderr.count('\n') == 1
     assert Counter(result.lines) <= Counter(IN_KEY_ORDER)
+
+
+def test_an_s3_that_stalls_in_the_middle_of_objects(
+    flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, two_minutes: None
+) -> None:
+    """The rest of one object is requested again; the next objects would take as long."""
+    monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+    handle, ended = flowlogs.s3.handle, threading.Event()
+
+    class Stalled(Reply):
+        size = 1000
+
+        def __init__(self) -> None:
+            super().__init__(parts=self.nothing(), headers={'ETag': '"x"'})  # type: ignore[arg-type]
+
+        def nothing(self) -> Iterator[bytes]:
+            ended.wait()
+            yield b''
+
+    monkeypatch.setattr(
+        flowlogs.s3, 'handle', lambda call: Stalled() if call.operation == 'GetObject' else handle(call)
+    )
+    result = runner(cli, 's3://flowlogs', 1)('-s', START, status=1)
+    ended.set()
+    assert f'Read timeout on endpoint URL: "s3://flowlogs/{KEYS[0]}": AWS cannot be reached' in result.stderr
+    assert (result.stderr.count('\n'), flowlogs.count('GetObject')) == (1, 3)
 
 
 @pytest.mark.parametrize('action', ['ipset', 'aggregate', 'top', 'timeline'])

@@ -288,6 +288,26 @@ def test_ctrl_c_while_the_program_is_starting(module: str, road: str, aws: FakeA
     assert (done.returncode, done.stdout, done.stderr) == (130, b'', b'')
 
 
+FREEING = (
+    INTERRUPTING.replace('os.kill(os.getpid(), signal.SIGINT)', 'Freed()')
+    + """
+class Freed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+"""
+)
+
+
+def test_ctrl_c_while_an_object_is_freed(aws: FakeAWS, tmp_path: Path) -> None:
+    """Python drops what a finalizer raises."""
+    (tmp_path / 'sitecustomize.py').write_text(FREEING)
+    env = {
+        **os.environ, **aws.environ('us-east-1'), 'PYTHONPATH': f'{tmp_path}:{ROOT}', 'INTERRUPT_AT': 'botocore.session'
+    }  # fmt: skip
+    done = subprocess.run([*PROGRAM, 'large', *WINDOW], cwd=tmp_path, env=env, capture_output=True)
+    assert (done.returncode, done.stderr) == (130, b'')
+
+
 def test_a_second_ctrl_c_is_as_quiet(aws: FakeAWS) -> None:
     with stalled(aws) as process:
         while process.poll() is None:

@@ -42,11 +42,11 @@ class Objects(NamedTuple):
         return contents.pieces(self.body(key.name, key.size))
 
     def body(self, key: str, size: int | None = None) -> Generator[bytes, None, None]:
-        """Yield the bytes of an object. Raises DamagedError for an error of this object only.
+        """Yield the bytes of an object. Raises DamagedError for an error of this object only, else botocore's errors.
 
         `size` is what a listing says: an answer with fewer bytes is one that broke off.
         """
-        from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
+        from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError, ReadTimeoutError
         from urllib3.exceptions import HTTPError
 
         at = breaks = 0
@@ -67,6 +67,9 @@ class Objects(NamedTuple):
             except (HTTPClientError, HTTPError, IncompleteReadError) as error:
                 # botocore does not convert all errors of urllib3: that of damaged TLS data is not converted.
                 breaks += 1
+                if breaks == MAX_BREAKS and isinstance(error, ReadTimeoutError):
+                    # S3 is silent: the next object would take as long. botocore's own error has no address.
+                    raise ReadTimeoutError(endpoint_url=f's3://{self.bucket}/{key}', error=error) from error
                 if breaks == MAX_BREAKS:
                     raise DamagedError(f'after {at} bytes: {said(error)}', cause_of(error)) from error
             if at:
