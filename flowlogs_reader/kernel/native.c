@@ -2,7 +2,8 @@
 
    Rules of this file: no global state; no recursion over input; every read is inside the buffer; every size is checked
    for overflow and every allocation for failure. The GIL is released around the loops over data; before such a
-   loop, the contents of Python objects are copied into C structures.
+   loop, the contents of Python objects are copied into C structures. No format of the C API has a #: with the headers
+   of Python 3.13 the result would fail in 3.12 and older.
 
    Sections:
 
@@ -15,7 +16,6 @@
    find_events      events of CloudWatch Logs
    module */
 
-#define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x030a0000
 #endif
@@ -2627,8 +2627,9 @@ static Status network_by_python(const Sums *sums, const Key *key, Text value, Bu
 {
     Status status = RAISED;
     PyEval_RestoreThread(*released);
-    PyObject *made = PyObject_CallFunction(
-        sums->network, "y#II", (const char *)value.text, (Py_ssize_t)value.size, key->n4, key->n6);
+    PyObject *given = new_bytes(value.text, value.size);
+    PyObject *made = given ? PyObject_CallFunction(sums->network, "OII", given, key->n4, key->n6) : NULL;
+    Py_XDECREF(given);
     char *text;
     Py_ssize_t size;
     if (made && PyBytes_AsStringAndSize(made, &text, &size) == 0) {
