@@ -1,4 +1,4 @@
-"""Threads, of which a system may have no more."""
+"""Background threads, which a system may refuse to start."""
 
 from __future__ import annotations
 

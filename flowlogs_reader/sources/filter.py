@@ -15,8 +15,6 @@ from ..records.block import Block
 from ..records.fields import FIELDS
 from ..records.layout import Layout
 
-# The values of a field, or of several with a space between two: one for each line.
-Values = Sequence[bytes]
 # With more texts than this, a search of the bytes for each of them takes longer than parsing the lines.
 MAX_SEARCHES = 16
 # Shorter texts, such as port numbers, are in so many lines that a search saves nothing.

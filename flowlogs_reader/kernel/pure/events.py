@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from operator import le
 from typing import Any
 
@@ -60,18 +61,11 @@ def scan_page(body: bytes) -> Events | None:
     times: list[bytes] = []
     lines: list[bytes] = []
     ids: list[bytes] = []
-    at = begin
-    while at < last_begin:
-        end = body.find(b'}', at + _PIECE, last_begin) + 1 or last_begin
-        found = dict(zip(names, zip(*followed.findall(body, at, min(end + len(comma), last_begin) + 1))))
-        times += found.get(b'timestamp', ())
-        lines.append(_joined(found.get(b'message', ())))
-        ids.append(_joined(found.get(b'eventId', ())))
-        at = end
-    found = dict(zip(names, zip(last_event.groups())))
-    times += found[b'timestamp']
-    lines.append(_joined(found[b'message']))
-    ids.append(_joined(found[b'eventId']))
+    for events in chain(_in_pieces(followed, len(comma), body, begin, last_begin), [[last_event.groups()]]):
+        columns = dict(zip(names, zip(*events)))
+        times += columns.get(b'timestamp', ())
+        lines.append(_joined(columns.get(b'message', ())))
+        ids.append(_joined(columns.get(b'eventId', ())))
     # No other braces, no control characters, nothing but ASCII; and times in order.
     if body.translate(None, _NO_BRACES) != b'{%b}' % (b'{}' * len(times)) or not _in_order(times):
         return None
@@ -82,6 +76,18 @@ def scan_page(body: bytes) -> Events | None:
         return None
     last = times[-1]
     return b''.join(lines), b''.join(ids), int(times[0]), int(last), times.count(last), True, around[1]
+
+
+def _in_pieces(followed: re.Pattern[bytes], between: int, body: bytes, begin: int, last: int) -> Iterator[list[Any]]:
+    """Yield the used values of the events before the `last` one, of about _PIECE bytes of the body at a time.
+
+    `followed` matches an event before the next one, which begins `between` bytes after its end.
+    """
+    at = begin
+    while at < last:
+        end = body.find(b'}', at + _PIECE, last) + 1 or last
+        yield followed.findall(body, at, min(end + between, last) + 1)
+        at = end
 
 
 def _shape(event: bytes) -> tuple[bytes, list[bytes]] | None:
