@@ -180,7 +180,7 @@ def test_a_file_needs_credentials(fake: FakeAWS, cli: Cli, monkeypatch: pytest.M
         (['top', 'srcaddr/class', '--profile', 'x'], '--profile does not go with a file'),
         (['top', 'dstport/az', '--region', REGION], "'dstport/az': only addresses have networks"),
         (['top', 'srcaddr/zone', '--region', REGION], "'srcaddr/zone': there is no mapping 'zone'"),
-        (['-w', 'srcaddr/az>use1-az1', '--region', REGION], '='),
+        (['-w', 'srcaddr/az>use1-az1', '--region', REGION], 'srcaddr/az is text, which can be compared with = and !='),
         (['-w', 'srcaddr/az=dstaddr/vpc', '--region', REGION], 'are not of one kind'),
     ],
 )

@@ -194,14 +194,14 @@ class _Scan(NamedTuple):
             return [], window.stop
         found = self._found(group, window)
         chosen = found[:limit]
-        first_size = group.sizes
+        sizes = group.sizes
         if isinstance(chosen, range) and chosen.step == 1 and chosen:
-            fits = bisect_right(first_size, first_size[chosen[0]] + PAGE_BYTES) - 1 - chosen[0]
+            fits = bisect_right(sizes, sizes[chosen[0]] + PAGE_BYTES) - 1 - chosen[0]
             chosen = chosen[: max(fits, 1)]
         else:
             total = 0
             for count, index in enumerate(chosen):
-                total += first_size[index + 1] - first_size[index]
+                total += sizes[index + 1] - sizes[index]
                 if total > PAGE_BYTES and count:
                     chosen = chosen[:count]
                     break

@@ -1,6 +1,5 @@
 """Times, lengths and zones as people type them: read exactly, or refused with advice."""
 
-import doctest
 import re
 import time
 import zoneinfo
@@ -12,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlogs_reader.errors import UsageError
-from flowlogs_reader.query import typed_times
 from flowlogs_reader.query.typed_times import parse_length, parse_time, parse_zone
-from flowlogs_reader.records import times
 from flowlogs_reader.records.times import EPOCH, UTC, iso, resume_text
 
 NOW = datetime(2016, 2, 1, 12, 0, 0, tzinfo=UTC)
@@ -39,13 +36,6 @@ def refusal(text: str, tz: tzinfo = UTC, time_format: str | None = None, now: da
     assert message.startswith('cannot read the time ')
     assert '; type ' in message
     return message
-
-
-@pytest.mark.parametrize(('module', 'examples'), [(typed_times, 4), (times, 2)])
-def test_examples_in_the_docstrings(module, examples):
-    result = doctest.testmod(module)
-    assert result.attempted >= examples
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize(

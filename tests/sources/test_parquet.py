@@ -245,6 +245,6 @@ def test_objects_in_s3(cli: Cli, fake: FakeAWS) -> None:
     fake.fault('GetObject', 'cut', at=1)
     result = cli('s3://logs', *WINDOW, status=1)
     last = max(line.split()[11] for line in LINES)
-    assert set(result.stdout.splitlines()) < set(LINES) and last not in result.stdout.decode().split()
+    assert set(result.stdout.splitlines()) < set(LINES) and last not in result.stdout.split()
     assert result.stderr.startswith(f'flowlogs_reader: s3://logs/{max(objects)}: the Parquet data cannot be read: ')
     assert result.stderr.count('\n') == 1

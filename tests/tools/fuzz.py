@@ -173,9 +173,9 @@ def zone(data: bytes) -> None:
 
 
 def where(data: bytes) -> None:
-    condition_text, _, column = data.partition(b'\n')
+    text = data.decode('utf-8', 'replace')
     try:
-        condition = parse_condition(condition_text.decode('utf-8', 'replace'), ['x_new'])
+        condition = parse_condition(text, ['x_new'])
     except ValueError:
         pass
     else:
@@ -184,7 +184,7 @@ def where(data: bytes) -> None:
         assert (kept, skipped) == (line * matched, 0)
         filter_pattern([condition])
     try:
-        parse_keys(condition_text.decode('utf-8', 'replace').split(), (), ())
+        parse_keys(text.split(), (), ())
     except ValueError:
         pass
 
