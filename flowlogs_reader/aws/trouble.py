@@ -41,6 +41,7 @@ CAUSE_BY_CODE = {
     'IllegalLocationConstraintException': Cause.REGION_OTHER,
     'ServiceUnavailableException': Cause.UNAVAILABLE,
     'ServiceUnavailable': Cause.UNAVAILABLE,
+    'Unavailable': Cause.UNAVAILABLE,
     'InternalError': Cause.UNAVAILABLE,
     'InternalFailure': Cause.UNAVAILABLE,
     # If an answer has no code, botocore takes its HTTP status.

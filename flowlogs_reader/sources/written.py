@@ -24,10 +24,7 @@ _ISO = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)')
 
 def undo(layout: Layout, line: bytes) -> Callable[[bytes], bytes] | None:
     """Return a function that converts lines like this one to lines of the log; None if the result is not a record."""
-
-    def with_numbers(data: bytes) -> bytes:
-        return _with_numbers(layout, data)
-
+    with_numbers: Callable[[bytes], bytes] = partial(_with_numbers, layout)
     for function in (with_numbers, lambda data: with_numbers(_without_commas(data))):
         if is_record(layout, function(line + b'\n')[:-1]):
             return function

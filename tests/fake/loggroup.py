@@ -14,7 +14,7 @@ from tests.fake.patterns import Pattern, compile_pattern
 from tests.fake.wire import ACCOUNT, REGION, Params
 
 EVENT_KEYS = ('logStreamName', 'timestamp', 'message', 'ingestionTime', 'eventId')
-MILLENNIUM = 1_451_606_400_000  # 2016-01-01: when a group was made, and the time of a line that tells none
+CREATED = 1_451_606_400_000  # 2016-01-01: when groups are made, and the time of a line without one
 _DELIVERY = 720_000  # ingestion comes this many ms after the event's timestamp
 _LOAD = 50_000
 _UNSAFE = re.compile(rb'[^ !#-\[\]-~]')
@@ -50,7 +50,7 @@ class LogGroup:
     def __init__(self, name: str, region: str = REGION, account: str = ACCOUNT, *, keys: Sequence[str] = EVENT_KEYS):
         self.name, self.region, self.account = name, region, account
         self.log_class = 'STANDARD'
-        self.created = MILLENNIUM
+        self.created = CREATED
         self.retention: int | None = None
         self.unread = 0  # lines without a time or a stream
         self.lock = threading.RLock()
@@ -79,7 +79,7 @@ class LogGroup:
 
     def _events(self, lines: list[bytes | str], timestamp: Time, stream: Stream, ingestion: Time | None) -> list[Event]:
         events: list[Event] = []
-        time, name = (self.timestamps[-1], self.streams[-1]) if self.streams else (MILLENNIUM, 'eni-00000000-all')
+        time, name = (self.timestamps[-1], self.streams[-1]) if self.streams else (CREATED, 'eni-00000000-all')
         names: dict[str, str] = {}
         for sequence, line in enumerate(lines, self._sequence + 1):
             message = line.encode() if isinstance(line, str) else line
