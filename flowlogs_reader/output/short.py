@@ -9,13 +9,15 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from ..kernel.memo import Memo
+from ..query.conditions import ADDRESSES
 from ..records.fields import DEFAULT_FIELDS, SHORT
 from .encodings import Shape, size_text
 from .terminal import GAP, Aligned
 
 NAMES = {b'srcport': b'sport', b'dstport': b'dport', b'protocol': b'proto', b'packets': b'pkts'}
 TIMES = ('start', 'end')
-ADDRESSES = ('addr', 'srcaddr', 'dstaddr', 'pkt_srcaddr', 'pkt_dstaddr')
+# Columns of addresses: fields, and keys for both ends of a flow.
+HOSTS = {*ADDRESSES, 'addr', 'pkt_addr'}
 IPV4 = 15
 PORTS = ('srcport', 'dstport')
 # With these widths, a line of IPv4 addresses has 80 characters at most: with bytes of 8 digits beside a time of day, or
@@ -107,7 +109,7 @@ class Short(Aligned):
         needs = {
             at: max(len(self._short(view, name.encode(), row[view.places[at]])) for row in rows)
             for at, name in enumerate(columns)
-            if name in ADDRESSES
+            if name in HOSTS
         }
         self._limits = [] if view.whole else self._limits_of(needs, widths, -excess)
         if self._fit.on_short and not self._told and len(view.places) < len(self._shape.columns):
@@ -162,8 +164,8 @@ class Short(Aligned):
         view = View((), *how)
         name, records = self._names()[place], self._fit.kept is None
         if view.whole:
-            return max(IPV4 if records and name in ADDRESSES else 0, *map(len, values[place]))
-        if records and name in ADDRESSES:
+            return max(IPV4 if records and name in HOSTS else 0, *map(len, values[place]))
+        if records and name in HOSTS:
             return IPV4
         likely = {**dict.fromkeys(PORTS, 5), 'packets': PACKETS, 'bytes': view.digits, 'action': 6}
         least = likely.get(name, 0) if records else 0
@@ -191,7 +193,7 @@ class Short(Aligned):
         name = column.decode()
         if name in TIMES:
             return (view.time and self._moments[value][slice(*view.time)]) or value
-        if name in ADDRESSES:
+        if name in HOSTS:
             return self._compressed[value] if len(value) > IPV4 else value
         if self._fit.kept is None and name in ('packets', 'bytes'):
             return size_text(value) if len(value) > (PACKETS if name == 'packets' else view.digits) else value

@@ -305,6 +305,15 @@ def test_addresses_of_a_table_line_up_if_there_is_room(narrow: See, monkeypatch:
     assert max(map(len, seen)) <= 79
 
 
+@pytest.mark.parametrize('key', ['addr', 'pkt_addr'])
+def test_a_key_for_both_ends_has_short_addresses_too(key: str, narrow: See) -> None:
+    name = key.replace('addr', '{}addr').replace('_', '-')
+    address = '2001:0db8:0000:0000:0000:0000:0000:0001'
+    log = f'{name.format("src")} {name.format("dst")} bytes packets start end\n{address} 10.0.0.1 100000 1 5 6\n'
+    rows = narrow('top', key, stdin=log.encode())[1:]
+    assert [row.split()[-1] for row in rows] == ['10.0.0.1', '2001:db8::1']
+
+
 def test_a_value_that_is_not_a_time_stays_as_it_is(narrow: See) -> None:
     starts = ['1454324362', '-', '1454324363']
     log = ''.join([f'2 123456789010 eni-1 10.0.0.1 - 1 2 6 1 40 {start} 1454324422 - OK\n' for start in starts])
