@@ -25,10 +25,10 @@ from ..sources.several import SeveralReaders
 from . import checks, queries, readers, words
 from .actions import ACTIONS
 from .clock import Clock
+from .malloc import tune_malloc
 from .messages import Messages
 from .options import MAX_THREADS, RECORDS
 from .parser import Parser
-from .process import tune_malloc
 from .progress import Progress, QueryProgress
 from .remote import estimate_table, is_remote, query_lines, remote_source, remote_sources, used
 from .status import Status
