@@ -26,7 +26,7 @@ from .objects import EMPTY, Format, Item, KeyTimes, formats, items
 from .pieces import Piece, pieces_of
 from .ready import check_table, check_workgroup
 from .results import rows
-from .sql import AFTER, BEFORE, Form, key_names, needed_fields, query_text
+from .sql import BEFORE, SUMS, Form, key_names, needed_fields, query_text
 
 # What each answer has, if it is from AWS.
 ANSWERS = {
@@ -108,7 +108,7 @@ class Athena(RemoteEngine):
         events = client.meta.events
         for operation, name in ANSWERS.items():
             events.register_first(f'needs-retry.athena.{operation}', retry_without([name]))
-        events.register_first('needs-retry.athena.StartQueryExecution', _stop_if_busy)
+        events.register_first('needs-retry.athena.StartQueryExecution', _raise_busy)
         return client
 
     @cached_property
@@ -251,8 +251,7 @@ class Athena(RemoteEngine):
     def fetch(self, task: Task, query_id: str) -> Answer:
         plan, piece = task.plan, task.part
         keys = [] if plan.lines else key_names(plan, piece.forms)
-        sums = [name for name, field in zip(AFTER[1:], ('packets', 'bytes', 'start', 'end')) if field in plan.sums]
-        columns = [*BEFORE, *keys, 'flows', *sums]
+        columns = [*BEFORE, *keys, 'flows', *(SUMS[name][0] for name in plan.sums)]
         found: list[Group | Line] = []
         headers: Counter[int] = Counter()
         for row in rows(self._athena, self._reader.boto_client, query_id, columns):
@@ -294,8 +293,8 @@ class Athena(RemoteEngine):
                 )
 
 
-def _stop_if_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
-    """A handler of botocore's needs-retry event: it would wait inside the request, where nothing else can be done."""
+def _raise_busy(response: tuple[Any, dict[str, Any]] | None, **_: Any) -> None:
+    """A handler of botocore's needs-retry event. It raises Busy: botocore would wait inside the request."""
     if response and response[1].get('Error', {}).get('Code') == 'TooManyRequestsException':
         raise Busy
 

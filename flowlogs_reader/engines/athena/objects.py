@@ -18,6 +18,7 @@ from ...sources.decode import inflate, peek
 from ...sources.keys import BUCKET, CAPTURE_WINDOW, Key, KeyWindow
 from ...sources.ordered import in_order
 from ...sources.s3.reader import S3FlowLogsReader
+from ..remote.contract import is_too_odd
 
 # What Athena calls the parts of a path: none of them is the name of a field, which Parquet tables have as columns.
 _FOLDER = re.compile(
@@ -38,8 +39,6 @@ EMPTY = 64
 SAMPLE = 1 << 16
 # A sample of the smallest object with so many bytes.
 SAMPLED = 1_000
-# Of so many lines one may be malformed, or so many of a sample: Athena returns all of them, to be read here.
-ODD, MAX_ODD = 20, 50
 # The year 9000, in Unix seconds: later times in names have more digits.
 LAST_TIME = 221_845_392_000
 
@@ -186,9 +185,10 @@ def _text_format(reader: S3FlowLogsReader, item: Item) -> Format:
     layout = header or reader.layout or Layout()
     rest = rest if header else lines
     kept, odd = check(layout.kinds, rest)
-    if odd > MAX_ODD and odd * ODD > odd + kept.count(b'\n'):
+    lines_read = odd + kept.count(b'\n')
+    if is_too_odd(odd, lines_read):
         raise UsageError(
-            f'{odd} of the first {odd + kept.count(10)} lines of {reader.origin(item.key)} are not records of the '
+            f'{odd} of the first {lines_read} lines of {reader.origin(item.key)} are not records of the '
             f'format "{" ".join(layout.fields)}": Athena would return too many lines to read here'
         )
     return Format(layout, first.decode('ascii', 'replace').rstrip('\r') if header else '')

@@ -29,9 +29,15 @@ if TYPE_CHECKING:
 # Of a path, with one group: the time in the name of an object, and the flow log that wrote it.
 TIME = '_([0-9]{8}T[0-9]{4}Z)_[^/]*$'
 FLOW_LOG = '_([^_/]+)_[0-9]{8}T[0-9]{4}Z_[^/]*$'
-# The columns of the result before the keys, and after them.
+# The columns of the result before the keys.
 BEFORE = ('form', 'place', 'raw')
-AFTER = ('flows', 'packets', 'octets', 'earliest', 'latest')
+# The column of each sum, and how it is made. A sum may have more than 18 digits, for which bigint would fail.
+SUMS = {
+    'packets': ('packets', 'sum(CAST(packets AS decimal(38, 0)))'),
+    'bytes': ('octets', 'sum(CAST(octets AS decimal(38, 0)))'),
+    'start': ('earliest', 'min(earliest)'),
+    'end': ('latest', 'max(latest)'),
+}
 
 
 class Form(NamedTuple):
@@ -82,6 +88,8 @@ def needed_fields(part: Part, sums: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Writer:
+    """Writes a query from the result inwards: each SELECT reads from the next one. `at` is the index of a form."""
+
     def __init__(self, plan: Plan, forms: Sequence[Form], scan: Scan, window: Window) -> None:
         self._plan = plan
         self._forms = forms
@@ -93,20 +101,13 @@ class _Writer:
     def text(self) -> str:
         keys = [] if self._plan.lines else key_names(self._plan, self._forms)
         groups = [*BEFORE, *keys]
-        sums = [f"COALESCE(CAST({text} AS varchar), '-') AS {name}" for name, text in self._sums()]
+        made = [SUMS[name] for name in self._plan.sums]
+        sums = [f"COALESCE(CAST({text} AS varchar), '-') AS {column}" for column, text in made]
         return (
             f'SELECT {", ".join(groups)}, count(*) AS flows{"".join(f", {text}" for text in sums)}\n'
             f'FROM (\n{_indented(self._rows(keys))}\n)\n'
             f'GROUP BY {", ".join(groups)}'
         )
-
-    def _sums(self) -> list[tuple[str, str]]:
-        asked = self._plan.sums
-        found = {
-            'packets': ('packets', _sum('packets')), 'bytes': ('octets', _sum('octets')),
-            'start': ('earliest', 'min(earliest)'), 'end': ('latest', 'max(latest)'),
-        }  # fmt: skip
-        return [found[name] for name in asked]
 
     # -- from the result to the objects -----------------------------------------------------------------------------
 
@@ -118,12 +119,10 @@ class _Writer:
         columns = ['form', f"CASE WHEN header OR {apart} THEN '' ELSE {place} END AS place"]
         columns.append(f"CASE WHEN {apart} THEN '' ELSE line END AS raw")
         columns += [f"CASE WHEN met THEN {self._key(at)} ELSE '' END AS {name}" for at, name in enumerate(keys)]
-        for name, alias in (('packets', 'packets'), ('bytes', 'octets')):
-            if name in self._plan.sums:
-                columns.append(f'CASE WHEN met THEN COALESCE({self._number(name)}, 0) ELSE 0 END AS {alias}')
-        for name, alias in (('start', 'earliest'), ('end', 'latest')):
-            if name in self._plan.sums:
-                columns.append(f'CASE WHEN met THEN {self._number(name)} END AS {alias}')
+        for name in self._plan.sums:
+            number = self._number(name)
+            value = f'{number} END' if name in ('start', 'end') else f'COALESCE({number}, 0) ELSE 0 END'
+            columns.append(f'CASE WHEN met THEN {value} AS {SUMS[name][0]}')
         own = self._own_time().removeprefix(' AND ')
         where = f'\nWHERE plain OR header OR ({own})' if own else ''
         return f'SELECT {_listed(columns)}\nFROM (\n{_indented(self._tested())}\n){where}'
@@ -161,7 +160,7 @@ class _Writer:
         names = [LINE]
         if table.folders.parquet:
             fields = {name for form in self._forms for name in form.fields}
-            names = [_column(name) for name in KNOWN if name in fields]
+            names = [_name(name) for name in KNOWN if name in fields]
         columns = [*names, '"$path" AS path', f'regexp_extract("$path", \'{TIME}\', 1) AS minute']
         columns.append(f'regexp_extract("$path", \'{FLOW_LOG}\', 1) AS flow_log')
         where = [_one_of(name, values) for name, values in self._scan.chosen.items()]
@@ -332,16 +331,12 @@ def _in_addresses(value: str, ranges: Iterable[tuple[int, int, int]], version: i
 
 def _text_of(field: str) -> str:
     """The value of a column of a Parquet table, written as in a text log."""
-    column = _column(field)
+    column = _name(field)
     if KNOWN[field].kind is not Kind.TEXT:
         return f"COALESCE(CAST({column} AS varchar), '-')"
     # What other writers write for a missing value.
     missing = "('', 'None')" if field in NEVER_NONE else "('')"
     return f"CASE WHEN {column} IS NULL OR {column} IN {missing} THEN '-' ELSE {column} END"
-
-
-def _column(name: str) -> str:
-    return f'"{name}"'
 
 
 def _name(text: str) -> str:
@@ -358,11 +353,6 @@ def _literals(texts: Iterable[str]) -> str:
 
 def _one_of(value: str, texts: Sequence[str]) -> str:
     return f'{value} = {_quoted(texts[0])}' if len(texts) == 1 else f'{value} IN ({_literals(texts)})'
-
-
-def _sum(column: str) -> str:
-    """A sum of more than 18 digits, where one of the type bigint would fail."""
-    return f'sum(CAST({column} AS decimal(38, 0)))'
 
 
 def _between(value: str, first: str, last: str) -> str:

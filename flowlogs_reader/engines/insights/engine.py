@@ -16,15 +16,15 @@ from ...query.query import Window
 from ...records.layout import Layout
 from ...sources.cloudwatch.reader import FlowLogsReader
 from ...sources.report import Estimate
-from ..remote.contract import Answer, Busy, Line, RemoteEngine, State, Task
+from ..remote.contract import Answer, Busy, Line, RemoteEngine, State, Task, is_too_odd
 from ..remote.plan import Plan
 from .results import estimated, first_lines, groups, line_of, line_pattern
 from .text import DIGITS, most_rows, query_text
 
 # The longest text of a query (StartQuery).
 MAX_TEXT = 10_000
-# Lines of the log that are looked at, and how many of them may be odd: each of those comes back whole.
-SAMPLE, MAX_ODD = 1000, 50
+# Lines of the log that are looked at.
+SAMPLE = 1000
 # How much the clock of this machine may be ahead, in milliseconds.
 CLOCK_SKEW = 60_000
 _STATUS = {'Complete': 'done', 'Failed': 'failed', 'Cancelled': 'failed', 'Timeout': 'timeout'}
@@ -92,7 +92,7 @@ class Insights(RemoteEngine):
         lines = [line for line in sample.split(b'\n') if line and not line.isspace() and b' SKIPDATA' not in line]
         odd = [line for line in lines if not plain.fullmatch(line)]
         self._reader.report.sound = self._reader.report.sound or len(odd) < len(lines)
-        if len(odd) > MAX_ODD and len(odd) * 20 > len(lines):
+        if is_too_odd(len(odd), len(lines)):
             raise UsageError(
                 f'{len(odd)} of the first {len(lines)} lines are not as AWS writes this format: CloudWatch Logs '
                 'Insights would return each of them'

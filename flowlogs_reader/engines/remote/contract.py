@@ -33,6 +33,9 @@ from ...records.layout import Layout
 from ...sources.report import Estimate
 from .plan import Plan
 
+# Of the lines of a sample, one of so many may be odd, or so many of them: each odd line comes back whole.
+ODD, MAX_ODD = 20, 50
+
 
 class Task(NamedTuple):
     """One query: its text, and the parameters of the request that starts it, without the text.
@@ -93,6 +96,11 @@ class State(NamedTuple):
     reason: str = ''
     scanned: int = 0
     retry: bool = False
+
+
+def is_too_odd(odd: int, lines: int) -> bool:
+    """Whether an engine should not be used, since so many of the lines of a sample would come back whole."""
+    return odd > MAX_ODD and odd * ODD > lines
 
 
 class Busy(Exception):
