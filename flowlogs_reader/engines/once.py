@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any
 
 from ..errors import FlowLogsError
-from ..kernel import Sums, columns
+from ..kernel import Sums
 from ..query.conditions import Condition
 from ..query.groups import GroupKey
 from ..query.mappings import CLASSES
@@ -26,7 +26,7 @@ from ..query.query import RECORDER, Query
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.report import ReadReport
-from .sums import SUMS, Keys, add_groups, chunks_of, kinds_of, picked, read_into, rows_of
+from .sums import SUMS, Keys, add_groups, chunks_of, picked, read_into, rows_of
 
 # Logs without flow_direction are common.
 WITNESS = (*RECORDER, 'flow_direction')
@@ -98,11 +98,10 @@ class EachFlowOnce:
         witnesses = Witnesses(found, self._all_records, self._may_guess)
         copies = {b' '.join(row[: len(WITNESS)]) for row in witnesses.copies()}
         report.undecided += witnesses.undecided
-        kinds = kinds_of(width + len(WITNESS))
         for chunk in chunks_of(self._wide):
             if copies:
-                ((column,), _) = columns(kinds, (), None, (witness,), chunk)
-                chunk = b''.join([row for row, by in zip(chunk.splitlines(keepends=True), column) if by not in copies])
+                rows = zip(chunk.splitlines(keepends=True), picked(chunk, witness).splitlines())
+                chunk = b''.join([row for row, witnessed in rows if witnessed not in copies])
             if chunk:
                 add_groups(self._table, picked(chunk, [*range(width), *sums]))
 

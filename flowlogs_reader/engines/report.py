@@ -13,16 +13,16 @@ from ..kernel import Sums, keep
 from ..query.conditions import parse_condition
 from ..query.query import Query
 from ..query.result import Column, NamedTable, Table, Tables, column_of
-from ..records.fields import Kind
+from ..records.fields import MEASURES, Kind
 from ..records.layout import Layout
 from ..sources.base import BaseReader
 from ..sources.filter import SUMMED
 from ..sources.further import Further
 from .sums import SUMS, add_groups, chunks_of, kinds_of, picked
-from .timeline import Interval, Timeline, undated
+from .timeline import Interval, Timeline, dated_by, undated
 
 # Rows of a table, if the query does not say how many.
-ROWS = 15
+TOP = 15
 # What the read sums by. A pair of hosts has few values of the other fields.
 PAIRS = ('srcaddr', 'dstaddr', 'action', 'interface_id')
 PORTS = ('dstport', 'protocol', 'action')
@@ -33,7 +33,6 @@ EXTRAS = (
     'tgw_dst_az_id',
 )  # fmt: skip
 PAIRS_AND_EXTRAS = ('srcaddr', 'dstaddr', *EXTRAS)
-MEASURES = ('bytes', 'packets', 'flows')
 VERDICTS = (b'ACCEPT', b'REJECT')
 # Usually the client has the higher port.
 NO_REPLY = parse_condition('dstport<srcport')
@@ -119,7 +118,7 @@ class Report:
     """The tables of a report, in the order in which a page shows them."""
 
     def __init__(self, query: Query) -> None:
-        self._limit = query.limit or ROWS
+        self._limit = query.limit or TOP
         self._timeline = Timeline(None, query.window, query.tz)
         self._pairs, self._ports = Summed(PAIRS, SUMMED), Summed(PORTS)
         self._scans = Summed(SCANS, ())
@@ -259,7 +258,7 @@ def _zones_of_ends(pairs: Summed) -> Summed:
 
 def _times(layout: Layout) -> list[tuple[str, str]]:
     """Return the keys of the timeline."""
-    return [(next((name for name in ('start', 'end') if name in layout.position), 'start'), 'action')]
+    return [(dated_by(layout) or 'start', 'action')]
 
 
 def _parsed(line: bytes) -> tuple[Key, Row]:

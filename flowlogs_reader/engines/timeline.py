@@ -90,7 +90,9 @@ class Timeline:
         columns = [*([self._key.field] if self._key else []), 'action']
 
         def keys(layout: Layout) -> list[Sequence[str]]:
-            return [(_time_of(layout), *columns)]
+            if not (time := dated_by(layout)):
+                raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
+            return [(time, *columns)]
 
         if once is not None:
             EachFlowOnce(self.table, self._transforms, columns[:-1], once).read(sources, keys, columns)
@@ -189,8 +191,6 @@ def undated(flows: int) -> str:
     return f'{flows} flows are not in any interval: the log has no time for them'
 
 
-def _time_of(layout: Layout) -> str:
-    name = next((name for name in ('start', 'end') if name in layout.position), None)
-    if not name:
-        raise FlowLogsError(f'this log has no times: its fields are {" ".join(layout.fields)}')
-    return name
+def dated_by(layout: Layout) -> str | None:
+    """Return the field that says when a flow is: `start`, or `end` without that; None if the log has neither."""
+    return next((name for name in ('start', 'end') if name in layout.position), None)

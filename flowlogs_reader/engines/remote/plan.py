@@ -31,7 +31,7 @@ from ...query.conditions import ADDRESSES, Condition
 from ...query.query import Query, Window
 from ...records.layout import Layout
 from ...sources.filter import SUMMED, kernel_test
-from ..timeline import Timeline
+from ..timeline import Timeline, dated_by
 
 # Members of a Query that a plan can express, or that are applied to the result here. A query that needs any other
 # member is refused: new ones are refused until somebody adds them.
@@ -170,7 +170,7 @@ def plan_groups(
         alternatives = [tuple(names) for names in keys(layout)]
         names = [*dict.fromkeys([*(name for alternative in alternatives for name in alternative), *compared])]
         # A time that is a key too is grouped as it is: the table makes intervals of it.
-        in_intervals = {_time(layout)} if all(each.count(_time(layout)) < 2 for each in alternatives) else set()
+        in_intervals = {dated_by(layout)} if all(each.count(dated_by(layout)) < 2 for each in alternatives) else set()
         own = tuple(Key(name, bucket if name in in_intervals else None) for name in names)
         numbers = {*sums, *(key.field for key in own if key.bucket)} & {'start', 'end'}
         part = _part(query, there, layouts, at, dated, digits, numbers)
@@ -207,7 +207,7 @@ def _part(
     numbers: Iterable[str],
 ) -> Part:
     layout = layouts[at]
-    time = _time(layout)
+    time = dated_by(layout)
     if dated and time == 'end':
         time = None
     needed = {*numbers, time} if time else {*numbers}
@@ -283,10 +283,6 @@ def _bucket(query: Query) -> tuple[int, int] | None:
         return None
     seconds, offset = Timeline(query.interval, query.window, query.tz).bucket
     return seconds, offset % seconds
-
-
-def _time(layout: Layout) -> str | None:
-    return next((name for name in ('start', 'end') if name in layout.position), None)
 
 
 def _window(query: Query) -> Window:
