@@ -74,15 +74,18 @@ def run(
     """Answer a query about logs: log groups, buckets or files, as the command line names them.
 
     >>> from flowlogs_reader import Query
-    >>> run(Query('ipset'), 'tests/data/seed-minute.log')  # doctest: +SKIP
+    >>> [address for (address,) in run(Query('ipset'), 'tests/data/seed-minute.log')][:2]
+    ['54.245.120.220', '103.246.150.154']
 
     `engine` is 'local', 'insights' for log groups or 'athena' for buckets. The result is the same; only the order of
     rows with equal times may differ. An engine on AWS raises UsageError, before it starts a query that costs, if it
     would scan more than `max_scan` bytes in all (by default what the command line allows). `settings` are those of
     Athena: `database`, `workgroup`, `output_location`, `create_table`.
 
-    Nothing is read before the result is iterated over. A query of AWS needs a window. Raises UsageError if an argument
-    is invalid, or if the engine cannot answer.
+    The result is Records for print and findip, Tables for report, and a Table for all other actions; see
+    query/result.py. Nothing is read before it is iterated over. If the read fails, a FlowLogsError or an error of
+    botocore is raised after the rows of what was read before; of engines on AWS there are no rows then. These need a
+    query with a window. Raises UsageError if an argument is invalid, or if the engine cannot answer.
     """
     sources: list[BaseReader] = []
     for location in [locations] if isinstance(locations, str) else locations:

@@ -23,11 +23,12 @@ from .terminal import Aligned, escaped, with_bars
 class Style(NamedTuple):
     """How the output looks.
 
-    `columns` are the fields of records (None: those of their layout); `raw` writes lines as they are in the log.
-    `header` writes headers; `times` is 'epoch' (Unix seconds), 'iso' or 'date', in the zone `tz`. `terminal` is the
-    width of the terminal in characters, or 0 if stdout is not one. `bars` is the column of tables to draw there. `live`
-    flushes after every write. `human` writes numbers of bytes as sizes. `fit` says how records or tables fit a
-    terminal. With `names`, values of the fields NAMED are written by name.
+    `output` is the encoding. `columns` are the fields of records (None: those of their layout); `raw` writes lines as
+    they are in the log. `header` writes headers; `times` is 'epoch' (Unix seconds), 'iso' or 'date', in the zone `tz`.
+    `terminal` is the width of the terminal in characters, or 0 if stdout is not one; with `colour` it shows colours.
+    `bars` is the column of tables to draw there. `live` flushes after every write. `human` writes numbers of bytes as
+    sizes. `fit` says how records or tables fit a terminal. With `names`, values of the fields NAMED are written by
+    name.
     """
 
     output: str = 'text'

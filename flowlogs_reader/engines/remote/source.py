@@ -37,8 +37,10 @@ _REPEATED = 1 << 20
 class RemoteSource(BaseReader):
     """Takes the place of the reader of a location, and reads through an engine: see contract.py.
 
-    `reader` gives the window, the conditions and the names. `on_estimate` is called with what the read will take before
-    any query is started that costs.
+    `reader` gives the window, the conditions and the names. `max_scan` is how many bytes all queries may scan (None: as
+    many as the engine has in MAX_SCAN). `on_estimate` is called with what the read will take before any query is
+    started that costs. The other callbacks are those of :class:`~.runner.Runner`. Raises UsageError if the engine
+    cannot answer the query.
     """
 
     def __init__(
