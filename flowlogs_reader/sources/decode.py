@@ -20,6 +20,7 @@ ZSTD = b'\x28\xb5\x2f\xfd'
 PARQUET = b'PAR1'
 BYTE_ORDER_MARK = b'\xef\xbb\xbf'
 _NAME = re.compile(rb'([a-z0-9_-]+)[ ,\t\r\n]')
+_NAMES = re.compile(rb'[a-z0-9_ ,\t-]+\r?\n')
 _CONTROL = bytes(set(range(0x20)) - set(b'\t\n\r'))
 _TOO_LONG = b'\xff'
 
@@ -151,13 +152,16 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
 
 
 def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
-    """Yield the offsets of lines that may be header rows: the first line, and those that begin with a known field."""
+    """Yield the offsets of lines that may be header rows.
+
+    These are the first line, lines that begin with a known field, and lines that have only what names have.
+    """
     if begins_file:
         yield 0
     for at in letter_lines(data):
         if at or not begins_file:
             name = _NAME.match(data, at)
-            if name and name[1].decode().replace('-', '_') in KNOWN:
+            if name and (name[1].decode().replace('-', '_') in KNOWN or _NAMES.match(data, at)):
                 yield at
 
 

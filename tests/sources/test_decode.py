@@ -227,6 +227,13 @@ def test_files_through_cat_are_separated_wherever_the_data_is_cut(places: list[i
     assert read(cut(CONCATENATED, *places)) == ([(default, LINE), (default, LINE), (other, OTHER), (default, LINE)], 0)
 
 
+def test_a_header_row_in_the_middle_may_begin_with_an_unknown_field() -> None:
+    other = b'new-field srcaddr start\n'
+    assert read([HEADER + LINE + b'\n' + other + b'x 10.0.0.1 1418530010\n'])[0][1:] == [
+        (('new_field', 'srcaddr', 'start'), b'x 10.0.0.1 1418530010')
+    ]
+
+
 def test_blocks_hold_many_lines() -> None:
     assert len(list(text_blocks(in_pieces(BODY)))) == -(-len(BODY) // (1 << 16))
 
