@@ -286,7 +286,7 @@ def test_the_estimate_is_not_exceeded_if_paths_spare_nothing(ask: Ask, athena: F
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize('place', ['object', 'pages', 'managed'])
+@pytest.mark.parametrize('place', ['object', 'pages', 'managed', 'encrypted'])
 def test_results_of_many_pages(ask: Ask, athena: FakeAWS, cli: Cli, place: str) -> None:
     athena.athena.page_rows = 20
     if place == 'pages':
@@ -295,9 +295,17 @@ def test_results_of_many_pages(ask: Ask, athena: FakeAWS, cli: Cli, place: str) 
         athena.fault('GetObject', 'deny', lambda params: params['Key'] == key)
     elif place == 'managed':
         athena.add_workgroup(managed=True)
+    elif place == 'encrypted':
+        athena.add_workgroup(**RESULTS, encryption='CSE_KMS')
     assert ask('ipset').stdout == cli(LOGS, 'ipset', *WINDOW).stdout
     assert (athena.count('GetQueryResults') == 1) == (place == 'object')
     assert bool(athena.s3.buckets['results'].keys) == (place != 'managed')
+
+
+def test_a_result_with_a_line_that_is_too_long(ask: Ask, athena: FakeAWS) -> None:
+    athena.athena.page_rows = 20
+    athena.put_object('flow-logs', FOLDER + NAME, b'x' * 140_000)
+    assert 'cannot be read as CSV: field larger than' in reason(ask('ipset', status=1))
 
 
 @pytest.mark.parametrize('form', ['{}.0', '{}E0', '{}x', ''])

@@ -31,7 +31,7 @@ Row = Sequence[str | None]
 
 @dataclass
 class WorkGroup:
-    """A workgroup. `cutoff` is BytesScannedCutoffPerQuery."""
+    """A workgroup. `cutoff` is BytesScannedCutoffPerQuery, `encryption` the EncryptionOption of results."""
 
     output: str | None = None
     enforced: bool = False
@@ -39,6 +39,14 @@ class WorkGroup:
     cutoff: int | None = None
     state: str = 'ENABLED'
     engine: str = 'Athena engine version 3'
+    encryption: str | None = None
+
+    def results_in(self, output: str | None) -> dict[str, Any]:
+        """A ResultConfiguration."""
+        found: dict[str, Any] = {'OutputLocation': output} if output else {}
+        if self.encryption:
+            found['EncryptionConfiguration'] = {'EncryptionOption': self.encryption}
+        return found
 
     def described(self, name: str) -> dict[str, Any]:
         configuration: dict[str, Any] = {
@@ -50,7 +58,7 @@ class WorkGroup:
         if self.managed:
             configuration['ManagedQueryResultsConfiguration'] = {'Enabled': True}
         else:
-            configuration['ResultConfiguration'] = {'OutputLocation': self.output} if self.output else {}
+            configuration['ResultConfiguration'] = self.results_in(self.output)
         if self.cutoff is not None:
             configuration['BytesScannedCutoffPerQuery'] = self.cutoff
         return {'Name': name, 'State': self.state, 'Configuration': configuration}
@@ -241,7 +249,7 @@ class AthenaService:
             'EngineVersion': {'SelectedEngineVersion': 'AUTO', 'EffectiveEngineVersion': execution.group.engine},
         }
         if execution.output:
-            found['ResultConfiguration'] = {'OutputLocation': execution.output}
+            found['ResultConfiguration'] = execution.group.results_in(execution.output)
         else:
             found['ManagedQueryResultsConfiguration'] = {'Enabled': True}
         if execution.state != 'QUEUED':
@@ -297,7 +305,11 @@ class AthenaService:
             return False
         rows = [execution.columns, *execution.rows] if execution.has_header else execution.rows
         text = ''.join([','.join(map(_quoted, row)) + '\n' for row in rows])
-        bucket.put(location[2], StoredObject(text.encode()))
+        body = text.encode()
+        if execution.group.encryption == 'CSE_KMS':
+            # Only a client that has the key can decrypt it.
+            body = bytes(byte ^ 0x5A for byte in body)
+        bucket.put(location[2], StoredObject(body))
         bucket.put(f'{location[2]}.metadata', StoredObject(b'metadata'))
         return True
 

@@ -231,7 +231,7 @@ class FakeAWS:
         self.sts.roles[arn] = Role(arn, external_id, lifetime, uses)
 
     def add_workgroup(self, name: str = 'primary', region: str = REGION, **options: Any) -> WorkGroup:
-        """A workgroup of Athena. Options: output='s3://…', enforced=True, managed=True, cutoff=bytes, state."""
+        """A workgroup of Athena. Options: output='s3://…', and those of WorkGroup."""
         group = self.athena.workgroups[region, name] = WorkGroup(**options)
         return group
 

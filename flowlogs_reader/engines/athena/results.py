@@ -38,9 +38,12 @@ def rows(athena: Any, s3: Any, query_id: str, columns: Sequence[str]) -> Iterato
 
 
 def _location(athena: Any, query_id: str) -> dict[str, str] | None:
-    """Where the result is in S3; None if Athena keeps it (managed query results)."""
+    """Where the result is in S3; None if Athena keeps it (managed query results), or only clients can decrypt it."""
     execution = member(athena.get_query_execution(QueryExecutionId=query_id), 'QueryExecution')
-    location = (execution.get('ResultConfiguration') or {}).get('OutputLocation') or ''
+    configuration = execution.get('ResultConfiguration') or {}
+    if (configuration.get('EncryptionConfiguration') or {}).get('EncryptionOption') == 'CSE_KMS':
+        return None
+    location = configuration.get('OutputLocation') or ''
     bucket, _, key = location.removeprefix('s3://').partition('/')
     return {'Bucket': bucket, 'Key': key} if location.startswith('s3://') and key.endswith('.csv') else None
 
@@ -48,7 +51,11 @@ def _location(athena: Any, query_id: str) -> dict[str, str] | None:
 def _csv_rows(body: Any) -> Iterator[Row]:
     with body:
         text = TextIOWrapper(cast(IO[bytes], body), 'utf-8', 'replace', newline='')
-        yield from map(tuple, csv.reader(text))
+        try:
+            yield from map(tuple, csv.reader(text))
+        except csv.Error as error:
+            # A line of the log is too long, or with Python 3.10 has a zero byte.
+            raise FlowLogsError(f'the result of Athena cannot be read as CSV: {error}') from error
 
 
 def _page_rows(athena: Any, asked: dict[str, Any], page: Any) -> Iterator[Row]:
