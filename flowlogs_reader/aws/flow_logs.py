@@ -17,7 +17,7 @@ from .session import AwsSession
 from .trouble import cause_of, is_aws_error, member, said
 
 Address = IPv4Address | IPv6Address
-_RESOURCE = re.compile(r'[a-z]+(-[a-z]+)*-[0-9a-f]+')
+_RESOURCE = re.compile(r'(?!fl-)[a-z]+(-[a-z]+)*-[0-9a-f]+')
 
 
 class FlowLog(NamedTuple):
@@ -95,7 +95,8 @@ class Search:
             known = known or answer is not None
             found += answer if isinstance(answer, list) else []
         if not known:
-            raise FlowLogsError(f'there is no {self.resource} {self.where()}', Cause.RESOURCE_UNKNOWN)
+            missing = f'no interface has {self.resource}' if self.address else f'there is no {self.resource}'
+            raise FlowLogsError(f'{missing} {self.where()}', Cause.RESOURCE_UNKNOWN)
         return found
 
     def where(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ def check_list(options: Namespace) -> None:
         if value not in (None, []) and not (option.with_list or option.list_only):
             what = option.shown if option.shown.startswith('-') else repr(value)
             raise UsageError(f'{what} does not go with --list')
+    _check_role(options)
     _check_text(options)
 
 
@@ -42,9 +44,16 @@ def check_options(options: Namespace, sources: Sequence[Source]) -> None:
         check_source(options.engine or LOCAL, source.name)
     if options.external_id and not options.role_arn:
         raise UsageError('--external-id goes with --role-arn')
+    _check_role(options)
     if options.thread_count < 0:
         raise UsageError(f'--thread-count is a number of requests, from 0 to {MAX_THREADS}')
     _check_text(options)
+
+
+def _check_role(options: Namespace) -> None:
+    if options.role_arn and not re.match('arn:[a-z-]+:iam::[0-9]+:role/.', options.role_arn):
+        example = 'arn:aws:iam::123456789012:role/NAME'
+        raise UsageError(f'--role-arn takes the ARN of a role, such as {example}, not {options.role_arn!r}')
 
 
 def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:

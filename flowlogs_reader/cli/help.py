@@ -65,6 +65,10 @@ CONDITIONS = (
     ("-w 'pkt_srcaddr!=srcaddr'", 'compare two fields of a record'),
     ("-w 'srcaddr/az!=dstaddr/az'", 'zone, subnet or vpc of an address, as EC2 knows them'),
 )
+CONDITIONS_END = [
+    f'{what} by name: {", ".join(names)}.'
+    for what, names in (('Ports', PORTS), ('Protocols', PROTOCOLS), ('Traffic paths', TRAFFIC_PATHS))
+]
 TIMES = (
     ('-s 2h', 'from 2 hours ago to now; also 10m, 1h30m, 7d'),
     ('-s now', 'now'),
@@ -82,6 +86,7 @@ TIMES_END = (
     'Without -s, -e and --for it is the last hour, or all of a file. A record is in the window in which its flow '
     'starts. AWS delivers records 5 to 15 minutes late: a window that ends now is never complete.'
 )
+FIELDS_END = 'Names may have hyphens, as AWS writes them. Fields that are not in this table are text.'
 PERMISSIONS = (
     ('read a log group', 'logs:FilterLogEvents, logs:DescribeLogStreams on the log group'),
     ('read a bucket', 's3:ListBucket on the bucket, s3:GetObject on its objects, kms:Decrypt on the key of the bucket'),
@@ -170,15 +175,15 @@ def _fields() -> Iterator[str]:
     yield 'fields, the version that added them, their kinds, and what they mean:'
     for field in FIELDS:
         yield from _row(f'{field.name:<26} {field.version:>2} {kinds[field.kind]:<6}', field.about, 40)
-    yield from wrap('Names may have hyphens, as AWS writes them. Fields that are not in this table are text.', WIDTH)
+    yield from wrap(FIELDS_END, WIDTH)
 
 
 def _conditions() -> Iterator[str]:
     yield 'conditions, which all records that come out must meet:'
     for condition, about in CONDITIONS:
         yield from _row(condition, about, 34)
-    for what, names in (('Ports', PORTS), ('Protocols', PROTOCOLS), ('Traffic paths', TRAFFIC_PATHS)):
-        yield from wrap(f'{what} by name: {", ".join(names)}.', WIDTH, break_on_hyphens=False)
+    for line in CONDITIONS_END:
+        yield from wrap(line, WIDTH, break_on_hyphens=False)
     yield from wrap('The fields: --help fields.', WIDTH)
 
 
@@ -198,6 +203,9 @@ def _permissions() -> Iterator[str]:
 def _manual() -> Iterator[str]:
     """The manual page, for man -l -."""
     yield f'.TH {PROGRAM.upper()} 1'
+    # A name that is hyphenated, or spread over the line, cannot be copied.
+    yield '.nh'
+    yield '.ad l'
     yield from _section('NAME', [f'{PROGRAM} - read AWS VPC Flow Logs'])
     yield from _section('SYNOPSIS', [' '.join(line.split()) for line in USAGE.splitlines()], '.br')
     yield from _section('DESCRIPTION', [f'{DESCRIPTION} LOCATION: {LOCATION}.'])
@@ -207,17 +215,22 @@ def _manual() -> Iterator[str]:
     yield '.SH OPTIONS'
     for option in OPTIONS:
         if option.shown.startswith('-'):
-            yield from _entry(_spelling(option), option.about)
+            # The sections of --help options explain the values; here are no sections.
+            told = option.about.startswith('default: ') and option.name in COMMON
+            about = f'{COMMON[option.name]} ({option.about})' if told else option.about
+            yield from _entry(_spelling(option), about)
     yield '.SH CONDITIONS'
     for condition, about in CONDITIONS:
         yield from _entry(condition, about)
+    yield from _paragraphs(CONDITIONS_END)
     yield '.SH TIMES'
     for time, about in TIMES:
         yield from _entry(time, about)
-    yield _roff(TIMES_END)
+    yield from _paragraphs([TIMES_END])
     yield '.SH FIELDS'
     for field in FIELDS:
         yield from _entry(f'{field.name} (version {field.version})', field.about)
+    yield from _paragraphs([FIELDS_END])
     yield '.SH PERMISSIONS'
     for purpose, actions in PERMISSIONS:
         yield from _entry(purpose, actions)
@@ -279,6 +292,13 @@ def _section(title: str, lines: Sequence[str], between: str = '') -> Iterator[st
         if number and between:
             yield between
         yield _roff(line)
+
+
+def _paragraphs(texts: Sequence[str]) -> Iterator[str]:
+    """Yield texts that follow entries."""
+    for text in texts:
+        yield '.PP'
+        yield _roff(text)
 
 
 def _entry(term: str, about: str) -> Iterator[str]:

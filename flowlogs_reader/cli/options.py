@@ -160,16 +160,17 @@ OPTIONS = (
     Option('-e', '--end-time', group=_WHEN, metavar='TIME', help='default: now'),
     Option(
         '--time-format', group=_WHEN, metavar='FORMAT',
-        help=f'of TIME, as in strptime (default: {TIME_FORMAT.replace("%", "%%")})',
+        help=f'the format of TIME, as in strptime (default: {TIME_FORMAT.replace("%", "%%")})',
     ),
-    Option('--for', group=_WHEN, metavar='LENGTH', help='after -s or before -e, such as 10m or 1h30m'),
+    Option('--for', group=_WHEN, metavar='LENGTH', help='a length after -s or before -e, such as 10m or 1h30m'),
     Option(
         '--follow', group=_WHEN, actions=RECORDS, sources=IN_AWS, engines=LOCAL_ONLY, action='store_true',
         help='go on as records arrive, until Ctrl-C; AWS delivers them 5 to 15 minutes late',
     ),
     Option(
         '--tz', group=_WHEN, metavar='ZONE',
-        help='of times without an offset, and of dates in the output, such as Asia/Tokyo, or local (default: UTC)',
+        help='the zone of times without an offset, and of dates in the output, such as Asia/Tokyo, or local '
+        '(default: UTC)',
     ),
     Option('-w', '--where', group=_WHICH, metavar='CONDITION', action='append', help='default: all records'),
     Option(
@@ -179,7 +180,7 @@ OPTIONS = (
     Option('-o', '--output', group=_OUTPUT, actions=LINES, with_list=True, choices=OUTPUTS, help='default: text'),
     Option(
         '--header', group=_OUTPUT, actions=LINES, with_list=True, action=argparse.BooleanOptionalAction,
-        help='default: for tables only',
+        help='a header, or none (default: for tables only)',
     ),
     Option(
         '--times', group=_OUTPUT, actions=(*RECORDS, 'top', 'aggregate', 'timeline'), choices=('epoch', 'iso'),
@@ -241,30 +242,30 @@ OPTIONS = (
     ),
     Option(
         '--all-regions', group=_AWS, list_only=True, action='store_true',
-        help='with --list: of every Region',
+        help='with --list: ask every Region',
     ),
     Option(
         '--profile', group=_AWS, sources=IN_AWS, with_list=True,
-        help='of the AWS configuration files (default: AWS_PROFILE)',
+        help='a profile of the AWS configuration files (default: AWS_PROFILE)',
     ),
     Option(
         '--role-arn', group=_AWS, sources=IN_AWS, with_list=True, metavar='ARN', help='a role to assume'
     ),
     Option(
         '--external-id', group=_AWS, sources=IN_AWS, with_list=True, metavar='ID',
-        help='what the role asks for',
+        help='the external id that the role requires',
     ),
     Option(
         '--include-accounts', group=_AWS, sources=('s3',), keyword='include_accounts', metavar='ACCOUNTS', type=_names,
-        help='of a bucket, separated by commas (default: all accounts)',
+        help='only these accounts of a bucket, separated by commas (default: all)',
     ),
     Option(
         '--include-regions', group=_AWS, sources=('s3',), keyword='include_regions', metavar='REGIONS', type=_names,
-        help='of a bucket, separated by commas (default: all regions)',
+        help='only these Regions of a bucket, separated by commas (default: all)',
     ),
     Option(
         '--filter-pattern', group=_AWS, sources=('cwl',), engines=LOCAL_ONLY, keyword='filter_pattern',
-        metavar='PATTERN', help='for CloudWatch Logs to filter by',
+        metavar='PATTERN', help='a filter pattern for CloudWatch Logs',
     ),
     Option(
         '--no-pushdown', group=_AWS, sources=('cwl',), engines=LOCAL_ONLY, keyword='pushdown', dest='pushdown',
@@ -297,22 +298,22 @@ OPTIONS = (
     ),
     Option(
         '--database', group=_ENGINES, engines=('athena',), setting='database', metavar='NAME',
-        help='of the table (default: default)',
+        help='the database of the table (default: default)',
     ),
     Option(
         '--workgroup', group=_ENGINES, engines=('athena',), setting='workgroup', metavar='NAME',
-        help='of Athena (default: primary)',
+        help='the workgroup of Athena (default: primary)',
     ),
     Option(
         '--output-location', group=_ENGINES, engines=('athena',), setting='output_location', metavar='S3URL',
-        help='for results, if the workgroup has none',
+        help='where Athena stores results, if the workgroup does not say it',
     ),
     Option(
         '--quiet', group=_OTHER, with_list=True, action='store_true',
         help='nothing on stderr but errors',
     ),
     Option(
-        '--debug', group=_OTHER, with_list=True, action='store_true', help='show where an error arose'
+        '--debug', group=_OTHER, with_list=True, action='store_true', help='show a traceback with each error'
     ),
     Option(
         '-h', '--help', group=_OTHER, action='topic', nargs='?', metavar='TOPIC',

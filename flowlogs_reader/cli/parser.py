@@ -17,6 +17,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, BinaryIO, NoReturn, TextIO
 
+# Options of other programs, and what is written here.
+INSTEAD = {
+    '-f': '--follow',
+    '-p': '--profile',
+    '-q': '--quiet',
+    '-r': '--region',
+    '-v': '--debug',
+    '-V': '--version',
+    '--csv': '-o csv',
+    '--filters': '-w',
+    '--format': '--output',
+    '--from': '--start-time',
+    '--group-by': 'the action top FIELD',
+    '--json': '-o jsonl',
+    '--last': '--for',
+    '--limit': 'the action print N',
+    '--local': '--tz local',
+    '--log-group-name': 'LOCATION, with no option before it',
+    '--max-items': 'the action print N',
+    '--query': '--columns or --where',
+    '--since': '--start-time',
+    '--sort': '--by',
+    '--sort-by': '--by',
+    '--tail': '--follow',
+    '--timezone': '--tz',
+    '--until': '--end-time',
+    '--utc': '--tz UTC',
+    '--verbose': '--debug',
+}
+
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that writes to the given streams, and does not end the process."""
@@ -51,7 +81,10 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices and value not in action.choices and not self._is_empty(action, value):
             choices = [*map(str, action.choices)]
-            advice = _similar(value, choices) or f': choose from {", ".join(choices)}'
+            listed = f': choose from {", ".join(choices)}'
+            # It is not an option that names the output file.
+            to_file = f'{listed}; > {value} writes a file' if action.dest == 'output' and '.' in value else ''
+            advice = to_file or _similar(value, choices) or listed
             raise argparse.ArgumentError(action, f'there is no {value!r}{advice}')
 
     @staticmethod
@@ -64,8 +97,9 @@ class Parser(argparse.ArgumentParser):
             words = ['print' if action[1] == '-n' else action[1][2:], *filter(None, [action[2]])]
             message = f'there is no option {action[1]}: did you mean the action {" ".join(words)}?'
         elif unknown := re.match(r'unrecognized arguments: (?:\S+ )*?(--?[^\s=]+)', message):
-            flags = [flag for option in OPTIONS for flag in option.flags]
-            message = f'there is no option {unknown[1]}{_similar(unknown[1], flags) or ": --help options lists them"}'
+            message = f'there is no option {unknown[1]}{_instead(unknown[1]) or ": --help options lists them"}'
+        elif needs := re.match(r'argument (\S+): expected one argument', message):
+            message = _value_missing(needs[1])
         for line in self.format_usage().splitlines():
             print_line(self.streams[1], line)
         print_message(self.streams[1], f'error: {message}')
@@ -101,12 +135,39 @@ class ShowHelp(argparse.Action):
         parser.exit()
 
 
+def _instead(flag: str) -> str:
+    """Return what to write instead of an unknown option, or ''."""
+    from ..query.conditions import EITHER
+    from ..records.fields import KNOWN
+
+    field = flag.lstrip('-').replace('-', '_')
+    if advice := INSTEAD.get(flag) or (f'-w {field}=VALUE' if field in {*KNOWN, *EITHER} else ''):
+        return f': did you mean {advice}?'
+    flags = {flag.lstrip('-'): flag for option in OPTIONS for flag in option.flags if flag.startswith('-')}
+    close = _close(flag.lstrip('-'), [*flags])
+    return f': did you mean {flags[close]}?' if close else ''
+
+
+def _value_missing(flags: str) -> str:
+    """Return the message that an option, such as `-s/--start-time`, has no value: what the value is."""
+    from .help import COMMON
+
+    option = next(option for option in OPTIONS if '/'.join(option.flags) == flags)
+    value = option.argparse.get('metavar') or option.name.upper()
+    return f'{option.shown} needs {value}: {COMMON.get(option.name, option.about)}'
+
+
 def _similar(word: str, words: Sequence[str]) -> str:
     """Return a suggestion for a misspelt word, or ''."""
+    close = _close(word, words)
+    return f': did you mean {close}?' if close else ''
+
+
+def _close(word: str, words: Sequence[str]) -> str:
+    """Return the word that is most like a misspelt one, or ''."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word.lower(), words, 1)
-    return f': did you mean {close[0]}?' if close else ''
+    return ''.join(get_close_matches(word.lower(), words, 1))
 
 
 def make_parser(streams: tuple[BinaryIO, TextIO]) -> Parser:

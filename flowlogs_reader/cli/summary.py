@@ -27,7 +27,13 @@ from .actions import ACTIONS
 from .stderr import PROGRAM
 
 # What a location may be meant for.
-INSTEAD = {'help': '--help is an overview', 'list': '--list lists the flow logs', 'version': '--version shows it'}
+INSTEAD = {
+    'help': '--help is an overview',
+    'list': '--list lists the flow logs',
+    'ls': '--list lists the flow logs',
+    'version': '--version shows it',
+}
+_BUCKET = re.compile('[a-z0-9][a-z0-9.-]{2,62}(/.*)?')
 _PLAIN = re.compile(rb'[!-~]+(?: [!-~]+)*')
 _ADDRESS = re.compile(rb'(?<!\S)(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\S)')
 ADVICE = {
@@ -68,7 +74,7 @@ ADVICE = {
     Cause.SEVERAL_CONDITIONS: 'give each its own -w',
     Cause.TIME_IN_CONDITION: 'give times with -s and -e',
     Cause.NAME_UNKNOWN: '--help conditions lists the names',
-    Cause.RESOURCE_UNKNOWN: 'check the id, --region and --profile',
+    Cause.RESOURCE_UNKNOWN: 'check the id or address, --region and --profile',
 }
 
 
@@ -82,7 +88,7 @@ class Note(NamedTuple):
 def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
     """Return what failed and what to do. `sign_in` is the command that signs in again, if the sign-in has ended."""
     cause = cause_of(error)
-    text = said(error)
+    text = said(error).replace('(as asked for)', f'({chosen("as asked for")})')
     if sign_in:
         # Some errors of botocore say that a sign-in is needed, but not which command does it.
         reason = '' if 'login' in text else f'{text}: '
@@ -115,7 +121,7 @@ def failure(
     mistake = f'; {mistake}' if mistake and not report.matched else ''
     if isinstance(diagnosis, MissingLogGroup):
         # The message says already that there is no such file.
-        return _missing_group(diagnosis) + ('' if diagnosis.name.endswith(SUFFIXES) else mistake)
+        return _missing_group(diagnosis, '' if diagnosis.name.endswith(SUFFIXES) else mistake)
     message = explain(error, diagnosis if isinstance(diagnosis, SignIn) else None)
     if is_aws_error(error) and report.place:
         message = f'{report.place}: {message}'
@@ -145,6 +151,8 @@ def mistaken(location: str, others: Sequence[str], region: str, similar: Sequenc
         return f'the action comes after the location: {PROGRAM} {others[0] if others else "LOCATION"} {location}'
     if location in INSTEAD and not others:
         return INSTEAD[location]
+    if re.fullmatch('(eni|i|subnet|tgw|vpc)-[0-9a-f]{8,}', location):
+        return f'--list {location} lists the flow logs that cover it'
     if others and location.isalpha() and location.islower():
         return 'if it is to be an action, --help lists them'
     if similar is not None:
@@ -168,18 +176,21 @@ def chosen(region_source: str) -> str:
     return region_source.replace('as asked for', 'from --region')
 
 
-def _missing_group(group: MissingLogGroup) -> str:
+def _missing_group(group: MissingLogGroup, mistake: str) -> str:
     message = f'there is no log group {group.name} in {group.region}'
     if group.account:
-        return f'{message} of account {group.account}: check the ARN, and whether that account shares it'
+        return f'{message} of account {group.account}: check the ARN, and whether that account shares it{mistake}'
     message += f' ({chosen(group.region_source)})'
     if os.path.isdir(group.name):
-        return message
+        return message + mistake
     if group.elsewhere:
-        return f'{message}; there is one in {", ".join(group.elsewhere)}: add --region {group.elsewhere[0]}'
+        return f'{message}; there is one in {", ".join(group.elsewhere)}: add --region {group.elsewhere[0]}{mistake}'
     if group.similar:
-        return f'{message}; there is {", ".join(group.similar)}'
-    return f'{message}, nor in another Region that answered, nor a file: check the name, --region and --profile'
+        return f'{message}; there is {", ".join(group.similar)}{mistake}'
+    message += ', nor in another Region that answered, nor a file: check the name, --region and --profile'
+    if not mistake and not group.name.endswith(SUFFIXES) and _BUCKET.fullmatch(group.name):
+        mistake = f'; to read a bucket, write s3://{group.name}'
+    return message + mistake
 
 
 def after(

@@ -19,6 +19,11 @@ from .stderr import PROGRAM
 if TYPE_CHECKING:
     from argparse import Namespace
 
+# The second word of a time.
+_IN_TIME = re.compile('[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:?[0-9]{2})?|ago')
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+_GROUP_NAME = re.compile('[A-Za-z0-9._/#-]{1,512}')
+
 
 def prepare(options: Namespace) -> None:
     """Set the locations, the default action and thread count, and make a tuple of the names in --fields.
@@ -33,6 +38,8 @@ def prepare(options: Namespace) -> None:
     for word in words:
         if is_condition(word) and not os.path.exists(word):
             raise UsageError(f'{word!r} is a condition: did you forget -w?')
+        if (options.start_time or options.end_time) and _IN_TIME.fullmatch(word) and not os.path.exists(word):
+            raise UsageError(f"quote a time that has a space, such as -s '2016-02-01 10:59': {word!r} stands alone")
     # sources_of refuses an empty one.
     for word in filter(str.strip, options.locations[1:]):
         _check_belongs(word, options)
@@ -65,7 +72,7 @@ def _check_spelling(word: str, location: str) -> None:
         return
     first = re.split('[,/]', word)[0]
     action = ''
-    if word.isdigit():
+    if word.lstrip('-').isdigit():
         action = 'print'
     elif normalise(first) in {*KNOWN, *EITHER}:
         action = 'top'
@@ -122,7 +129,7 @@ def _source_of(location: str, location_type: str | None) -> Source:
     if location_type:
         return SOURCES[location_type]
     source = recognise(location)
-    if bucket := re.match('s3:/*(?=[^/])', location):
+    if bucket := re.match('(?i)s3:/*(?=[^/])', location):
         if bucket[0] != 's3://' and source is not SOURCES['file']:
             raise UsageError(f'{location} is not a location: did you mean s3://{location[bucket.end() :]}?')
     if source is None:
@@ -131,6 +138,8 @@ def _source_of(location: str, location_type: str | None) -> Source:
             f'{scheme}:// is not a place that logs are read from: there are s3://BUCKET/PREFIX, log groups, files, '
             'and - for standard input'
         )
+    if source.name == 'cwl' and not location.startswith('arn:') and not _GROUP_NAME.fullmatch(location):
+        raise UsageError(f'{location[:60]!r} is not a file, and a log group cannot have this name')
     return source
 
 

@@ -240,7 +240,7 @@ def test_the_interfaces_of_an_address_and_their_flow_logs(
 
 def test_an_address_that_no_interface_has_is_reported(network: FakeAWS, cli: Cli) -> None:
     result = cli('--list', '10.9.9.9', status=1)
-    assert result.stderr.startswith('flowlogs_reader: there is no 10.9.9.9 in us-east-1 (because no Region')
+    assert result.stderr.startswith('flowlogs_reader: no interface has 10.9.9.9 in us-east-1 (because no Region')
     network.add_interface('eni-0d', 'eu-west-1', private_ip='10.9.9.9')
     network.ec2.regions = ['eu-west-1', 'us-east-1']
     assert cli('--list', '10.9.9.9', '--all-regions', '--no-header').lines[0].startswith('eni-0d\t-\t')

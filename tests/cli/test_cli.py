@@ -73,7 +73,7 @@ WRONG = [
     (['g', '--location-type', 'ftp'], "'ftp'"),
     (['g', '--no-such-option'], '--no-such-option'),
     (['g', '', '-w', 'dstport'], 'LOCATION is empty'),
-    (['g', '-v'], 'there is no option -v: --help options lists them'),
+    (['g', '-v'], 'there is no option -v: did you mean --debug?'),
     (['g', '-c', ','], '--columns has no names'),
     (['g', '--region'], '--region'),
     ([str(DATA / 'seed-hour.log'), '--filter-pattern', 'REJECT'], '--filter-pattern does not go with a file'),
@@ -216,7 +216,7 @@ class TestHelp:
             if option.flags[0].startswith('-'):
                 assert option.about.replace('\\', '\\e').replace('-', '\\-').replace("'", '\\(aq') in text
         requests = [line for line in text.splitlines() if line.startswith(("'", '.'))]
-        assert all(re.match(r'\.(TH|SH|TP|B|br)\b', line) for line in requests)
+        assert all(re.match(r'\.(TH|SH|TP|PP|B|br|nh|ad)\b', line) for line in requests)
 
     @pytest.mark.skipif(not shutil.which('man'), reason='man is not installed')
     def test_man_shows_the_manual_page(self, cli: Cli) -> None:
@@ -228,6 +228,9 @@ class TestHelp:
         assert titles[:4] == ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'ACTIONS']
         assert titles[-2:] == ['EXIT STATUS', 'EXAMPLES']
         assert "-w 'FIELD!=VALUE'" in done.stdout.decode()
+        # No name is divided, and what follows a list is a paragraph of its own.
+        assert 's3:AbortMultipartUpload' in done.stdout.decode()
+        assert '\n\n       Without -s, -e and --for it is' in done.stdout.decode()
 
     @pytest.mark.skipif(not shutil.which('groff'), reason='groff is not installed')
     def test_what_the_manual_page_quotes_can_be_copied(self, cli: Cli) -> None:

@@ -152,7 +152,8 @@ def test_a_bad_filter_pattern_is_reported_in_the_words_of_aws(fake: FakeAWS, cli
 
 def test_an_impossible_name_of_a_log_group(fake: FakeAWS, cli: Cli) -> None:
     for name in ('a b', 'a*', 'x' * 600):
-        result = cli(name, *WINDOW, status=1)
+        assert 'is not a file, and a log group cannot have this name' in cli(name, *WINDOW, status=2).stderr
+        result = cli(name, *WINDOW, '--location-type', 'cwl', status=1)
         assert result.stderr.count('\n') == 1
 
 
@@ -180,6 +181,23 @@ def test_an_infrequent_access_group(fake: FakeAWS, cli: Cli) -> None:
         (['g', 'tpo'], "there is no action 'tpo': did you mean top?"),
         (['g', '-n', '5'], 'there is no option -n: did you mean the action print 5?'),
         (['g', '--top', '5'], 'there is no option --top: did you mean the action top 5?'),
+        (['g', '-f'], 'there is no option -f: did you mean --follow?'),
+        (['g', '--since=2h'], 'there is no option --since: did you mean --start-time?'),
+        (['g', '--json'], 'there is no option --json: did you mean -o jsonl?'),
+        (['g', '--log-group-name', 'g'], 'did you mean LOCATION, with no option before it?'),
+        (['g', '--port', '22'], 'there is no option --port: did you mean -w port=VALUE?'),
+        (['g', '--interface-id', 'x'], 'did you mean -w interface_id=VALUE?'),
+        (['g', '--zzz'], 'there is no option --zzz: --help options lists them'),
+        (['g', '-s', '-2h'], '--start-time needs TIME: from this time on, such as 2h (ago)'),
+        (['g', '--max-scan'], '--max-scan needs SIZE: do not start if it would scan more'),
+        (['g', '-o', 'out.csv'], 'choose from text, tsv, csv, jsonl, parquet; > out.csv writes a file'),
+        (['g', '-s', '2016-02-01', '10:59'], "quote a time that has a space, such as -s '2016-02-01 10:59'"),
+        (['g', 'top', '5', '-e', '5', 'hours', 'ago'], "such as -s '2016-02-01 10:59': 'ago' stands alone"),
+        (['g', '--role-arn', 'audit'], '--role-arn takes the ARN of a role, such as arn:aws:iam::'),
+        (['--list', '--role-arn', 'audit'], '--role-arn takes the ARN of a role, such as arn:aws:iam::'),
+        (['g', '-5'], "'-5' is not a location: did you forget print?"),
+        (['old/*.gz'], "'old/*.gz' is not a file, and a log group cannot have this name"),
+        (['S3://flows', 'top'], 'S3://flows is not a location: did you mean s3://flows?'),
         (['g', '--tail', '--timeline'], 'there is no option --timeline: did you mean the action timeline?'),
         (['g', '-c', 'srcaddr', 'dstaddr'], 'separate columns with commas: -c srcaddr,dstaddr'),
         (['g', '-w', 'dstport', '443'], '-w takes one word, such as -w dstport=443: quote < and > for the shell'),
@@ -234,6 +252,7 @@ M = 'tests/data/seed-minute.log'
         (['top'], 'the action comes after the location: flowlogs_reader LOCATION top'),
         (['help'], '--help is an overview'),
         (['list'], '--list lists the flow logs'),
+        (['vpc-0a1b2c3d'], '--list vpc-0a1b2c3d lists the flow logs that cover it'),
         (['count', M], 'if it is to be an action, --help lists them'),
         (['nosuch', '--region', 'euwest1'], 'botocore knows no Region euwest1: did you mean eu-west-1?'),
         (['nosuch', '--region', 'EU-WEST-1'], 'botocore knows no Region EU-WEST-1: did you mean eu-west-1?'),

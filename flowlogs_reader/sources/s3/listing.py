@@ -77,7 +77,10 @@ class Listing:
         if there and level != 'service':
             return f'{location} has no flow logs of the {level}s asked for: there are {", ".join(there[:10])}'
         beside = [] if place(self._prefix) else self._folders(self._prefix)
-        hint = f': the folders there are {", ".join(beside[:10])}' if beside else ': check the bucket and the prefix'
+        hint = ': check the bucket and the prefix'
+        if beside:
+            names = ', '.join(beside[:10])
+            hint = f': the folders there are {names}: give one, such as s3://{self._bucket}/{beside[0]}'
         return f'{location} has no flow logs in AWSLogs/{hint}'
 
     def keys(self, regions: Sequence[str]) -> Iterator[Key]:

@@ -523,7 +523,11 @@ def test_a_listing_that_is_not_allowed(hour: FakeAWS, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    'location, hint', [('logs', 'the folders there are a/, b/'), ('logs/c', 'check the bucket and the prefix')]
+    'location, hint',
+    [
+        ('logs', 'the folders there are a/, b/: give one, such as s3://logs/a/'),
+        ('logs/c', 'check the bucket and the prefix'),
+    ],
 )
 def test_a_prefix_without_flow_logs(fake: FakeAWS, cli: Cli, location: str, hint: str) -> None:
     fake.add_bucket('logs', objects={'a/AWSLogs/x': b'', 'b/x': b'', 'x': b''})
