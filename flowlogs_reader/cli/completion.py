@@ -132,7 +132,10 @@ def _arguments(before: Sequence[str], word: str) -> Iterable[str]:
     action = next((word for word in words[1:] if word in ACTIONS), None)
     if action is None:
         return ACTIONS if words else ()
-    return (*_fields(), *_mapped(word)) if 'FIELD' in ACTIONS[action].arguments else ()
+    if 'FIELD' not in ACTIONS[action].arguments:
+        return ()
+    keys = [name for name in _fields() if name not in MEASURES]
+    return (*(EITHER if action == 'top' else ()), *keys, *_mapped(word))
 
 
 def _conditions(word: str, shell: str) -> Iterable[str]:

@@ -11,7 +11,7 @@ from ..output.stream import binary_stream, writing
 from .options import COMPLETING
 from .parser import make_parser
 from .status import Exit, Status
-from .stderr import print_message, redirect_to_null
+from .stderr import print_message, redirect_to_null, write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def main(
         redirect_to_null(stdout)
         return Status.NOT_ALL_READ
     except KeyboardInterrupt:
+        if stderr.isatty():
+            # The terminal shows ^C: the prompt of the shell begins a new line.
+            write(stderr, '\n')
         redirect_to_null(stdout)
         return Status.INTERRUPTED
     return status

@@ -32,6 +32,8 @@ SPARE = (
     'region', 'az_id', 'interface_id', 'name', 'resource_id', 'end', 'start', 'packets', 'flows', 'accepted', 'bytes',
     'rejected', 'share', 'bytes_to_src', 'bytes_to_dst',
 )  # fmt: skip
+# What records can do without on a terminal of fewer than 80 columns.
+SPARE_OF_RECORDS = ('protocol', 'packets', 'srcport', 'bytes')
 
 
 class Fit(NamedTuple):
@@ -64,7 +66,7 @@ class View(NamedTuple):
 class Short(Aligned):
     """Aligned records or tables. If they are wider than the terminal, columns are left out.
 
-    Records are shown with all columns, the default ones or SHORT.
+    Records are shown with all columns, the default ones, SHORT or a part of SHORT.
     """
 
     def __init__(self, fit: Fit, width: int, tz: tzinfo, colour: bool = False, human: bool = False) -> None:
@@ -132,6 +134,10 @@ class Short(Aligned):
             yield from (View(short, time=None, gap=gap) for gap in (GAP, b' '))
         yield from (View(short, time=form, gap=gap) for form in forms for gap in (GAP, b' '))
         yield View(short, time=forms[-1], gap=b' ', digits=BYTES if forms == [TIME_OF_DAY] else BYTES_BESIDE_DATES)
+        for left_out in range(0 if self._fit.always else len(SPARE_OF_RECORDS)):
+            spare = SPARE_OF_RECORDS[: left_out + 1]
+            shown = [place for place in short if names[place] not in spare]
+            yield View(shown, time=forms[-1], gap=b' ', digits=BYTES_BESIDE_DATES)
 
     def _table_views(self, rows: Sequence[Sequence[bytes]]) -> Iterator[View]:
         names, kept = self._names(), self._fit.kept or ()

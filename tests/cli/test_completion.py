@@ -27,6 +27,8 @@ from flowlogs_reader.records.fields import FIELD_SETS, FIELDS
 from tests.conftest import Cli
 
 NAMES = [field.name for field in FIELDS]
+# bytes and packets are sums.
+KEYS = sorted({*NAMES} - {'bytes', 'packets'})
 FLAGS = [flag for option in OPTIONS for flag in option.flags if flag.startswith('-')]
 
 
@@ -54,7 +56,8 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         (['-s', '2h', 'g', 'to'], ['top']),
         # The first word is a location.
         (['top', 'to'], ['top']),
-        (['g', 'top', ''], NAMES),
+        (['g', 'top', ''], sorted(['addr', 'port', 'pkt_addr', *KEYS])),
+        (['g', 'aggregate', ''], KEYS),
         (['g', 'top', '5', 'srcp'], ['srcport']),
         (['g', 'top', 'srcaddr/'], [f'srcaddr/{name}' for name in ('az', 'class', 'subnet', 'vpc')]),
         (['g', 'top', '5', 'pkt-addr/c'], ['pkt-addr/class']),

@@ -281,6 +281,19 @@ def test_the_default_columns_are_shown_if_they_fit_and_not_all_do(narrow: See, m
         assert count != 14 or header.split() == default
 
 
+@pytest.mark.parametrize(('width', 'count'), [(74, 8), (66, 7), (62, 6), (56, 5)])
+def test_a_narrower_terminal_has_fewer_columns(
+    narrow: See, monkeypatch: pytest.MonkeyPatch, width: int, count: int
+) -> None:
+    monkeypatch.setenv('COLUMNS', str(width))
+    header, *rows = narrow()
+    assert len(header.split()) == count
+    assert {'start', 'srcaddr', 'dstaddr', 'dport', 'action'} <= {*header.split()}
+    assert max(map(len, [header, *rows])) <= width
+    # These are the columns that the user chose.
+    assert len(narrow('-c', 'short')[0].split()) == 9
+
+
 def test_addresses_of_ipv6_are_short_and_move_only_their_own_line(narrow: See) -> None:
     address = '2001:0db8:0000:0000:0000:0000:0000:00{:02x}'
     ends = ['10.0.0.1 10.0.0.2', f'{address.format(1)} {address.format(2)}', '2001:db8:1:2:3:4:5:6 10.0.0.3', '- -']
