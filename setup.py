@@ -21,7 +21,8 @@ ATHENA = ('duckdb>=1.2', 'numpy', 'sqlglot>=30', 'trino-sql-validator>=0.23')
 # slower. The limited API makes one wheel for Python 3.10 and all later ones.
 NATIVE = Extension(
     'flowlogs_reader.kernel._native',
-    ['flowlogs_reader/kernel/native.c'],
+    ['flowlogs_reader/kernel/native/module.c'],
+    depends=[path.relative_to(HERE).as_posix() for path in HERE.glob('flowlogs_reader/kernel/native/*.h')],
     define_macros=[('Py_LIMITED_API', '0x030a0000')],
     extra_compile_args=[] if sys.platform == 'win32' else ['-std=c11', '-O3'],
     py_limited_api=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..records.fields import FIELD_SETS, FIELDS, KNOWN
+from ..records.fields import FIELD_SETS, FIELDS, KNOWN, MEASURES
 from ..records.layout import normalise
 from .actions import ACTIONS, TIMELINE_MEASURES
 from .options import COMPLETING, OPTIONS, Option
@@ -134,6 +134,8 @@ def _arguments(before: Sequence[str], word: str) -> Iterable[str]:
         return ACTIONS if words else ()
     if 'FIELD' not in ACTIONS[action].arguments:
         return ()
+    from ..query.conditions import EITHER
+
     keys = [name for name in _fields() if name not in MEASURES]
     return (*(EITHER if action == 'top' else ()), *keys, *_mapped(word))
 

@@ -1,4 +1,4 @@
-"""The work that is done for each record, in two versions: in C (native.c), and in Python (:mod:`.pure`).
+"""The work that is done for each record, in two versions: in C (the folder native), and in Python (:mod:`.pure`).
 
 Both return the same bytes for the same arguments. :mod:`.pure` documents the functions. Python is used if the C version
 is not built, or if the environment variable FLOWLOGS_READER_PURE is 1. `NATIVE` says whether the C version is in use.

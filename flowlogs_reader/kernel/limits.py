@@ -1,4 +1,4 @@
-"""Limits of log formats and lines. native.c has the same ones."""
+"""Limits of log formats and lines. native/base.h has the same ones."""
 
 from __future__ import annotations
 

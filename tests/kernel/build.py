@@ -1,4 +1,4 @@
-"""Builds of native.c that are not the installed one: with every warning, with failing allocations, with sanitizers."""
+"""Builds of kernel/native for tests: with every warning, with failing allocations, with sanitizers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).parents[2] / 'flowlogs_reader' / 'kernel' / 'native.c'
+SOURCE = Path(__file__).parents[2] / 'flowlogs_reader' / 'kernel' / 'native' / 'module.c'
 WARNINGS = ('-std=c11', '-Wall', '-Wextra', '-Wconversion', '-Wshadow', '-Werror', '-DPy_LIMITED_API=0x030a0000')
+# Python's own headers are not held to these warnings.
+HEADERS = ('-isystem', sysconfig.get_path('include'))
 NAME = 'flowlogs_reader.kernel._native'
 
 
@@ -23,9 +25,7 @@ def can_build() -> bool:
 def build(folder: Path, *options: str) -> Path:
     """Raises CalledProcessError, with what the compiler said, if it does not compile without a warning."""
     path = folder / '_native.abi3.so'
-    # Python's own headers are not held to these warnings.
-    headers = '-isystem', sysconfig.get_path('include')
-    command = ['cc', *WARNINGS, '-O1', '-g', '-fPIC', '-shared', *headers, *options, str(SOURCE), '-o', str(path)]
+    command = ['cc', *WARNINGS, '-O1', '-g', '-fPIC', '-shared', *HEADERS, *options, str(SOURCE), '-o', str(path)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return path
 

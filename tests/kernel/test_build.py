@@ -1,4 +1,4 @@
-"""native.c compiles without a warning, with and without SSE2, and handles failed allocations."""
+"""kernel/native compiles without a warning, with and without SSE2, and handles failed allocations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from flowlogs_reader.kernel import pure
 from tests.traffic import lines
 
-from .build import SOURCE, build, can_build, load
+from .build import HEADERS, SOURCE, build, can_build, load
 from .inputs import DEFAULT
 
 pytestmark = pytest.mark.skipif(
@@ -49,6 +49,13 @@ def test_no_warning_and_the_same_results(tmp_path: Path, options: tuple[str, ...
     kernel = load(build(tmp_path, *options))
     for name, call in CALLS.items():
         assert call(kernel) == call(pure), name
+
+
+def test_each_part_includes_what_it_uses() -> None:
+    parts = sorted(SOURCE.parent.glob('*.h'))
+    assert len(parts) > 15
+    # -w: on their own, most functions of a part are not used.
+    subprocess.run(['cc', '-std=c11', '-w', '-fsyntax-only', *HEADERS, '-x', 'c', *parts], check=True)
 
 
 @pytest.fixture(scope='module')
@@ -150,7 +157,7 @@ def test_a_table_outlives_a_failure(failing: Any) -> None:
 def test_it_installs_without_a_compiler(tmp_path: Path) -> None:
     """The one slow test here: it copies the source and installs it with pip."""
     source = tmp_path / 'source'
-    root = SOURCE.parents[2]
+    root = SOURCE.parents[3]
     ignored = shutil.ignore_patterns('*.so', '*.pyd', '__pycache__')
     shutil.copytree(root / 'flowlogs_reader', source / 'flowlogs_reader', ignore=ignored)
     for name in ('setup.py', 'README.md', 'LICENSE'):

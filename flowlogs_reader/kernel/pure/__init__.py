@@ -1,4 +1,4 @@
-"""The work that is done for each record, in Python: the reference for native.c, and used if that is not built.
+"""The work that is done for each record, in Python: the reference for ../native, and used if that is not built.
 
 Every function takes lines as bytes. These arguments describe them:
 

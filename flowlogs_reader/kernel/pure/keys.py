@@ -14,7 +14,7 @@ from .labels import check_values, labelled
 #: prefix of n4 bits, or n6 for IPv6. ('bucket', seconds, offset): a number, rounded down. ('map', dict, default): a
 #: look-up. ('label', labels, default): the label of an address.
 Transform = Any
-# Within this bound, native.c can add an offset to a number of 19 digits in 64 bits.
+# Within this bound, native/keys.h can add an offset to a number of 19 digits in 64 bits.
 MAX_BUCKET = 2**62
 
 

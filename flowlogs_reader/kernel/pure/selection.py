@@ -50,7 +50,7 @@ def column_getter(place: int, number: bool, /) -> Callable[[Any], Any]:
     """A function that returns the value of a record at a place, as text or as a number, or None if it is missing.
 
     The record is an object whose attribute `_texts` is a canonical line as a str, or the list of its values. This
-    version replaces the line by the list; native.c finds the value in the line.
+    version replaces the line by the list; native/values.h finds the value in the line.
     """
     if place < 0:
         raise ValueError('a place is 0 or more')
