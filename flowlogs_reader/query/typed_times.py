@@ -4,6 +4,8 @@ Nothing is guessed: for a text with two meanings, or with a missing part, the Us
 words such as `yesterday` depend on today's date. The caller passes the current time.
 """
 
+from __future__ import annotations
+
 import re
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
