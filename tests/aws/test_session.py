@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError, ProfileNotFound, ReadTimeoutError
 from botocore.loaders import Loader
 
 from flowlogs_reader import FlowLogsError, FlowLogsReader, S3FlowLogsReader
@@ -259,7 +259,7 @@ def test_boto_client_kwargs_go_to_the_client(fake: FakeAWS) -> None:
 
 def test_no_client_is_made_before_it_is_needed(home: Path) -> None:
     reader = FlowLogsReader('flowlogs', profile_name='nobody')
-    with pytest.raises(Exception, match='nobody'):
+    with pytest.raises(ProfileNotFound, match='nobody'):
         reader.boto_client  # noqa: B018
 
 

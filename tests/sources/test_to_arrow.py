@@ -11,7 +11,14 @@ import pyarrow as pa
 import pytest
 
 import flowlogs_reader.records
-from flowlogs_reader import FileFlowLogsReader, FlowLogsReader, FlowRecord, MissingExtraError, S3FlowLogsReader
+from flowlogs_reader import (
+    DamagedError,
+    FileFlowLogsReader,
+    FlowLogsReader,
+    FlowRecord,
+    MissingExtraError,
+    S3FlowLogsReader,
+)
 from flowlogs_reader.records import typed
 from flowlogs_reader.records.fields import DEFAULT_FIELDS
 from tests.conftest import DATA, HOUR, MINUTE, SEED_REGION
@@ -97,7 +104,7 @@ def test_records_before_an_error_come_first(tmp_path: Path) -> None:
     (tmp_path / '2.gz').write_bytes(b'\x1f\x8bdamaged')
     batches = FileFlowLogsReader(tmp_path).to_arrow_batches()
     assert len(next(batches)) == HOUR.count(b'\n')
-    with pytest.raises(Exception, match='2.gz'):
+    with pytest.raises(DamagedError, match='2.gz'):
         next(batches)
     large = tmp_path / 'large.log'
     large.write_bytes(b'srcport srcaddr\n4294967296 10.0.0.1\n')
