@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
 
-# AWS delivers records up to so long after the end of an aggregation interval of 10 minutes, or later if it is slow
-# (vpc/latest/userguide/flow-log-records).
+# A record arrives up to so long after its flow starts: an aggregation interval of 10 minutes, then 5 minutes on the way
+# to CloudWatch Logs. To S3 it may take 5 more, and AWS may be slow (vpc/latest/userguide/flow-log-records).
 DELIVERY = timedelta(minutes=15)
 # June 2015, in milliseconds (aws.amazon.com/blogs/aws/vpc-flow-logs-log-and-view-network-traffic-flows).
 FIRST_FLOW_LOGS = 1433116800000

@@ -455,20 +455,8 @@ def test_a_read_that_breaks_off_still_gives_its_sums(fake: FakeAWS, cli: Cli) ->
     fake.add_flow_log(log_group='group', region=SEED_REGION)
     fake.logs.page_events = 100
     fake.fault('FilterLogEvents', 'deny', at=3, times=10**6)
-    argv = [
-        'group',
-        'aggregate',
-        '--flows',
-        '--region',
-        SEED_REGION,
-        '--thread-count',
-        '1',
-        '-s',
-        '2016-02-01',
-        '-e',
-        '2016-02-02',
-    ]
-    result = cli(*argv, status=1)
+    window = ('-s', '2016-02-01', '-e', '2016-02-02')
+    result = cli('group', 'aggregate', '--flows', '--region', SEED_REGION, '--thread-count', '1', *window, status=1)
     (row,) = rows(result)[1:]
     assert 100 <= int(row[4]) < 1000
     assert 'the output is complete up to' in result.stderr

@@ -80,7 +80,7 @@ def ask(logs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
 
 def assert_same(both: Both, command: Sequence[str]) -> None:
-    one, other = ([*map(bytes, result.stdout.splitlines())] for result in both)
+    one, other = (result.stdout.splitlines() for result in both)
     if not ordered([*command]):
         one.sort(), other.sort()
     assert other == one

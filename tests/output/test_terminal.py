@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO, StringIO
 
 import pytest
@@ -24,7 +24,7 @@ See = Callable[..., list[str]]
 
 
 @pytest.fixture
-def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
+def see(monkeypatch: pytest.MonkeyPatch) -> See:
     """Runs the command line with a terminal of 100 columns for its stdout, and returns the lines on it."""
     monkeypatch.setenv('COLUMNS', '100')
     monkeypatch.setenv('TERM', 'xterm')
@@ -49,7 +49,7 @@ def see(monkeypatch: pytest.MonkeyPatch) -> Iterator[See]:
         os.close(ours)
         return b''.join(seen).decode().replace('\r\n', '\n').splitlines()
 
-    yield run
+    return run
 
 
 def test_columns_line_up(see: See, cli: Cli) -> None:

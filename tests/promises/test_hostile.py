@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlogs_reader import DEFAULT_FIELDS, FileFlowLogsReader
+from flowlogs_reader.cli.main import main
 from flowlogs_reader.cli.stderr import printable
 from flowlogs_reader.errors import FlowLogsError
 from flowlogs_reader.kernel import find_events
@@ -110,8 +111,6 @@ LOCATIONS = [
 @pytest.mark.parametrize('location', LOCATIONS, ids=lambda text: ascii(text)[:40])
 def test_nonsense_for_a_location_is_one_line(location: str, fake: FakeAWS, cli: Cli) -> None:
     stdout, stderr = io.BytesIO(), io.StringIO()
-    from flowlogs_reader.cli.main import main
-
     fake.deny('DescribeLogGroups')  # in every Region, which takes a second
     assert main([location, '--region', 'us-east-1'], io.BytesIO(), stdout, stderr, NOW) in (1, 2)
     assert stdout.getvalue() == b''

@@ -300,6 +300,4 @@ def test_a_reader_is_closed_by_with(seeded: FakeAWS) -> None:
 
 
 def test_the_public_names_are_listed() -> None:
-    import flowlogs_reader
-
     assert {'FlowLogsReader', 'FlowRecord', 'aggregated_records', '__version__'} <= set(dir(flowlogs_reader))

@@ -378,15 +378,8 @@ def test_an_empty_value_means_that_the_option_was_not_given(
 ) -> None:
     monkeypatch.setenv('AWS_REGION', SEED_REGION)
     assert cli('VPCFlowLogGroup', *MINUTE_WINDOW, option, '').stdout == MINUTE
-    assert (
-        cli(
-            'VPCFlowLogGroup',
-            *MINUTE_WINDOW,
-            f'{option}=' if option[1] == '-' else option,
-            *(() if option[1] == '-' else ('',)),
-        ).stdout
-        == MINUTE
-    )
+    if option.startswith('--'):
+        assert cli('VPCFlowLogGroup', *MINUTE_WINDOW, f'{option}=').stdout == MINUTE
 
 
 def test_empty_times_are_the_last_hour(seeded: FakeAWS, cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""Engines on AWS in trouble: refused, failing, too large, interrupted. No query runs on, and no row is written."""
+"""CloudWatch Logs Insights in trouble: refused, failing, too large, interrupted. No query runs on."""
 
 from __future__ import annotations
 
