@@ -9,7 +9,7 @@ from ..query.groups import GroupKey
 from .sums import SUMS, folded, key_of, rows_of, sums_of
 
 # The columns that a row has after the sums.
-DIRECTIONS = ('bytes_in', 'bytes_out')
+IN_AND_OUT = ('bytes_in', 'bytes_out')
 
 
 def keys_of_ends(keys: Sequence[GroupKey]) -> tuple[GroupKey, ...]:

@@ -26,7 +26,7 @@ from ..sources.base import BaseReader
 from .compare import COMPARED, Comparison
 from .conversations import Conversations
 from .distinct import DistinctValues
-from .ends import DIRECTIONS, BothEnds, keys_of_ends
+from .ends import IN_AND_OUT, BothEnds, keys_of_ends
 from .once import bytes_seen_twice, read_sums
 from .report import report
 from .share import with_shares
@@ -112,7 +112,7 @@ def top(query: Query, sources: Sources) -> Table:
     width = len(query.keys)
     # What a line has after the keys and the sums.
     more = [f'distinct_{key.name}' for key in query.distinct]
-    more += [*DIRECTIONS * query.both_ends, *['share'] * query.share]
+    more += [*IN_AND_OUT * query.both_ends, *['share'] * query.share]
     columns = [*map(_sum_column, (*MEASURES, *more)), *_key_columns(query)]
     places = [width + SUMS.index(name) for name in MEASURES]
     places += [width + len(SUMS) + at for at in range(len(more))] + [*range(width)]

@@ -1,7 +1,7 @@
 """The plan of an engine that runs on AWS: what to group, sum and compare, for each layout, without any query language.
 
 A plan is made of a Query and the layouts of a log. Writers of query text (engines/insights/text.py,
-engines/athena/sql.py) turn it into text. It depends on neither of them, is frozen, and pickles.
+engines/athena/sql.py) turn it into text. It depends on neither of them, and is frozen.
 
 The engine on AWS handles *plain* lines only: lines that match the patterns of a part, field by field, with one space
 between two. Every plain line is canonical, so that AWS can test and sum it as the kernel does. All other lines come
@@ -218,7 +218,7 @@ def _part(
     tests: list[kernel.Test] = []
     possible = True
     for condition in conditions:
-        test = _folded(kernel_test(condition, layout))
+        test = _simplified(kernel_test(condition, layout))
         if isinstance(test, bool):
             possible = possible and test
         else:
@@ -226,7 +226,7 @@ def _part(
     return Part(layout, patterns, earlier, tuple(tests), possible, time=time)
 
 
-def _folded(test: kernel.Test) -> kernel.Test | bool:
+def _simplified(test: kernel.Test) -> kernel.Test | bool:
     """The test without fields that the layout lacks, which are ``-``; or its result if that is always the same."""
     places, negated, missing, kind, payload = test
     own = tuple(place for place in places if place >= 0)
