@@ -385,7 +385,7 @@ def test_aggregate_without_keys_takes_a_log_that_lacks_some_of_the_five(cli: Cli
 
 def test_nodata_and_skipdata_are_not_flows(cli: Cli) -> None:
     log = NODATA % (1454324362, 1454324422) + SKIPDATA % (1, 1454324362, 1454324422)
-    for action in ('top', 'aggregate', 'timeline'):
+    for action in ('top', 'aggregate', 'timeline', 'ipset'):
         assert cli('-', action, stdin=log).stdout == b''
 
 
