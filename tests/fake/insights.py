@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import re
 import time
 from bisect import bisect_left, bisect_right
@@ -239,7 +240,7 @@ class Parser:
                 values = {name: value for (name, _), value in zip(keys, key) if value is not None}
                 values |= {name: value for name, total in sums if (value := total(members)) is not None}
                 found.append({**values, '_shown': names})
-            return found
+            return _in_any_order(found)
 
         return run
 
@@ -262,6 +263,7 @@ class Parser:
         orders = [*self._listed(self._order)]
 
         def run(rows: list[Row]) -> list[Row]:
+            rows = _in_any_order(rows)
             for value, descending in reversed(orders):
                 rows = sorted(rows, key=lambda row, value=value: _natural(value(row)), reverse=descending)
             return rows
@@ -584,12 +586,16 @@ def _aggregate(function: str) -> Callable[[Expression, list[Row]], Any]:
     def numbers(value: Expression, rows: list[Row]) -> list[float]:
         return [float(number) for found in values(value, rows) if (number := number_of(found)) is not None]
 
-    def extreme(best: Callable[[Iterable[Any]], Any], value: Expression, rows: list[Row]) -> Any:
+    def extreme(best: Callable[..., Any], value: Expression, rows: list[Row]) -> Any:
         found = values(value, rows)
-        as_numbers = [number_of(each) for each in found]
-        if None in as_numbers:
-            return best(map(text_of, found)) if found else None
-        return best(as_numbers) if as_numbers else None
+        if not found:
+            return None
+        if None in [number_of(each) for each in found]:
+            return best(map(text_of, found))
+        number = best(found, key=number_of)
+        if all(isinstance(each, str) for each in found) and number_of(best(found)) != number_of(number):
+            raise Refused('whether min() and max() compare texts as numbers is not documented')
+        return number_of(number)
 
     functions: dict[str, Callable[[Expression, list[Row]], Any]] = {
         # In 64-bit floating point, as AWS probably does.
@@ -602,6 +608,11 @@ def _aggregate(function: str) -> Callable[[Expression, list[Row]], Any]:
     if function not in functions:
         raise Refused(f'unknown function {function}')
     return functions[function]
+
+
+def _in_any_order(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose order is not documented: those of `stats`, and those that `sort` finds equal."""
+    return random.Random(len(rows)).sample(rows, len(rows))
 
 
 def _natural(value: Any) -> tuple[Any, ...]:

@@ -309,7 +309,8 @@ def _text(rows: list[bytes], names: list[str]) -> bytes:
 
 # Fields that the user guide types as numbers in Parquet files; the other fields are strings.
 _INT32 = frozenset('version srcport dstport protocol tcp-flags traffic-path encryption-status'.split())
-_INT64 = frozenset('packets bytes start end'.split())
+_LOST = 'packets-lost-no-route packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired'
+_INT64 = frozenset(f'packets bytes start end {_LOST}'.split())
 
 
 def _parquet(rows: list[bytes], names: list[str]) -> bytes:
