@@ -27,6 +27,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
+from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -227,7 +228,9 @@ class BaseReader(Iterator[FlowRecord]):
     def close(self) -> None:
         """End the read, and the threads that read ahead. Closing the generator of :meth:`blocks` does the same."""
         if self._source is not None:
-            self._source.close()
+            # Python 3.11 crashes if two threads close a generator at a time that yields from another one.
+            with self._closing:
+                self._source.close()
             self._closed = True
 
     def blocks(
@@ -322,7 +325,7 @@ class BaseReader(Iterator[FlowRecord]):
             self._columns = self.where.fields.union(columns)
         if self._source is None:
             self.report.origin = self.report.origin or self.describe()
-            self._source = self._read(limit)
+            self._source, self._closing = self._read(limit), RLock()
         source: Iterable[Block] = self._source
         if self._assumed:
             source = _shortened(source, self._assumed)

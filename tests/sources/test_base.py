@@ -7,7 +7,7 @@ import gzip
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from traceback import format_stack
 import pytest
 
 from flowlogs_reader import FileFlowLogsReader, FlowLogsReader, S3FlowLogsReader
+from flowlogs_reader.records.block import Block
 from flowlogs_reader.sources.base import BaseReader
 from tests import traffic
 from tests.fake.aws import FakeAWS
@@ -88,6 +89,37 @@ def test_with_a_limit_nothing_is_left_behind(make: Make, nothing_is_left: Callab
     reader = make()
     assert sum(block.line_count for block in reader.blocks(limit=3)) == 3
     nothing_is_left()
+
+
+def test_two_threads_may_close_a_reader(directory: Path) -> None:
+    """Python 3.11 crashed, or raised ValueError: generator already executing."""
+    closing, go_on = threading.Event(), threading.Event()
+
+    class SlowToClose(FileFlowLogsReader):
+        def _read(self, limit: int | None) -> Generator[Block, None, None]:
+            yield from self._slow(super()._read(limit))
+
+        def _slow(self, blocks: Iterator[Block]) -> Iterator[Block]:
+            try:
+                yield from blocks
+            finally:
+                closing.set()
+                go_on.wait(30)
+
+    reader = SlowToClose(directory)
+    blocks = reader.blocks()
+    next(blocks)
+    closed: list[bool] = []
+    threads = [threading.Thread(target=lambda: closed.append(reader.close() is None)) for _ in range(2)]
+    threads[0].start()
+    assert closing.wait(30)
+    threads[1].start()
+    # Long enough for the second thread to begin.
+    threads[1].join(0.1)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert closed == [True, True]
 
 
 def test_what_was_closed_cannot_be_read_again(make: Make, nothing_is_left: Callable[[], None]) -> None:
