@@ -210,7 +210,7 @@ def after(
     if report.left_out:
         were = 'line was' if report.left_out == 1 else 'lines were'
         yield Note(f'{report.left_out} {were} left out: not records of this log format')
-        if mismatch and not written:
+        if mismatch and not (written and matched):
             yield Note(explain(mismatch), failed=True)
         elif other := _other_format(report):
             yield Note(other)

@@ -610,3 +610,12 @@ def test_an_empty_result_names_the_window(cli: Cli) -> None:
 def test_lines_that_meet_no_condition_are_not_a_wrong_format(cli: Cli) -> None:
     result = cli('-', '-w', 'dstport=1', stdin=MINUTE + b'no record\n')
     assert '1 line was left out' in result.stderr and 'has the format' not in result.stderr
+
+
+@pytest.mark.parametrize(
+    'action', [['print'], ['top'], ['timeline', '-s', '2016-02-01 10:59:00', '-e', '2016-02-01 11:00:00'], ['report']]
+)
+def test_a_wrong_format_is_an_error_if_rows_without_records_are_written_too(action: list[str], cli: Cli) -> None:
+    if action == ['report']:
+        pytest.importorskip('plotly')
+    assert 'no line of standard input' in cli('-', *action, stdin=b'1 2 3\n', status=1).stderr
