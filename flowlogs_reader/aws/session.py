@@ -312,10 +312,13 @@ def _names_in(folders: Iterable[str]) -> list[str]:
 
 
 class _StopIfUnreachable:
-    """A handler of botocore's needs-retry event that ends retries early if AWS cannot be reached, or is silent."""
+    """A handler of botocore's needs-retry event that ends retries early if AWS cannot be reached, or is silent.
+
+    Once it was silent, each later request has one attempt until there is an answer: an engine stops its queries.
+    """
 
     def __init__(self) -> None:
-        self._answered = False
+        self._answered = self._silent = False
 
     def __call__(
         self,
@@ -327,12 +330,14 @@ class _StopIfUnreachable:
     ) -> None:
         from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, SSLError
 
-        self._answered = self._answered or response is not None
+        if response is not None:
+            self._answered, self._silent = True, False
         unreachable = isinstance(caught_exception, (EndpointConnectionError, ConnectTimeoutError, SSLError))
         if caught_exception and unreachable and not self._answered and attempts >= FIRST_ATTEMPTS:
             raise caught_exception
         if isinstance(caught_exception, ReadTimeoutError):
             context = request_dict['context']
             context['silent'] = context.get('silent', 0) + 1
-            if context['silent'] >= SILENT_ATTEMPTS:
+            self._silent = self._silent or context['silent'] >= SILENT_ATTEMPTS
+            if self._silent:
                 raise caught_exception

@@ -21,7 +21,7 @@ from flowlogs_reader.query.groups import parse_keys
 from tests import traffic
 from tests.conftest import ROOT, Cli, Result
 from tests.fake import insights as insights_fake
-from tests.fake.aws import FakeAWS, s3_objects
+from tests.fake.aws import DEFAULT_FORMAT, FakeAWS, s3_objects
 from tests.fake.wire import Params
 
 LINES = [*traffic.lines(400, per_second=2)]
@@ -234,6 +234,22 @@ def test_a_query_that_does_not_end_is_stopped(
     said = f'its status is {"Running" if polls else status}: it was stopped'
     assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'has not ended after', said)
     assert group.count('StopQuery') == 1
+
+
+def test_a_silent_aws_is_not_asked_to_stop_each_query(
+    fake: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, two_minutes: None
+) -> None:
+    """The first request is sent three times, the next one once."""
+    monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.5)
+    fake.add_log_group('flows', lines=LINES)
+    for log_format in (DEFAULT_FORMAT, '${srcaddr} ${dstaddr} ${start}'):
+        fake.add_flow_log(log_group='flows', log_format=log_format)
+    for operation in ('GetQueryResults', 'StopQuery'):
+        fake.fault(operation, 'stall', at=lambda params: len(queries(fake)) > 0, seconds=600)
+    fake.logs.insights.polls = 10**6
+    assert_refused(cli('flows', 'top', *INSIGHTS, status=1), 'Read timeout on endpoint URL')
+    assert len(fake.logs.insights.running) > 1
+    assert fake.count('StopQuery') == 1
 
 
 def test_a_full_account_is_not_waited_for_without_end(

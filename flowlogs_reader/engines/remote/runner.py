@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
 from typing import NamedTuple
 
 from ...errors import Cause, FlowLogsError, UsageError
@@ -174,12 +173,20 @@ class Runner:
             )
 
     def _stop_all(self) -> None:
-        """Stop every running query. Neither an error nor a signal must keep others from being stopped."""
+        """Stop every running query. Neither an error nor a signal must keep others from being stopped.
+
+        If AWS is silent, the first one only: each would take as long as a request may be without an answer.
+        """
+        from botocore.exceptions import ReadTimeoutError
+
         with held_back():
             for query_id in [*self._running]:
-                with suppress(Exception):
+                try:
                     self._engine.stop(query_id)
-                self._running.pop(query_id, None)
+                except ReadTimeoutError:
+                    return
+                except Exception:
+                    continue
 
 
 _ENDED = {'failed': 'failed', 'timeout': 'took longer than AWS allows'}
