@@ -85,7 +85,7 @@ def _check_compare(query: Query, length: str) -> None:
     if not window or not earlier:
         raise UsageError('--compare needs a window of time: give -s, -e or --for')
     if earlier.end_ms > window.start_ms:
-        raise UsageError(f'--compare {length} is shorter than the window: the two would overlap')
+        raise UsageError(f'--compare {length} is shorter than the window: the two would overlap: --for shortens it')
     if earlier.start_ms < FIRST_FLOW_LOGS:
         told = resume_text(earlier.start_ms) if earlier.start_ms >= 0 else 'a time before 1970'
         raise UsageError(f'--compare {length} leads to {told}: there were no flow logs then')
