@@ -155,6 +155,7 @@ class Inputs:
         return self.pick([
             None, None, None, ('prefix', self.random.randint(0, 33), self.random.randint(0, 129)), ('prefix', 24, 96),
             ('bucket', self.random.randint(1, 10**5), self.random.randint(-(10**5), 10**5)),
+            ('bucket', 2**62, self.pick([-(2**62), 2**62])), ('prefix', 10**30, 0),
             ('map', {b'ACCEPT': b'yes', b'-': b'none'}, b'no'), ('label', self.labels(), b'-'),
         ])  # fmt: skip
 
