@@ -325,7 +325,8 @@ class BaseReader(Iterator[FlowRecord]):
             self._columns = self.where.fields.union(columns)
         if self._source is None:
             self.report.origin = self.report.origin or self.describe()
-            self._source, self._closing = self._read(limit), RLock()
+            # The lock first: another thread may close the reader as soon as it has a source.
+            self._closing, self._source = RLock(), self._read(limit)
         source: Iterable[Block] = self._source
         if self._assumed:
             source = _shortened(source, self._assumed)
