@@ -49,6 +49,7 @@ FIELDS: tuple[Field, ...] = (
     Field('start', _TIME, 2, 'first packet seen'),
     Field('end', _TIME, 2, 'last packet seen'),
     Field('action', _TEXT, 2, 'ACCEPT or REJECT', words=('ACCEPT', 'REJECT')),
+    # INCOMPLETEDATA: only Cloud WAN writes it (network-manager/latest/cloudwan/cwan-flow-logs).
     Field('log_status', _TEXT, 2, 'OK, NODATA or SKIPDATA', words=('OK', 'NODATA', 'SKIPDATA', 'INCOMPLETEDATA')),
     Field('vpc_id', _TEXT, 3, 'VPC of the interface'),
     Field('subnet_id', _TEXT, 3, 'subnet of the interface'),
