@@ -1,5 +1,13 @@
 """Read AWS VPC Flow Logs from CloudWatch Logs, S3, files and standard input.
 
+>>> from flowlogs_reader import FileFlowLogsReader
+>>> sum(record.bytes for record in FileFlowLogsReader('tests/data/seed-minute.log'))
+11238
+
+A reader is an iterator of FlowRecords: FlowLogsReader reads a log group, S3FlowLogsReader a bucket, and
+FileFlowLogsReader a file, a directory or a stream. aggregated_records sums records by their fields. run answers a
+Query, as the command line does.
+
 The package has one module or folder for each stage of processing. A stage imports only from those above it:
 
     errors      exceptions and their causes
