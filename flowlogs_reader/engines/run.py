@@ -87,6 +87,8 @@ def run(
     botocore is raised after the rows of what was read before; of engines on AWS there are no rows then. These need a
     query with a window. Raises UsageError if an argument is invalid, or if the engine cannot answer.
     """
+    if engine == LOCAL and settings:
+        raise TypeError(f'the engine {LOCAL} has no setting {min(settings)!r}')
     sources: list[BaseReader] = []
     for location in [locations] if isinstance(locations, str) else locations:
         source = recognise(location)

@@ -21,7 +21,10 @@ from flowlogs_reader import (
     FlowLogsError,
     FlowLogsReader,
     FlowRecord,
+    Query,
+    Window,
     aggregated_records,
+    run,
 )
 from tests.conftest import HOUR, MINUTE, ROOT, SEED_REGION
 from tests.fake.aws import FakeAWS
@@ -92,6 +95,9 @@ def test_the_first_arguments_may_be_given_by_position() -> None:
 def test_a_keyword_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(TypeError, match='log_group'):
         FlowLogsReader('g', log_group='g')  # type: ignore[call-arg]
+    for engine in ('local', 'insights'):
+        with pytest.raises(TypeError, match='workgrop'):
+            run(Query(window=Window(0, 1000)), 'g', engine, workgrop='w')
 
 
 def test_the_constructor_asks_nobody(seeded: FakeAWS) -> None:
