@@ -51,7 +51,7 @@ def report(query: Query, sources: Sequence[BaseReader]) -> Tables:
 class Summed:
     """A table of the kernel with the names of its keys."""
 
-    def __init__(self, fields: Sequence[str], track: Iterable[str] = MEASURES[:2]) -> None:
+    def __init__(self, fields: Sequence[str], track: Iterable[str] = ('packets', 'bytes')) -> None:
         self.fields = tuple(fields)
         self.table = Sums([None] * len(fields), track)
 
@@ -250,7 +250,7 @@ def _zones_of_ends(pairs: Summed) -> Summed:
     of_end = ('map', own, OUTSIDE)
     for direction in (b'egress', b'ingress'):
         mapped = Summed((*fields, 'sender'))
-        mapped.table = Sums([of_end, of_end, ('map', senders, MISSING)], MEASURES[:2])
+        mapped.table = Sums([of_end, of_end, ('map', senders, MISSING)], ('packets', 'bytes'))
         mapped.add(pairs.by('srcaddr', 'dstaddr', flow_direction=[direction]), 'srcaddr', 'dstaddr', 'srcaddr')
         zones.add(mapped.by(*fields, sender=[b'sender' if direction == b'egress' else MISSING]), *fields)
     return zones
