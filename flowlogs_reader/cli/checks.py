@@ -51,12 +51,14 @@ def check_options(options: Namespace, sources: Sequence[Source]) -> None:
 
 
 def _check_role(options: Namespace) -> None:
+    """Raises UsageError if --role-arn is not the ARN of a role."""
     if options.role_arn and not re.match('arn:[a-z-]+:iam::[0-9]+:role/.', options.role_arn):
         example = 'arn:aws:iam::123456789012:role/NAME'
         raise UsageError(f'--role-arn takes the ARN of a role, such as {example}, not {options.role_arn!r}')
 
 
 def _check_option(option: Option, action: str, sources: Sequence[Source], engine: str) -> None:
+    """Raises UsageError if an option that was given does not go with the action, the sources or the engine."""
     if option.list_only:
         raise UsageError(f'{option.shown} goes with --list')
     # An option of a reader is for the locations that it goes with. A mode of the whole run goes with all of them.
@@ -72,6 +74,7 @@ def _check_option(option: Option, action: str, sources: Sequence[Source], engine
 
 
 def _check_output(options: Namespace) -> None:
+    """Raises UsageError for options of the output that do not go together."""
     for name in ('columns', 'output', 'times', 'human', 'names'):
         if options.raw and getattr(options, name) is not None:
             raise UsageError(f'--{name} does not go with --raw, which leaves lines as they are')
@@ -82,6 +85,7 @@ def _check_output(options: Namespace) -> None:
 
 
 def _check_follow(options: Namespace) -> None:
+    """Raises UsageError for an option that does not go with --follow."""
     for name, value in (('-e', options.end_time), ('--for', getattr(options, 'for')), ('--estimate', options.estimate)):
         if value is not None:
             raise UsageError(f'{name} does not go with --follow, which has no end')
