@@ -123,6 +123,7 @@ def check_output_file(location: str, stdin: BinaryIO | None, stdout: BinaryIO) -
 
 
 def may_name_log_group(path: str) -> bool:
+    """Whether the user of a path may mean the log group of that name."""
     return not ('/' in path or path.endswith(SUFFIXES))
 
 

@@ -98,6 +98,7 @@ def make_session(options: Namespace, location: str = '', alone: bool = True) -> 
 
 
 def standard_input() -> BinaryIO:
+    """Return standard input of the process. Raises UsageError if it is closed."""
     if sys.stdin is None:
         raise UsageError('standard input is closed')
     return sys.stdin.buffer

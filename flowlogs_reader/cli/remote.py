@@ -110,4 +110,5 @@ def estimate_table(engine: str, estimate: Estimate) -> Table:
 
 
 def is_remote(options: Namespace) -> bool:
+    """Whether --engine names an engine on AWS."""
     return options.engine not in (None, LOCAL)

@@ -144,6 +144,7 @@ def _source_of(location: str, location_type: str | None) -> Source:
 
 
 def check_utf8(text: str) -> None:
+    """Raises UsageError for an argument with bytes that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

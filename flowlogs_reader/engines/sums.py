@@ -39,6 +39,7 @@ def transform_of(key: GroupKey) -> Any:
 
 
 def fields_of(keys: Iterable[GroupKey]) -> tuple[str, ...]:
+    """Return the field of each key, as the keys of a layout."""
     return tuple(key.field for key in keys)
 
 

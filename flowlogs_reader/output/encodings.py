@@ -36,6 +36,7 @@ class Shape(NamedTuple):
         return [column.kind is not Kind.TEXT and not form for column, form in zip(self.columns, self.times)]
 
     def encoded(self, encoding: str, lines: bytes) -> bytes:
+        """Return lines of this shape in an encoding, without a header."""
         if encoding == 'text' and self.whole and not any(self.times):
             return lines
         return encode(encoding, self.names, self.numbers, self.places, self.times, self.separator, lines)

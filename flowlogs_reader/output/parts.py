@@ -217,6 +217,7 @@ def with_layout(drawn: dict[str, Any], series: int) -> dict[str, Any]:
 
 
 def is_drawn(rows: Rows, series: Series) -> bool:
+    """Whether a series is drawn: flows without a verdict only if there are any."""
     return series.column != 'unknown' or any(rows.values('unknown'))
 
 
@@ -230,6 +231,7 @@ def in_words(chart: Chart, rows: Rows) -> str:
 
 
 def seconds_of(moment: datetime) -> int:
+    """Return a naive time in UTC as Unix seconds."""
     return int(moment.replace(tzinfo=UTC).timestamp())
 
 

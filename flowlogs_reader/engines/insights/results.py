@@ -27,10 +27,12 @@ def first_lines(plan: Plan, rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def line_pattern(part: Part) -> str:
+    """Return the regular expression of the plain lines of a part."""
     return ' '.join(part.patterns)
 
 
 def line_of(row: Mapping[str, str]) -> Line:
+    """Return the line that a row is. Raises IncompleteError if the row has none."""
     if '@message' not in row:
         raise IncompleteError('CloudWatch Logs Insights gave a row without its message')
     return Line(_bytes(row['@message']), order=row.get('@timestamp', ''))
