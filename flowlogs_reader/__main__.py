@@ -25,8 +25,11 @@ def run() -> int:
         from .cli.main import main
 
         return main()
-    except KeyboardInterrupt:
-        return 130
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # Python 3.11 makes a RuntimeError of what is raised while it creates a class: in an import.
+        if KeyboardInterrupt in (type(error), type(error.__cause__)):
+            return 130
+        raise
     finally:
         # Python looks for garbage when it ends, which takes 10 ms: leave that to the system.
         gc.freeze()

@@ -288,19 +288,28 @@ def test_ctrl_c_while_the_program_is_starting(module: str, road: str, aws: FakeA
     assert (done.returncode, done.stdout, done.stderr) == (130, b'', b'')
 
 
-FREEING = (
-    INTERRUPTING.replace('os.kill(os.getpid(), signal.SIGINT)', 'Freed()')
-    + """
-class Freed:
+ELSEWHERE = {
+    'in a finalizer': """
+class Interrupting:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
-"""
-)
+""",
+    'while a class is made': """
+class Named:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def Interrupting():
+    class Owner:
+        name = Named()
+""",
+}
 
 
-def test_ctrl_c_while_an_object_is_freed(aws: FakeAWS, tmp_path: Path) -> None:
-    """Python drops what a finalizer raises."""
-    (tmp_path / 'sitecustomize.py').write_text(FREEING)
+@pytest.mark.parametrize('place', ELSEWHERE)
+def test_ctrl_c_where_python_drops_or_changes_what_is_raised(place: str, aws: FakeAWS, tmp_path: Path) -> None:
+    text = INTERRUPTING.replace('os.kill(os.getpid(), signal.SIGINT)', 'Interrupting()') + ELSEWHERE[place]
+    (tmp_path / 'sitecustomize.py').write_text(text)
     env = {
         **os.environ, **aws.environ('us-east-1'), 'PYTHONPATH': f'{tmp_path}:{ROOT}', 'INTERRUPT_AT': 'botocore.session'
     }  # fmt: skip
