@@ -153,6 +153,8 @@ def _value_missing(flags: str) -> str:
     from .help import COMMON
 
     option = next(option for option in OPTIONS if '/'.join(option.flags) == flags)
+    if choices := option.argparse.get('choices'):
+        return f'{option.shown} needs one of {", ".join(choices)}'
     value = option.argparse.get('metavar') or option.name.upper()
     return f'{option.shown} needs {value}: {COMMON.get(option.name, option.about)}'
 

@@ -66,12 +66,12 @@ class Progress:
 
     def _show(self, now: float) -> None:
         done = self._done()
-        if self._bar is None and not self._shown:
-            self._bar = self._make_bar(done)
-        self._shown = True
-        text = self._text(now, done)
         # A longer line would be wrapped, and could not be cleared. On Ctrl-C the terminal adds two characters.
         room = terminal_width(self._stderr) - 3
+        if self._bar is None and not self._shown:
+            self._bar = self._make_bar(done, room)
+        self._shown = True
+        text = self._text(now, done)
         if self._bar is None:
             part = '' if done is None else f'{done:4.0%} '
             write(self._stderr, f'\r{part}{text}'[: room + 1] + '\x1b[K')
@@ -104,7 +104,7 @@ class Progress:
         length = self._reader.end_ms - self._reader.start_ms
         return None if reached is None else min(1.0, max(0, reached - self._reader.start_ms) / max(1, length))
 
-    def _make_bar(self, done: float | None) -> Any:
+    def _make_bar(self, done: float | None, room: int) -> Any:
         if done is None:
             return None
         try:
@@ -112,7 +112,7 @@ class Progress:
         except ImportError:
             return None
 
-        return tqdm(total=1, initial=done, bar_format=_BAR, file=self._stderr, leave=False)
+        return tqdm(total=1, initial=done, bar_format=_BAR, file=self._stderr, leave=False, ncols=room)
 
 
 def _duration(seconds: float) -> str:

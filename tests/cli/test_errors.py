@@ -189,6 +189,7 @@ def test_an_infrequent_access_group(fake: FakeAWS, cli: Cli) -> None:
         (['g', '--interface-id', 'x'], 'did you mean -w interface_id=VALUE?'),
         (['g', '--zzz'], 'there is no option --zzz: --help options lists them'),
         (['g', '-s', '-2h'], '--start-time needs TIME: from this time on, such as 2h (ago)'),
+        (['g', '--engine'], '--engine needs one of local, insights, athena'),
         (['g', '--max-scan'], '--max-scan needs SIZE: do not start if it would scan more'),
         (['g', '-o', 'out.csv'], 'choose from text, tsv, csv, jsonl, parquet; > out.csv writes a file'),
         (['g', '-s', '2016-02-01', '10:59'], "quote a time that has a space, such as -s '2016-02-01 10:59'"),

@@ -256,6 +256,8 @@ def test_a_real_terminal(tmp_path: Path) -> None:
     assert (tmp_path / 'out').read_bytes().splitlines() == LINES
     assert re.search(r'\d+%\|.*\| 2016-02-01T11:\d\d:\d\dZ, [\d,]+ records, \d\.\d MB \[', written)
     assert shown(written) == ['']
+    # There is room for ^C: if it were wrapped, the line could not be cleared.
+    assert max(map(len, re.split(r'\r(?:\x1b\[K)?|\n', written))) <= 200 - 3
 
 
 @pytest.mark.usefixtures('slow')
