@@ -107,8 +107,8 @@ def sources_of(options: Namespace) -> list[Source]:
     """Return the source of each location. Raises UsageError if a location is missing, unknown or given twice."""
     if not options.locations:
         raise UsageError(
-            'LOCATION is missing: give a log group, a file or -, or ask for the flow logs with --list; --help is an '
-            'overview'
+            'LOCATION is missing: give a log group, s3://BUCKET, a file or -, or ask for the flow logs with --list; '
+            '--help is an overview'
         )
     sources = [_source_of(location, options.location_type) for location in options.locations]
     seen: set[str] = set()
