@@ -84,8 +84,11 @@ class EachFlowOnce:
 
         try:
             read_into(self._wide, sources, with_witness, [*columns, *WITNESS])
-        finally:
+        except Exception:
             self._finish(sources[0].report)
+            raise
+        # Not after Ctrl-C: it takes seconds.
+        self._finish(sources[0].report)
 
     def _finish(self, report: ReadReport) -> None:
         """Add what was read to the table, without the records of receivers that are copies."""

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from flowlogs_reader import kernel
-from flowlogs_reader.engines.once import Witnesses
+from flowlogs_reader import FileFlowLogsReader, kernel
+from flowlogs_reader.engines.once import EachFlowOnce, Witnesses
+from flowlogs_reader.records.block import Block
 from tests import sample_vpc as vpc
 from tests.conftest import DATA, Cli
 from tests.fake.aws import FakeAWS
@@ -243,3 +245,18 @@ def test_arguments_that_do_not_fit(argv: list[str], says: str, fake: FakeAWS, cl
     result = cli('group', *argv, status=2)
     assert says in result.stderr.splitlines()[-1]
     assert (result.stdout, fake.calls()) == (b'', [])
+
+
+@pytest.mark.parametrize(('error', 'rows'), [(KeyboardInterrupt, 0), (OSError, 1)])
+def test_nothing_is_summed_after_ctrl_c(error: type[BaseException], rows: int) -> None:
+    """What was read before an error is; of a large log that takes seconds."""
+
+    def fail(block: Block) -> None:
+        raise error
+
+    reader = FileFlowLogsReader(BytesIO(text(MADE['once'], vpc.DEFAULT)))
+    reader.on_block = fail
+    found = kernel.Sums([None], ())
+    with pytest.raises(error):
+        EachFlowOnce(found, [None], {'version'}, ()).read([reader], [('version',)], ['version'])
+    assert len(found) == rows
