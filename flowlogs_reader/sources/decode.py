@@ -143,6 +143,8 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
         try:
             header = Layout.from_header(data[at:end])
         except ValueError as error:
+            if not (begins_file and not at or _begins_with_field(data, at)):
+                continue
             yield data[begin:at], None
             raise FlowLogsError(f'unusable header row: {error}') from None
         if header:
@@ -159,10 +161,14 @@ def _candidates(data: bytes, begins_file: bool) -> Iterator[int]:
     if begins_file:
         yield 0
     for at in letter_lines(data):
-        if at or not begins_file:
-            name = _NAME.match(data, at)
-            if name and (name[1].decode().replace('-', '_') in KNOWN or _NAMES.match(data, at)):
-                yield at
+        if (at or not begins_file) and (_begins_with_field(data, at) or _NAMES.match(data, at)):
+            yield at
+
+
+def _begins_with_field(data: bytes, at: int) -> bool:
+    """Whether a line begins with the name of a known field."""
+    name = _NAME.match(data, at)
+    return name is not None and name[1].decode().replace('-', '_') in KNOWN
 
 
 def _is_binary(layout: Layout, data: bytes) -> bool:
