@@ -52,9 +52,11 @@ class Filling:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # What was read before an error is shown. After Ctrl-C, and if the read was left, nobody looks at the table; the
+        # garbage collector may close a read that was left in this very thread, which cannot wait for itself.
+        left = error is not None and not isinstance(error, Exception)
         if self._pool:
-            # Nobody looks at the table after an error; the thread cannot wait for itself if it closes a generator.
-            self._pool.shutdown(wait=error is None, cancel_futures=error is not None)
+            self._pool.shutdown(wait=not left, cancel_futures=left)
         while self._waiting and not error:
             self._waiting.popleft().result()
 

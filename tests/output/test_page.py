@@ -162,6 +162,9 @@ def test_a_read_that_ends_early_is_a_page_that_says_so(fake: FakeAWS, cli: Cli) 
     assert told in page.notes
     assert 'AccessDenied' in told
     assert 300 < int(page.terms['flows']) < 500
+    # Tables that are filled in other threads have all that was read too.
+    for header, *rows in (page.tables['timeline'], page.tables['protocols']):
+        assert sum(int(row[header.index('flows')]) for row in rows) == int(page.terms['flows'])
 
 
 def test_no_records_are_a_page_too(cli: Cli) -> None:
