@@ -1,7 +1,7 @@
 /* The work that is done for each record, in C. The folder ../pure is the reference: same names, arguments and results.
 
-   Rules of this folder: no global state; no recursion over input; every read is inside the buffer; every size is checked
-   for overflow and every allocation for failure. The GIL is released around the loops over data; before such a
+   Rules of this folder: no global state; no recursion over input; every read is inside the buffer; every size is
+   checked for overflow and every allocation for failure. The GIL is released around the loops over data; before such a
    loop, the contents of Python objects are copied into C structures. No format of the C API has a #: with the headers
    of Python 3.13 the result would fail in 3.12 and older.
 

@@ -1,4 +1,4 @@
-/* Check and keep.
+/* The functions check and keep.
 
    Lines are kept in runs. If all lines are kept, nothing is copied. */
 

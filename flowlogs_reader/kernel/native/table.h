@@ -1,4 +1,4 @@
-/* Sums.
+/* The table of sums.
 
    Entries are stored one after the other in chunks of memory, in the order in which their keys first appear, so that a
    row needs no pointer. A slot of the hash table has 32 bits of the hash, and the position of the entry in units of
