@@ -216,7 +216,7 @@ class TestRetries:
     def test_an_address_that_is_silent_is_tried_three_times(
         self, operation: str, fake: FakeAWS, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 1)
         fake.add_log_group('flowlogs')
         fake.add_bucket('flowlogs', objects=s3_objects([*traffic.lines(10, start=1454324400)]))
         fake.fault(operation, 'stall', seconds=60)
@@ -234,7 +234,7 @@ class TestRetries:
         self, how: str, fake: FakeAWS, home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, two_minutes: None
     ) -> None:
         """botocore creates that client, and would wait a minute each time."""
-        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+        monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 1)
         configure(home, f'[profile base]\n{KEYS}[profile audit]\nrole_arn = {ROLE}\nsource_profile = base\n')
         fake.fault('AssumeRole', 'stall', seconds=600)
         result = cli('flowlogs', how, ROLE if how == '--role-arn' else 'audit', status=1)

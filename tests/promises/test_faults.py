@@ -235,7 +235,7 @@ def test_an_s3_that_stalls_in_the_middle_of_objects(
     flowlogs: FakeAWS, cli: Cli, monkeypatch: pytest.MonkeyPatch, two_minutes: None
 ) -> None:
     """The rest of one object is requested again; the next objects would take as long."""
-    monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 0.3)
+    monkeypatch.setattr('flowlogs_reader.aws.session.READ_TIMEOUT', 1)
     handle, ended = flowlogs.s3.handle, threading.Event()
 
     class Stalled(Reply):
