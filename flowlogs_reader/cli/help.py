@@ -215,7 +215,7 @@ def _manual() -> Iterator[str]:
     yield '.SH OPTIONS'
     for option in OPTIONS:
         if option.shown.startswith('-'):
-            # The sections of --help options explain the values; here are no sections.
+            # --help options explains values such as TIME below the heading of a group. The manual page has no groups.
             told = option.about.startswith('default: ') and option.name in COMMON
             about = f'{COMMON[option.name]} ({option.about})' if told else option.about
             yield from _entry(_spelling(option), about)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO, NoReturn, TextIO
 
 # Options of other programs, and what is written here.
-INSTEAD = {
+OPTIONS_ELSEWHERE = {
     '-f': '--follow',
     '-p': '--profile',
     '-q': '--quiet',
@@ -141,7 +141,7 @@ def _instead(flag: str) -> str:
     from ..records.fields import KNOWN
 
     field = flag.lstrip('-').replace('-', '_')
-    if advice := INSTEAD.get(flag) or (f'-w {field}=VALUE' if field in {*KNOWN, *EITHER} else ''):
+    if advice := OPTIONS_ELSEWHERE.get(flag) or (f'-w {field}=VALUE' if field in {*KNOWN, *EITHER} else ''):
         return f': did you mean {advice}?'
     flags = {flag.lstrip('-'): flag for option in OPTIONS for flag in option.flags if flag.startswith('-')}
     close = _close(flag.lstrip('-'), [*flags])

@@ -88,7 +88,7 @@ class Note(NamedTuple):
 def explain(error: BaseException, sign_in: SignIn | None = None) -> str:
     """Return what failed and what to do. `sign_in` is the command that signs in again, if the sign-in has ended."""
     cause = cause_of(error)
-    text = said(error).replace('(as asked for)', f'({chosen("as asked for")})')
+    text = chosen(said(error))
     if sign_in:
         # Some errors of botocore say that a sign-in is needed, but not which command does it.
         reason = '' if 'login' in text else f'{text}: '

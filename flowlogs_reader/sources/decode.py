@@ -143,6 +143,7 @@ def _sections(data: bytes, begins_file: bool) -> Iterator[tuple[bytes, Layout | 
         try:
             header = Layout.from_header(data[at:end])
         except ValueError as error:
+            # A line that begins with another word is more likely text: it is left out, and the read goes on.
             if not (begins_file and not at or _begins_with_field(data, at)):
                 continue
             yield data[begin:at], None

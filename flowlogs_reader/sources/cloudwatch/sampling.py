@@ -71,6 +71,7 @@ def measure(start_ms: int, end_ms: int, sample: Sample) -> Size:
 
 
 def _look(begin: int, end: int, sample: Sample) -> _Seen:
+    """Take a sample of [begin, end), in milliseconds."""
     page, more = sample(begin, end)
     count = page.lines.count(b'\n')
     text = float(len(page.lines) - count)
