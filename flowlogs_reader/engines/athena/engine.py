@@ -26,7 +26,7 @@ from .objects import EMPTY, Format, Item, KeyTimes, formats, items
 from .pieces import Piece, pieces_of
 from .ready import check_table, check_workgroup
 from .results import rows
-from .sql import BEFORE, SUMS, Form, key_names, needed_fields, query_text
+from .sql import BEFORE, SUM_COLUMNS, Form, key_names, needed_fields, query_text
 
 # What each answer has, if it is from AWS.
 ANSWERS = {
@@ -251,7 +251,7 @@ class Athena(RemoteEngine):
     def fetch(self, task: Task, query_id: str) -> Answer:
         plan, piece = task.plan, task.part
         keys = [] if plan.lines else key_names(plan, piece.forms)
-        columns = [*BEFORE, *keys, 'flows', *(SUMS[name][0] for name in plan.sums)]
+        columns = [*BEFORE, *keys, 'flows', *(SUM_COLUMNS[name][0] for name in plan.sums)]
         found: list[Group | Line] = []
         headers: Counter[int] = Counter()
         for row in rows(self._athena, self._reader.boto_client, query_id, columns):

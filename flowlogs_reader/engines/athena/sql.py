@@ -32,7 +32,7 @@ FLOW_LOG = '_([^_/]+)_[0-9]{8}T[0-9]{4}Z_[^/]*$'
 # The columns of the result before the keys.
 BEFORE = ('form', 'place', 'raw')
 # The column of each sum, and how it is made. A sum may have more than 18 digits, for which bigint would fail.
-SUMS = {
+SUM_COLUMNS = {
     'packets': ('packets', 'sum(CAST(packets AS decimal(38, 0)))'),
     'bytes': ('octets', 'sum(CAST(octets AS decimal(38, 0)))'),
     'start': ('earliest', 'min(earliest)'),
@@ -101,7 +101,7 @@ class _Writer:
     def text(self) -> str:
         keys = [] if self._plan.lines else key_names(self._plan, self._forms)
         groups = [*BEFORE, *keys]
-        made = [SUMS[name] for name in self._plan.sums]
+        made = [SUM_COLUMNS[name] for name in self._plan.sums]
         sums = [f"COALESCE(CAST({text} AS varchar), '-') AS {column}" for column, text in made]
         return (
             f'SELECT {", ".join(groups)}, count(*) AS flows{"".join(f", {text}" for text in sums)}\n'
@@ -122,7 +122,7 @@ class _Writer:
         for name in self._plan.sums:
             number = self._number(name)
             value = f'{number} END' if name in ('start', 'end') else f'COALESCE({number}, 0) ELSE 0 END'
-            columns.append(f'CASE WHEN met THEN {value} AS {SUMS[name][0]}')
+            columns.append(f'CASE WHEN met THEN {value} AS {SUM_COLUMNS[name][0]}')
         own = self._own_time().removeprefix(' AND ')
         where = f'\nWHERE plain OR header OR ({own})' if own else ''
         return f'SELECT {_listed(columns)}\nFROM (\n{_indented(self._tested())}\n){where}'
